@@ -1,0 +1,126 @@
+"""A batch of mazes: state, observation, reward terms and reset; what the single and the vector environment stand on."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from sb3_vdb_envs.maze.layout import GOAL_RADIUS, MazeLayout
+from sb3_vdb_envs.maze.physics import PointMassPhysics
+from sb3_vdb_envs.maze.rewards import PathLength, control_cost, goal_bonus, goal_distance
+
+START_SPEED = 0.01  # m/s, bound of each start velocity component
+
+
+class MazeStep(NamedTuple):
+    """Result of one control step of the batch; arrays of shape (n_mazes,) but for the observations."""
+
+    observations: npt.NDArray[np.float32]
+    rewards: npt.NDArray[np.float64]
+    terms: dict[str, npt.NDArray[np.float64]]
+
+
+def observation_space(layout: MazeLayout) -> spaces.Box:
+    """Positions in m the particle's walls allow."""
+    low, high = np.array(layout.box[::2], np.float32), np.array(layout.box[1::2], np.float32)
+    return spaces.Box(low, high, dtype=np.float32)
+
+
+def action_space() -> spaces.Box:
+    """Force along x and y as a share of the layout's force limit."""
+    return spaces.Box(-1.0, 1.0, (2,), dtype=np.float32)
+
+
+class MazeBatch:
+    """n copies of one maze.
+
+    :param layout: the maze
+    :param n_mazes: number of copies
+    :param start_noise: radius in m of the disc of start positions around the mean start
+    :raises ValueError: the disc touches a wall
+    """
+
+    def __init__(self, layout: MazeLayout, n_mazes: int, start_noise: float) -> None:
+        if not 0.0 <= start_noise <= layout.start_clearance:
+            raise ValueError(
+                f"`start_noise` must lie between 0 and {layout.start_clearance:.3f} m, "
+                f"the free disc around the start of the {layout.title}, got {start_noise}"
+            )
+        self.layout, self.n_mazes, self.start_noise = layout, n_mazes, start_noise
+        self.physics = PointMassPhysics(layout, n_mazes)
+        self._path_length = PathLength(layout) if layout.gates else None
+        self._remaining: npt.NDArray[np.float64] = np.zeros(n_mazes)  # m, path length before the next step
+
+    def observe(self) -> npt.NDArray[np.float32]:
+        """Positions in m, shape (n_mazes, 2)."""
+        return self.physics.positions.T.astype(np.float32)
+
+    def distances(self) -> npt.NDArray[np.float64]:
+        """Distances to the goal in m, shape (n_mazes,)."""
+        return goal_distance(self.layout, self.physics.positions)
+
+    def info(self) -> dict[str, npt.NDArray[Any]]:
+        """What the environments report beside observation and reward; arrays of shape (n_mazes,)."""
+        distances = self.distances()
+        return {"distance_to_goal": distances, "is_success": distances <= GOAL_RADIUS}
+
+    def reset(self, indices: npt.NDArray[np.intp], generators: list[np.random.Generator]) -> None:
+        """Put particles at a start position with a random start velocity.
+
+        :param indices: which copies, shape (k,)
+        :param generators: one random generator for each of these copies
+        """
+        draws = np.array([generator.random(4) for generator in generators]).T  # (4, k)
+        radius, angle = self.start_noise * np.sqrt(draws[0]), 2 * np.pi * draws[1]
+        offsets = np.stack([radius * np.cos(angle), radius * np.sin(angle)])
+        positions = np.array(self.layout.start)[:, None] + offsets
+        self.physics.place(indices, positions, START_SPEED * (2.0 * draws[2:] - 1.0))
+        if self._path_length is not None:
+            self._remaining[indices] = self._path_length(positions)
+
+    def step(self, actions: npt.NDArray[np.floating]) -> MazeStep:
+        """Advance every copy by one control step.
+
+        :param actions: shape (n_mazes, 2); values beyond [-1, 1] act as the bound they pass
+        :return: observations, rewards and their terms
+        :raises ValueError: an action is not a number
+        """
+        forces = np.minimum(np.maximum(actions.T.astype(np.float64), -1.0), 1.0)
+        if np.isnan(forces.sum()):
+            bad = int(np.flatnonzero(np.isnan(forces).any(axis=0))[0])
+            raise ValueError(f"action of maze {bad} is {actions[bad].tolist()}; check the policy for non-finite weights")
+        forces *= self.layout.force_limit
+        before = self.distances()
+        self.physics.step(forces)
+        terms = self._progress_terms(before) if self._path_length else self._distance_terms(before, forces)
+        first, second = terms.values()
+        return MazeStep(self.observe(), first + second, terms)
+
+    def _distance_terms(
+        self, before: npt.NDArray[np.float64], forces: npt.NDArray[np.float64]
+    ) -> dict[str, npt.NDArray[np.float64]]:
+        return {"distance": -before, "control": control_cost(forces)}
+
+    def _progress_terms(self, before: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
+        assert self._path_length is not None
+        remaining = self._path_length(self.physics.positions)
+        progress = self._remaining - remaining
+        self._remaining = remaining
+        return {"goal": goal_bonus(before), "progress": progress}
+
+    def get_state(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Everything the next step depends on, as arrays."""
+        return {
+            "positions": self.physics.positions.copy(),
+            "displacements": self.physics.displacements.copy(),
+            "remaining": self._remaining.copy(),
+        }
+
+    def set_state(self, state: dict[str, npt.NDArray[np.float64]]) -> None:
+        """Restore what :meth:`get_state` returned."""
+        self.physics.positions[:] = state["positions"]
+        self.physics.displacements[:] = state["displacements"]
+        self._remaining = state["remaining"].copy()

@@ -1,0 +1,53 @@
+"""Gymnasium's vector API under one name for 0.29 (where it was experimental) and 1.x."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+GYMNASIUM_1 = int(gym.__version__.split(".")[0]) >= 1
+
+if TYPE_CHECKING or GYMNASIUM_1:
+    from gymnasium.vector import AutoresetMode, VectorEnv
+else:
+    from gymnasium.experimental.vector import VectorEnv
+
+    class AutoresetMode(Enum):
+        """When an ended environment restarts; Gymnasium 0.29 has no name for it and always means ``SAME_STEP``."""
+
+        NEXT_STEP = "NextStep"
+        SAME_STEP = "SameStep"
+        DISABLED = "Disabled"
+
+
+FINAL_OBSERVATION_KEY = "final_obs" if GYMNASIUM_1 else "final_observation"
+
+
+def same_step_infos(
+    restarted: dict[str, Any], ended: npt.NDArray[np.bool_], last_observations: npt.NDArray[Any], last: dict[str, Any]
+) -> dict[str, Any]:
+    """Infos of a step in which some environments ended and restarted, in the form the installed Gymnasium uses.
+
+    :param restarted: infos of the new episodes (arrays of shape (num_envs,))
+    :param ended: which environments ended, shape (num_envs,)
+    :param last_observations: observations before the restart, shape (num_envs, ...)
+    :param last: infos before the restart
+    :return: ``restarted`` with the last observations and infos of the ended environments
+    """
+    observations = np.full(len(ended), None, dtype=object)
+    for i in np.flatnonzero(ended):
+        observations[i] = last_observations[i]
+    final_info: Any = last
+    if not GYMNASIUM_1:
+        final_info = np.full(len(ended), None, dtype=object)
+        for i in np.flatnonzero(ended):
+            final_info[i] = {key: value[i].item() for key, value in last.items() if not key.startswith("_")}
+    finals = {FINAL_OBSERVATION_KEY: observations, "final_info": final_info}
+    return restarted | finals | {f"_{key}": ended.copy() for key in finals}
+
+
+__all__ = ["FINAL_OBSERVATION_KEY", "GYMNASIUM_1", "AutoresetMode", "VectorEnv", "same_step_infos"]

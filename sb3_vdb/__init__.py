@@ -1,0 +1,31 @@
+"""Learning from demonstrations with Stable-Baselines3: VAIL, VAIRL and their baselines, and the papers' environments."""
+
+import sb3_vdb_envs
+
+from sb3_vdb.adversarial import AIRL, GAIL, VAIL, VAIRL, NonFiniteError, TrainerCheckpoint
+from sb3_vdb.demonstrations import Demonstrations, Trajectory
+from sb3_vdb.extractors import BoundsExtractor
+from sb3_vdb.recovered_reward import RecoveredReward
+from sb3_vdb.reward_vec_env import RewardVecEnv
+from sb3_vdb.vec_env import GymnasiumVecEnv, make_vec_env
+from sb3_vdb.version import __version__
+
+register_envs = sb3_vdb_envs.register_envs
+
+__all__ = [
+    "AIRL",
+    "GAIL",
+    "VAIL",
+    "VAIRL",
+    "BoundsExtractor",
+    "Demonstrations",
+    "GymnasiumVecEnv",
+    "NonFiniteError",
+    "RecoveredReward",
+    "RewardVecEnv",
+    "Trajectory",
+    "TrainerCheckpoint",
+    "__version__",
+    "make_vec_env",
+    "register_envs",
+]

@@ -1,0 +1,9 @@
+"""Adversarial imitation and inverse RL: GAIL, VAIL, AIRL, VAIRL."""
+
+from sb3_vdb.adversarial.airl import AIRL, VAIRL
+from sb3_vdb.adversarial.callbacks import TrainerCheckpoint
+from sb3_vdb.adversarial.gail import GAIL, VAIL
+from sb3_vdb.adversarial.round_metrics import NonFiniteError
+from sb3_vdb.adversarial.trainer import AdversarialTrainer
+
+__all__ = ["AIRL", "GAIL", "VAIL", "VAIRL", "AdversarialTrainer", "NonFiniteError", "TrainerCheckpoint"]

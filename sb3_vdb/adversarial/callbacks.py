@@ -1,0 +1,72 @@
+"""SB3 callbacks that close the circle: the discriminator learns when a rollout ends, checkpoints when one begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stable_baselines3.common.callbacks import BaseCallback
+
+if TYPE_CHECKING:
+    from sb3_vdb.adversarial.trainer import AdversarialTrainer
+
+
+class DiscriminatorCallback(BaseCallback):
+    """Runs a round of discriminator updates whenever the generator has collected a round of samples.
+
+    :param trainer: whose discriminator
+    """
+
+    def __init__(self, trainer: AdversarialTrainer) -> None:
+        super().__init__()
+        self.trainer = trainer
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        if self.trainer.reward_venv.n_recorded >= self.trainer.gen_train_timesteps:
+            self.trainer.finish_round(self.locals)
+
+
+class TrainerCheckpoint(BaseCallback):
+    """Saves the whole trainer every few rounds, between a policy update and the next rollout, as ``<name>_<steps>.zip``.
+
+    SB3's ``CheckpointCallback`` saves the generator alone; this one saves all that is needed to go on exactly.
+
+    :param trainer: the trainer
+    :param folder: where the files go
+    :param every_n_rounds: rounds between two files, positive
+    :param name: first part of the file names
+    :param keep: how many of the newest files stay; None keeps all
+    """
+
+    def __init__(
+        self,
+        trainer: AdversarialTrainer,
+        folder: str | Path,
+        every_n_rounds: int = 20,
+        name: str = "checkpoint",
+        keep: int | None = None,
+    ) -> None:
+        super().__init__()
+        if every_n_rounds < 1:
+            raise ValueError(f"`every_n_rounds` must be at least 1, got {every_n_rounds}")
+        if keep is not None and keep < 1:
+            raise ValueError(f"`keep` must be at least 1 or None for all, got {keep}")
+        self.trainer, self.folder, self.every_n_rounds = trainer, Path(folder), every_n_rounds
+        self.name, self.keep = name, keep
+        self._saved_at = trainer.n_rounds
+
+    def _on_rollout_start(self) -> None:
+        if self.trainer.n_rounds - self._saved_at < self.every_n_rounds:
+            return
+        self._saved_at = self.trainer.n_rounds
+        self.trainer.save(self.folder / f"{self.name}_{self.num_timesteps}.zip")
+        if self.keep is not None:
+            files = sorted(self.folder.glob(f"{self.name}_*.zip"), key=lambda path: int(path.stem.rsplit("_", 1)[1]))
+            for old in files[: -self.keep]:
+                old.unlink()
+
+    def _on_step(self) -> bool:
+        return True

@@ -1,0 +1,176 @@
+"""The file of a trainer: one zip with the generator in SB3's format and everything else without pickle.
+
+=================== =====================================================================
+``trainer.json``    format, class, settings, counters, dual variable, versions
+``tensors.pt``      discriminator, its optimiser, random generators, environments, replay
+``generator.zip``   the SB3 algorithm
+``demonstrations``  an ``.npz`` file
+=================== =====================================================================
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import stable_baselines3 as sb3
+import torch as th
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
+
+from sb3_vdb.adversarial.run_state import (
+    get_buffer_state,
+    get_env_state,
+    get_random_state,
+    set_buffer_state,
+    set_env_state,
+    set_random_state,
+    to_arrays,
+    to_tensors,
+)
+from sb3_vdb.adversarial.settings import AdversarialSettings
+from sb3_vdb.atomic import write_bytes
+from sb3_vdb.demonstrations import Demonstrations, npz
+from sb3_vdb.discriminators import Architecture
+from sb3_vdb.tensor_files import load_tensors
+from sb3_vdb.vdb import DualVariable
+from sb3_vdb.version import __version__
+
+if TYPE_CHECKING:
+    from sb3_vdb.adversarial.trainer import AdversarialTrainer
+
+FORMAT, VERSION = "sb3_vdb.trainer", 1
+COUNTERS = ("n_rounds", "n_disc_updates", "reward_shift", "reward_scale")
+
+
+def save(trainer: AdversarialTrainer, path: str | Path) -> Path:
+    """Write the trainer's file; see :meth:`AdversarialTrainer.save`."""
+    path = Path(path)
+    path = path if path.suffix else path.with_suffix(".zip")
+    generator, tensors = io.BytesIO(), io.BytesIO()
+    trainer.gen_algo.save(generator)
+    th.save(_tensors(trainer), tensors)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("trainer.json", json.dumps(_description(trainer), indent=1))
+        archive.writestr("tensors.pt", tensors.getvalue())
+        archive.writestr("generator.zip", generator.getvalue())
+        archive.writestr("demonstrations.npz", npz.to_bytes(tuple(trainer.demonstrations)))
+    write_bytes(path, content.getvalue())
+    return path
+
+
+def _description(trainer: AdversarialTrainer) -> dict[str, Any]:
+    algorithm = type(trainer.gen_algo)
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "class": type(trainer).__name__,
+        "generator_class": [algorithm.__module__, algorithm.__qualname__],
+        "settings": trainer.settings.to_dict(),
+        "architecture": trainer.architecture.to_dict(),
+        "dual": trainer.dual.state_dict() if trainer.dual else None,
+        "expert_sampler": trainer._expert_sampler.state_dict(),
+        "counters": {name: getattr(trainer, name) for name in COUNTERS},
+        "versions": {
+            "sb3_vdb": __version__,
+            "stable_baselines3": sb3.__version__,
+            "gymnasium": gym.__version__,
+            "torch": th.__version__,
+        },
+    }
+
+
+def _tensors(trainer: AdversarialTrainer) -> dict[str, Any]:
+    buffer = getattr(trainer.gen_algo, "replay_buffer", None)
+    state = {
+        "random": get_random_state(trainer.device),
+        "environments": get_env_state(trainer.venv),
+        "replay": get_buffer_state(buffer) if buffer is not None else None,
+        "learned_returns": trainer._learned_returns.sums,
+        "action_space": trainer.gen_algo.action_space.np_random.bit_generator.state,
+    }
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "discriminator": trainer.discriminator.state_dict(),
+        "disc_optimizer": trainer.disc_optimizer.state_dict(),
+        "state": to_tensors(state),
+    }
+
+
+def load(cls: type[AdversarialTrainer], path: str | Path, venv: VecEnv, device: th.device | str) -> AdversarialTrainer:
+    """Build a trainer from a file; see :meth:`AdversarialTrainer.load`."""
+    description, parts = _read(path)
+    if description["class"] != cls.__name__:
+        raise ValueError(f"{path} holds a {description['class']}, no {cls.__name__}; load it with {description['class']}.load")
+    tensors = load_tensors(parts["tensors.pt"], f"tensors.pt in {path}", FORMAT, VERSION, "cpu")
+    state = to_arrays(tensors["state"])
+    generator = _load_generator(description, parts["generator.zip"], venv, device, path)
+    settings = AdversarialSettings(**{**description["settings"], "device": str(device), "seed": None})
+    dual = None
+    if description["dual"] is not None:
+        dual = DualVariable(description["dual"]["information_limit"])
+        dual.load_state_dict(description["dual"])
+    demonstrations = Demonstrations(npz.from_bytes(parts["demonstrations.npz"], f"demonstrations.npz in {path}"))
+
+    last = {name: value for name, value in vars(generator).items() if name.startswith("_last_")}
+    trainer = cls.__new__(cls)
+    architecture = Architecture.from_dict(description["architecture"])
+    trainer._setup(demonstrations, venv, generator, settings, architecture, dual)
+    trainer.discriminator.load_state_dict(tensors["discriminator"])
+    trainer.disc_optimizer.load_state_dict(tensors["disc_optimizer"])
+    trainer._expert_sampler.load_state_dict(description["expert_sampler"])
+    vars(trainer).update(description["counters"])
+    trainer._learned_returns.sums[:] = state["learned_returns"]
+    generator.action_space.np_random.bit_generator.state = state["action_space"]
+    if state["replay"] is not None:
+        set_buffer_state(generator.replay_buffer, state["replay"])  # type: ignore[attr-defined]
+    if state["environments"] is not None:
+        set_env_state(trainer.venv, state["environments"])
+        vars(generator).update(last)  # set_env() forgot them
+    set_random_state(state["random"])
+    return trainer
+
+
+def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Description and parts of a trainer's file.
+
+    :raises ValueError: truncated, not ours, or of a later version
+    """
+    content = Path(path).read_bytes()
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            parts = {name: archive.read(name) for name in archive.namelist()}
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise ValueError(f"{path} is truncated or no zip file ({error}); use an earlier checkpoint") from error
+    try:
+        description = json.loads(parts["trainer.json"])
+    except (KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is no trainer file of sb3_vdb; SB3's own files are read with their algorithm's load()") from error
+    if description.get("format") != FORMAT:
+        raise ValueError(f"{path} is no trainer file of sb3_vdb (format {description.get('format')!r})")
+    if description["version"] > VERSION:
+        raise ValueError(
+            f"{path} has format version {description['version']} (written by sb3_vdb "
+            f"{description['versions']['sb3_vdb']}), this one reads up to {VERSION}; upgrade it"
+        )
+    return description, parts
+
+
+def _load_generator(
+    description: dict[str, Any], content: bytes, venv: VecEnv, device: th.device | str, path: str | Path
+) -> BaseAlgorithm:
+    module, name = description["generator_class"]
+    algorithm = getattr(importlib.import_module(module), name)
+    if not (isinstance(algorithm, type) and issubclass(algorithm, BaseAlgorithm)):
+        raise ValueError(f"{path} names {module}.{name} as its generator, which is no SB3 algorithm")
+    try:
+        return algorithm.load(io.BytesIO(content), env=venv, device=device, force_reset=False)
+    except (ValueError, AssertionError) as error:
+        raise ValueError(f"`venv` does not fit the generator in {path}: {error}") from error

@@ -1,0 +1,49 @@
+"""Paying a whole on-policy rollout at once, with the discriminator that has just seen it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch as th
+from stable_baselines3.common.buffers import RolloutBuffer
+
+
+def relabel_rollout(
+    buffer: RolloutBuffer, rewards: npt.NDArray[np.float32], last_values: th.Tensor, dones: npt.NDArray[np.bool_]
+) -> None:
+    """Add rewards to a rollout that was collected without any, and compute its returns and advantages again.
+
+    What the buffer holds already is the value of truncated episodes' last observations, which SB3 adds to the reward.
+
+    :param buffer: the rollout, collected with zero rewards
+    :param rewards: shape (n_steps, n_envs)
+    :param last_values: values of the observations after the rollout, shape (n_envs, 1)
+    :param dones: whether the last step ended episodes, shape (n_envs,)
+    """
+    buffer.rewards += rewards
+    buffer.compute_returns_and_advantage(last_values=last_values, dones=dones)
+
+
+class EpisodeSums:
+    """Sums of rewards over episodes that may span several rollouts.
+
+    :param n_envs: number of environments
+    """
+
+    def __init__(self, n_envs: int) -> None:
+        self.sums: npt.NDArray[np.float64] = np.zeros(n_envs)
+
+    def add(self, rewards: npt.NDArray[np.float32], dones: npt.NDArray[np.bool_]) -> list[float]:
+        """Take a rollout into account.
+
+        :param rewards: shape (n_steps, n_envs)
+        :param dones: shape (n_steps, n_envs)
+        :return: sums of the episodes that ended
+        """
+        finished: list[float] = []
+        for step_rewards, step_dones in zip(rewards, dones, strict=True):
+            self.sums += step_rewards
+            if step_dones.any():
+                finished += self.sums[step_dones].tolist()
+                self.sums[step_dones] = 0.0
+        return finished

@@ -1,0 +1,66 @@
+"""What is logged about a round of discriminator updates."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch as th
+from stable_baselines3.common.logger import Logger
+from torch.nn import functional
+
+from sb3_vdb.vdb import DiscriminatorLoss
+
+
+class NonFiniteError(FloatingPointError):
+    """A loss or reward is not finite; the message names the term and the checkpoint that was written."""
+
+
+class UpdateMetrics(NamedTuple):
+    """Scalars of one discriminator update, still on its device."""
+
+    loss_expert: th.Tensor
+    loss_generator: th.Tensor
+    loss_bottleneck: th.Tensor
+    gradient_penalty: th.Tensor
+    accuracy_expert: th.Tensor
+    accuracy_generator: th.Tensor
+    entropy: th.Tensor
+    kl: th.Tensor
+
+    @classmethod
+    def of(
+        cls, loss: DiscriminatorLoss, logits_expert: th.Tensor, logits_generator: th.Tensor, kl: th.Tensor
+    ) -> UpdateMetrics:
+        """Metrics of one update.
+
+        :param loss: terms of the loss
+        :param logits_expert: logits of expert samples, high for expert, shape (batch,)
+        :param logits_generator: logits of generator samples, shape (batch,)
+        :param kl: divergences in nats, shape (2 batch,)
+        """
+        logits = th.cat([logits_expert, logits_generator]).detach()
+        probability = th.sigmoid(logits)
+        return cls(
+            *(term.detach() for term in loss),
+            accuracy_expert=(logits_expert > 0).float().mean(),
+            accuracy_generator=(logits_generator <= 0).float().mean(),
+            entropy=functional.binary_cross_entropy_with_logits(logits, probability),
+            kl=kl.detach().mean(),
+        )
+
+
+def record_means(logger: Logger, updates: list[UpdateMetrics]) -> None:
+    """Record the means over a round under ``discriminator/``."""
+    for name, values in zip(UpdateMetrics._fields, zip(*updates, strict=True), strict=True):
+        logger.record(f"discriminator/{name}", float(th.stack(values).mean()))
+
+
+def check_finite(loss: DiscriminatorLoss) -> None:
+    """Refuse to go on with a loss that is not finite.
+
+    :raises NonFiniteError: naming the terms
+    """
+    if bool(th.isfinite(loss.total())):
+        return
+    bad = [name for name, term in loss._asdict().items() if not bool(th.isfinite(term))]
+    raise NonFiniteError(f"discriminator loss term `{', '.join(bad) or 'total'}` is not finite")

@@ -1,0 +1,143 @@
+"""What lies outside the networks and still decides how a run goes on: environments, replay buffer, random generators.
+
+States are nested dictionaries and lists of arrays and plain values; :func:`to_tensors` and :func:`to_arrays` take them
+to and from the form that ``torch.load(weights_only=True)`` reads.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.buffers import BaseBuffer
+from stable_baselines3.common.running_mean_std import RunningMeanStd
+from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
+
+from sb3_vdb.adversarial.wiring import wrappers
+from sb3_vdb.reward_vec_env import RewardVecEnv
+
+
+def to_tensors(state: Any) -> Any:
+    """The same state with arrays as tensors and numpy scalars as Python numbers."""
+    if isinstance(state, dict):
+        return {key: to_tensors(value) for key, value in state.items()}
+    if isinstance(state, (list, tuple)):
+        return [to_tensors(value) for value in state]
+    if isinstance(state, np.ndarray):
+        return th.from_numpy(state.copy())
+    return state.item() if isinstance(state, np.generic) else state
+
+
+def to_arrays(state: Any) -> Any:
+    """The inverse of :func:`to_tensors`."""
+    if isinstance(state, dict):
+        return {key: to_arrays(value) for key, value in state.items()}
+    if isinstance(state, list):
+        return [to_arrays(value) for value in state]
+    return state.numpy().copy() if isinstance(state, th.Tensor) else state
+
+
+# ---------------------------------------------------------------------- random generators
+
+
+def get_random_state(device: th.device) -> dict[str, Any]:
+    """States of the global generators of torch, numpy and Python."""
+    legacy = np.random.get_state()
+    state: dict[str, Any] = {
+        "torch": th.get_rng_state().numpy(),
+        "numpy": [legacy[0], np.asarray(legacy[1]).astype(np.int64), *legacy[2:]],
+        "python": [random.getstate()[0], list(random.getstate()[1]), random.getstate()[2]],
+    }
+    if device.type == "cuda":
+        state["cuda"] = [each.numpy() for each in th.cuda.get_rng_state_all()]
+    return state
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Restore what :func:`get_random_state` returned."""
+    th.set_rng_state(th.from_numpy(state["torch"]))
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, keys.astype(np.uint32), *rest))
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    if "cuda" in state and th.cuda.is_available():
+        th.cuda.set_rng_state_all([th.from_numpy(each) for each in state["cuda"]])
+
+
+# ---------------------------------------------------------------------- environments
+
+
+def get_env_state(venv: VecEnv) -> list[dict[str, Any]] | None:
+    """State of every layer of a stack of environments, outermost first.
+
+    :return: None if the innermost environment cannot say in what state it is (only vector environments with
+        ``get_state`` and ``set_state`` can); a run then goes on with new episodes
+    """
+    stack = wrappers(venv)
+    base: Any = getattr(stack[-1], "env", None)
+    if not hasattr(getattr(base, "unwrapped", base), "get_state"):
+        return None
+    return [_get_layer_state(layer) for layer in stack]
+
+
+def _get_layer_state(layer: Any) -> dict[str, Any]:
+    if isinstance(layer, RewardVecEnv):
+        return layer.get_state()
+    if isinstance(layer, VecMonitor):
+        return {name: getattr(layer, name) for name in ("episode_returns", "episode_lengths", "episode_count")}
+    if isinstance(layer, VecNormalize):
+        moments = {name: vars(getattr(layer, name)) for name in ("obs_rms", "ret_rms") if hasattr(layer, name)}
+        return {**moments, "returns": layer.returns, "old_obs": layer.old_obs, "old_reward": layer.old_reward}
+    base = getattr(layer, "env", None)
+    return base.unwrapped.get_state() if base is not None else {}  # type: ignore[no-any-return]
+
+
+def set_env_state(venv: VecEnv, states: list[dict[str, Any]]) -> None:
+    """Restore what :func:`get_env_state` returned, in a stack of the same layers.
+
+    :raises ValueError: the stack has other layers
+    """
+    stack = wrappers(venv)
+    if len(stack) != len(states):
+        raise ValueError(f"`venv` has {len(stack)} layers, the saved one had {len(states)}; wrap it as it was in training")
+    for layer, state in zip(stack, states, strict=True):
+        _set_layer_state(layer, state)
+    vars(stack[-1])["_seeds"] = [None] * venv.num_envs  # seeds that wait for the next reset belong to a new run
+
+
+def _set_layer_state(layer: Any, state: dict[str, Any]) -> None:
+    if isinstance(layer, RewardVecEnv):
+        layer.set_state(state)
+    elif isinstance(layer, VecMonitor):
+        vars(layer).update(state)
+    elif isinstance(layer, VecNormalize):
+        for name, value in state.items():
+            target = getattr(layer, name)
+            vars(target).update(value) if isinstance(target, RunningMeanStd) else setattr(layer, name, value)
+    elif getattr(layer, "env", None) is not None:
+        layer.env.unwrapped.set_state(state)
+
+
+# ---------------------------------------------------------------------- replay buffer
+
+
+def get_buffer_state(buffer: BaseBuffer) -> dict[str, Any]:
+    """Filled part of a replay buffer, its arrays and its position."""
+    filled = buffer.buffer_size if buffer.full else buffer.pos
+    arrays = {name: value[:filled] for name, value in vars(buffer).items() if isinstance(value, np.ndarray)}
+    return {"arrays": arrays, "pos": buffer.pos, "full": buffer.full}
+
+
+def set_buffer_state(buffer: BaseBuffer, state: dict[str, Any]) -> None:
+    """Restore what :func:`get_buffer_state` returned, in a buffer of the same size.
+
+    :raises ValueError: the buffer is smaller
+    """
+    for name, values in state["arrays"].items():
+        target = getattr(buffer, name)
+        if len(values) > len(target):
+            raise ValueError(f"the replay buffer holds {len(target)} steps, the saved one has {len(values)}; enlarge it")
+        target[: len(values)] = values
+    buffer.pos, buffer.full = state["pos"], state["full"]

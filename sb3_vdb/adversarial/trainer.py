@@ -1,0 +1,420 @@
+"""The adversarial trainer: an SB3 algorithm learns from a discriminator that learns from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch as th
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.type_aliases import MaybeCallback
+from stable_baselines3.common.utils import get_device
+from stable_baselines3.common.vec_env import VecEnv
+
+from sb3_vdb.adversarial import checkpoint
+from sb3_vdb.adversarial.callbacks import DiscriminatorCallback
+from sb3_vdb.adversarial.densities import action_log_prob, check_has_density
+from sb3_vdb.adversarial.relabel import EpisodeSums, relabel_rollout
+from sb3_vdb.adversarial.round_metrics import NonFiniteError, UpdateMetrics, check_finite, record_means
+from sb3_vdb.adversarial.settings import AdversarialSettings, PenaltySide, RewardScaling, make_architecture
+from sb3_vdb.adversarial.wiring import check_compatible, insert_reward, lowest_normalize
+from sb3_vdb.demonstrations import Demonstrations, EpochSampler
+from sb3_vdb.discriminators import Architecture, Batch, FeatureEncoder, PenaltyTarget
+from sb3_vdb.evaluation.returns import EvaluationResult, evaluate_returns
+from sb3_vdb.recovered_reward import RecoveredReward
+from sb3_vdb.transitions import Transitions
+from sb3_vdb.vdb import (
+    Constraint,
+    DiscriminatorLoss,
+    DualVariable,
+    bottleneck_loss,
+    expert_loss,
+    generator_loss,
+    gradient_penalty,
+)
+
+DEFAULT_INFORMATION_LIMIT = 0.5  # nats; the paper's for motion imitation and the C-maze
+
+
+class AdversarialTrainer:
+    """Base of GAIL, VAIL, AIRL and VAIRL; use one of these.
+
+    A round: the generator collects samples and is paid by the discriminator; the discriminator takes
+    ``n_disc_updates_per_round`` steps on batches of ``demo_batch_size`` expert and as many generator samples; the
+    generator updates its policy. The generator's ``learn`` is called once and the discriminator learns inside a
+    callback, so learning-rate schedules, callbacks, loggers and the progress bar work as in SB3.
+
+    :param demonstrations: what to learn from
+    :param venv: environments of the generator; put a monitor in to log the task's return
+    :param gen_algo: SB3 algorithm made with ``venv``
+    :param demo_batch_size: expert samples in a discriminator update, and as many generator samples
+    :param n_disc_updates_per_round: discriminator updates after each round
+    :param gen_train_timesteps: environment steps in a round of an off-policy generator (1000 by default); a round of an
+        on-policy one is its rollout
+    :param disc_learning_rate: step size of Adam for the discriminator
+    :param information_limit: I_c in nats (VAIL and VAIRL; 0.5 by default)
+    :param beta: initial multiplier of the information constraint (VAIL and VAIRL)
+    :param beta_step_size: alpha_beta of eq. 9; 0 holds beta fixed, and with ``beta=0`` only the noise stays
+    :param constraint: ``"average"`` (eq. 9) or ``"pointwise"``, which raises beta by the largest divergence (appendix A)
+    :param reward_type: what the policy is paid, see :mod:`sb3_vdb.rewards`: ``"gail"`` (default), ``"log_d"`` or
+        ``"logit"`` for GAIL and VAIL; ``"g"`` (default), ``"f"`` or ``"logit"`` for AIRL and VAIRL
+    :param reward_scaling: ``"none"``; ``"std"`` divides rewards by their standard deviation in the last round;
+        ``"mean_std"`` also subtracts their mean, only for tasks of fixed length
+    :param relabel_rollouts: pay an on-policy rollout at once, after the discriminator has learned from it (faster, and
+        the reward is fresh), instead of step by step; by default wherever possible
+    :param grad_penalty_coef: w_GP of eq. 15; 0 for no penalty
+    :param grad_penalty_on: penalise gradients at ``"expert"`` samples (paper) or at ``"both"``
+    :param grad_penalty_target: what is penalised: the ``"logits"``, the ``"probabilities"`` (D, as eq. 15 is written) or
+        the ``"terms"``, each network's own output (the authors' code for AIRL types). Gradients are taken with respect to
+        the normalised inputs.
+    :param input_noise_std: instance noise on the normalised inputs (baseline "GAIL - noise")
+    :param hidden_noise_std: instance noise on the last hidden layer (baseline "GAIL - noise z")
+    :param normalize_inputs: ``"running"`` statistics, the observation space's ``"bounds"``, or ``"none"``
+    :param discriminator_kwargs: ``net_arch`` ((64, 64)), ``activation_fn`` (ReLU), ``use_actions`` (True for GAIL types,
+        False for AIRL types, whose state-only reward transfers), ``use_next_observations`` (GAIL types; False) and
+        ``code_dim`` (VAIL and VAIRL; 32)
+    :param log_dir: folder for csv and TensorBoard logs; None leaves the generator's logger as it is
+    :param seed: seed of the discriminator's weights and batches; the generator has its own
+    :param device: where the discriminator lives
+    :param verbose: 1 prints the log as well, with ``log_dir``
+    :raises ValueError: an argument is out of range or does not fit the others, before any training
+    """
+
+    kind: ClassVar[str]  # of the discriminator, "gail" or "airl"
+    has_bottleneck: ClassVar[bool]
+
+    def __init__(
+        self,
+        demonstrations: Demonstrations,
+        venv: VecEnv,
+        gen_algo: BaseAlgorithm,
+        *,
+        demo_batch_size: int = 256,
+        n_disc_updates_per_round: int = 16,
+        gen_train_timesteps: int | None = None,
+        disc_learning_rate: float = 3e-4,
+        information_limit: float | None = None,
+        beta: float = 0.1,
+        beta_step_size: float = 1e-5,
+        constraint: Constraint = "average",
+        reward_type: str | None = None,
+        reward_scaling: RewardScaling = "none",
+        relabel_rollouts: bool | None = None,
+        grad_penalty_coef: float = 0.0,
+        grad_penalty_on: PenaltySide = "expert",
+        grad_penalty_target: PenaltyTarget = "logits",
+        input_noise_std: float = 0.0,
+        hidden_noise_std: float = 0.0,
+        normalize_inputs: str = "running",
+        discriminator_kwargs: Mapping[str, Any] | None = None,
+        log_dir: str | None = None,
+        seed: int | None = None,
+        device: str = "auto",
+        verbose: int = 0,
+    ) -> None:
+        settings = AdversarialSettings(
+            demo_batch_size=demo_batch_size,
+            n_disc_updates_per_round=n_disc_updates_per_round,
+            disc_learning_rate=disc_learning_rate,
+            grad_penalty_coef=grad_penalty_coef,
+            grad_penalty_on=grad_penalty_on,
+            grad_penalty_target=grad_penalty_target,
+            reward_type=reward_type,
+            reward_scaling=reward_scaling,
+            relabel_rollouts=relabel_rollouts,
+            train_timesteps=gen_train_timesteps,
+            log_dir=log_dir,
+            seed=seed,
+            device=device,
+            verbose=verbose,
+        )
+        architecture = make_architecture(
+            kind=self.kind,
+            has_bottleneck=self.has_bottleneck,
+            gamma=float(getattr(gen_algo, "gamma", 1.0)),
+            normalize_inputs=normalize_inputs,
+            input_noise_std=input_noise_std,
+            hidden_noise_std=hidden_noise_std,
+            discriminator_kwargs=discriminator_kwargs,
+        )
+        dual = None
+        if self.has_bottleneck:
+            limit = DEFAULT_INFORMATION_LIMIT if information_limit is None else information_limit
+            dual = DualVariable(limit, beta, beta_step_size, constraint)
+        elif information_limit is not None:
+            raise ValueError(
+                f"`information_limit` is {information_limit}, but {type(self).__name__} has no bottleneck; "
+                f"use V{type(self).__name__}"
+            )
+        self._setup(demonstrations, venv, gen_algo, settings, architecture, dual)
+
+    def _setup(
+        self,
+        demonstrations: Demonstrations,
+        venv: VecEnv,
+        gen_algo: BaseAlgorithm,
+        settings: AdversarialSettings,
+        architecture: Architecture,
+        dual: DualVariable | None,
+    ) -> None:
+        """Check that everything fits together, then build the discriminator and put it into the environments."""
+        check_compatible(venv, gen_algo)
+        self.features = FeatureEncoder(venv.observation_space, venv.action_space)
+        self.settings, self.architecture, self.dual = settings, architecture, dual
+        self.gen_algo, self.demonstrations = gen_algo, demonstrations
+        self.device = get_device(settings.device)
+        self.gen_train_timesteps = settings.round_length(gen_algo)
+        if architecture.kind == "airl":
+            check_has_density(gen_algo)
+        needs_actions = architecture.use_actions or architecture.kind == "airl"
+        demonstrations.validate(venv.observation_space, venv.action_space, needs_actions)
+        settings.check_batch(demonstrations.n_steps, self.gen_train_timesteps)
+        self.relabels = settings.relabels(gen_algo, venv)
+
+        if settings.seed is not None:
+            th.manual_seed(settings.seed)
+        self.discriminator = architecture.build(self.features).to(self.device)
+        self.reward_type = settings.checked_reward_type(self.discriminator.reward_types)
+        self.disc_optimizer = th.optim.Adam(self.discriminator.parameters(), lr=settings.disc_learning_rate)
+        self._expert = demonstrations.transitions()
+        self._expert_batch = self.features.encode(self._expert, self.device, architecture.use_actions)
+        self._expert_sampler = EpochSampler(demonstrations.n_steps, settings.seed)
+        self.discriminator.normalizer.update(self._expert_batch.observations)
+
+        self.venv, self.reward_venv = insert_reward(venv, None if self.relabels else self.reward, record=True)
+        gen_algo.set_env(self.venv)
+        self.n_rounds = self.n_disc_updates = 0
+        self.reward_shift, self.reward_scale = 0.0, 1.0
+        self._learned_returns = EpisodeSums(venv.num_envs)
+        if settings.log_dir is not None:
+            outputs = (["stdout"] if settings.verbose else []) + ["csv", "tensorboard"]
+            gen_algo.set_logger(configure(str(settings.log_dir), outputs))
+
+    # ------------------------------------------------------------------ learning
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int | None = None,
+        tb_log_name: str | None = None,
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> AdversarialTrainer:
+        """Train generator and discriminator; arguments as for SB3's ``learn``.
+
+        :param total_timesteps: environment steps, all environments together
+        :param log_interval: iterations (on-policy) or episodes (off-policy) between two log entries; by default 1 and 4
+        :param tb_log_name: name of the TensorBoard run; by default the algorithm's
+        :param reset_num_timesteps: False goes on where the last ``learn`` (or the loaded file) stopped
+        :raises NonFiniteError: a loss or reward is not finite; a checkpoint was written first
+        """
+        theirs = callback if isinstance(callback, list) else [callback] if callback is not None else []
+        theirs = [each if isinstance(each, BaseCallback) else ConvertCallback(each) for each in theirs]
+        try:
+            self.gen_algo.learn(
+                total_timesteps,
+                CallbackList([DiscriminatorCallback(self), *theirs]),
+                log_interval=log_interval or (1 if isinstance(self.gen_algo, OnPolicyAlgorithm) else 4),
+                tb_log_name=tb_log_name or type(self).__name__,
+                reset_num_timesteps=reset_num_timesteps,
+                progress_bar=progress_bar,
+            )
+        except FloatingPointError as error:
+            path = self.save(self.settings.emergency_path(type(self).__name__, self.gen_algo.num_timesteps))
+            raise NonFiniteError(f"{error}; training stopped and its last finite state was saved to {path}") from error
+        return self
+
+    def finish_round(self, rollout: Mapping[str, Any]) -> None:
+        """Train the discriminator on the samples collected since the last round, and pay the rollout if it is unpaid.
+
+        :param rollout: local variables of the generator's rollout collection
+        """
+        transitions, dones = self.reward_venv.pop_recorded()
+        generator = self._encode(transitions)
+        self._update_normalizer(generator)
+        self.train_discriminator(generator)
+        with th.no_grad():
+            rewards = self.discriminator.reward(generator, self.reward_type)  # (n_steps * n_envs,)
+        self._update_reward_scaling(rewards)
+        paid = ((rewards - self.reward_shift) / self.reward_scale).cpu().numpy().reshape(dones.shape)
+        if not np.isfinite(paid).all():
+            raise FloatingPointError(f"the learned reward `{self.reward_type}` is not finite")
+        if self.relabels:
+            assert isinstance(self.gen_algo, OnPolicyAlgorithm)
+            relabel_rollout(self.gen_algo.rollout_buffer, paid, rollout["values"], rollout["dones"])
+        self.n_rounds += 1
+        self._log_round(rewards, self._learned_returns.add(paid, dones))
+
+    def train_discriminator(self, generator: Batch) -> None:
+        """One round of discriminator updates (eqs. 9, 10 and 15).
+
+        :param generator: the generator's samples of this round
+        """
+        n_updates, batch_size = self.settings.n_disc_updates_per_round, self.settings.demo_batch_size
+        expert_rows = self._expert_sampler.draw(n_updates * batch_size)
+        generator_sampler = EpochSampler(len(generator.observations), self._expert_sampler.spawn_seed())
+        generator_rows = generator_sampler.draw(n_updates * batch_size)
+        expert = self._expert_batch.rows(th.as_tensor(expert_rows, device=self.device))
+        if self.discriminator.uses_log_probs:
+            taken = self._expert.take(expert_rows)
+            expert = expert._replace(log_probs=self._log_probs(taken))
+        chosen = generator.rows(th.as_tensor(generator_rows, device=self.device))
+        # (n_updates, 2 batch_size, ...): each update sees an equal mix, experts first
+        mixed = Batch(
+            *(
+                th.cat([ours.view(n_updates, batch_size, *ours.shape[1:]), theirs.view(n_updates, batch_size, *theirs.shape[1:])], 1)
+                for ours, theirs in zip(expert, chosen, strict=True)
+            )
+        )
+        self.discriminator.train()
+        metrics = [self._disc_update(Batch(*(field[i] for field in mixed))) for i in range(n_updates)]
+        self.discriminator.eval()
+        self.n_disc_updates += n_updates
+        record_means(self.gen_algo.logger, metrics)
+
+    def _disc_update(self, mixed: Batch) -> UpdateMetrics:
+        """One gradient step on the Lagrangian, then one step of the dual variable."""
+        n = self.settings.demo_batch_size
+        coef = self.settings.grad_penalty_coef
+        output = self.discriminator(mixed, sample=True, inputs_require_grad=coef > 0.0)
+        logits_expert, logits_generator = output.logits_expert_is_high.split(n)
+        zero = logits_expert.new_zeros(())
+        penalty, bottleneck = zero, zero
+        if coef > 0.0:
+            outputs = output.penalised(self.settings.grad_penalty_target)
+            if self.settings.grad_penalty_on == "expert":
+                outputs = tuple(each[:n] for each in outputs)
+            penalty = coef * gradient_penalty(outputs, output.inputs)
+        if self.dual is not None:
+            bottleneck = bottleneck_loss(output.kl, self.dual.beta, self.dual.information_limit)
+        loss = DiscriminatorLoss(expert_loss(logits_expert), generator_loss(logits_generator), bottleneck, penalty)
+        check_finite(loss)
+        self.disc_optimizer.zero_grad(set_to_none=True)
+        loss.total().backward()
+        self.disc_optimizer.step()
+        if self.dual is not None:
+            self.dual.update(output.kl)
+        return UpdateMetrics.of(loss, logits_expert, logits_generator, output.kl)
+
+    def _encode(self, transitions: Transitions) -> Batch:
+        batch = self.features.encode(transitions, self.device, self.architecture.use_actions)
+        if self.discriminator.uses_log_probs:
+            batch = batch._replace(log_probs=self._log_probs(transitions))
+        return batch
+
+    def _log_probs(self, transitions: Transitions) -> th.Tensor:
+        """log pi(a|s) of executed actions under the present policy, shape (batch,)."""
+        normalize = lowest_normalize(self.venv)
+        observations: Any = transitions.observations
+        if normalize is not None:
+            observations = normalize.normalize_obs(observations)
+        policy: Any = self.gen_algo.policy
+        policy.set_training_mode(False)
+        tensors = policy.obs_to_tensor(observations)[0]
+        actions = th.as_tensor(np.asarray(transitions.actions), device=policy.device)
+        return action_log_prob(policy, tensors, actions).to(self.device)
+
+    def _update_normalizer(self, generator: Batch) -> None:
+        """Show the normaliser as many expert as generator observations."""
+        observations = generator.observations
+        rows = self._expert_sampler.draw(len(observations)) if len(observations) else []
+        self.discriminator.normalizer.update(self._expert_batch.observations[th.as_tensor(rows, device=self.device)])
+        self.discriminator.normalizer.update(observations)
+
+    def _update_reward_scaling(self, rewards: th.Tensor) -> None:
+        kind = self.settings.reward_scaling
+        self.reward_shift = float(rewards.mean()) if kind == "mean_std" else 0.0
+        self.reward_scale = 1.0 if kind == "none" else max(float(rewards.std()), 1e-8)
+
+    def _log_round(self, rewards: th.Tensor, episode_returns: list[float]) -> None:
+        logger = self.gen_algo.logger
+        if self.dual is not None:
+            logger.record("discriminator/beta", self.dual.beta)
+            logger.record("discriminator/information_limit", self.dual.information_limit)
+        logger.record("discriminator/learning_rate", self.settings.disc_learning_rate)
+        logger.record("discriminator/n_updates", self.n_disc_updates)
+        logger.record("reward/mean", float(rewards.mean()))
+        logger.record("reward/std", float(rewards.std()))
+        if episode_returns:
+            logger.record("rollout/ep_learned_rew_mean", float(np.mean(episode_returns)))
+
+    # ------------------------------------------------------------------ using what was learned
+
+    @property
+    def policy(self) -> Any:
+        """The generator's policy."""
+        return self.gen_algo.policy
+
+    @property
+    def num_timesteps(self) -> int:
+        """Environment steps so far."""
+        return self.gen_algo.num_timesteps
+
+    @property
+    def logger(self) -> Any:
+        """The generator's logger, which the discriminator writes to as well."""
+        return self.gen_algo.logger
+
+    def predict(
+        self,
+        observation: npt.NDArray[Any] | dict[str, npt.NDArray[Any]],
+        state: tuple[npt.NDArray[Any], ...] | None = None,
+        episode_start: npt.NDArray[Any] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[npt.NDArray[Any], tuple[npt.NDArray[Any], ...] | None]:
+        """Actions of the generator's policy; arguments as for SB3's ``predict``."""
+        return self.gen_algo.predict(observation, state, episode_start, deterministic)
+
+    def reward(self, transitions: Transitions) -> npt.NDArray[np.float32]:
+        """The reward the generator is paid at present, shape (batch,): scaled, at the mean codes."""
+        with th.no_grad():
+            rewards = self.discriminator.reward(self._encode(transitions), self.reward_type)
+            return ((rewards - self.reward_shift) / self.reward_scale).cpu().numpy()
+
+    def recovered_reward(self, reward_type: str | None = None) -> RecoveredReward:
+        """The learned reward, frozen, to train new policies with.
+
+        :param reward_type: by default the one the generator is paid
+        :raises ValueError: unknown type, or one that depends on the policy
+        """
+        kind = reward_type or self.reward_type
+        if kind not in self.discriminator.reward_types:
+            raise ValueError(f"`reward_type` must be one of {', '.join(self.discriminator.reward_types)}, got {kind!r}")
+        return RecoveredReward(self.discriminator, self.architecture, self.features, kind)
+
+    def evaluate(self, venv: VecEnv, n_eval_episodes: int = 20, deterministic: bool = True) -> EvaluationResult:
+        """Task returns and learned returns of the policy in other environments than those it trains in.
+
+        :param venv: environments to evaluate in; wrapped like the training environments, without the learned reward
+        :param n_eval_episodes: number of episodes
+        :param deterministic: whether the policy acts without noise
+        """
+        return evaluate_returns(self.gen_algo, venv, n_eval_episodes, deterministic, self.reward)
+
+    # ------------------------------------------------------------------ saving
+
+    def save(self, path: str | Path) -> Path:
+        """Write everything that is needed to go on exactly, atomically, to one zip file (see the page on saving).
+
+        :return: the path written to, with the suffix ``.zip`` if it had none
+        """
+        return checkpoint.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path, venv: VecEnv, device: th.device | str = "auto") -> Any:
+        """Read what :meth:`save` wrote; ``learn(..., reset_num_timesteps=False)`` then goes on where it stopped.
+
+        The generator inside is stored in SB3's own format, whose settings SB3 unpickles: load only files you trust.
+
+        :param venv: environments like those it was trained in
+        :raises FileNotFoundError: no such file
+        :raises ValueError: not a file of this class, truncated, of a later version, or for other environments
+        """
+        return checkpoint.load(cls, path, venv, device)

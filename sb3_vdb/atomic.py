@@ -1,0 +1,29 @@
+"""Writing files so that an interruption leaves the old content or the new, never a part of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write ``content`` to a temporary file beside ``path`` and rename it into place; parent folders are made."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: str | Path, content: str) -> None:
+    """Write text as UTF-8, like :func:`write_bytes`."""
+    write_bytes(path, content.encode("utf-8"))

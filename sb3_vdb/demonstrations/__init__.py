@@ -1,0 +1,7 @@
+"""Demonstrations: what experts did, raw, and how batches of it are drawn."""
+
+from sb3_vdb.demonstrations.demonstrations import Demonstrations
+from sb3_vdb.demonstrations.sampling import EpochSampler
+from sb3_vdb.demonstrations.trajectory import Trajectory
+
+__all__ = ["Demonstrations", "EpochSampler", "Trajectory"]

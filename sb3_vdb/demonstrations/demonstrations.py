@@ -1,0 +1,161 @@
+"""A set of demonstrated episodes: made from arrays, rollouts or files, checked against an environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
+
+from sb3_vdb.demonstrations import npz
+from sb3_vdb.demonstrations.rollouts import collect_episodes
+from sb3_vdb.demonstrations.trajectory import Trajectory, trajectory_problem
+from sb3_vdb.demonstrations.validation import space_problem
+from sb3_vdb.transitions import Transitions
+
+
+class Demonstrations(Sequence[Trajectory]):
+    """Demonstrated episodes, raw.
+
+    :param trajectories: at least one trajectory of at least one step
+    :raises ValueError: there is none, or one is inconsistent or not finite
+    """
+
+    def __init__(self, trajectories: Iterable[Trajectory]) -> None:
+        self._trajectories = tuple(trajectories)
+        if not self._trajectories:
+            raise ValueError("`trajectories` is empty; demonstrations need at least one trajectory")
+        for i, trajectory in enumerate(self._trajectories):
+            if problem := trajectory_problem(trajectory):
+                raise ValueError(f"trajectory {i} {problem}")
+        for name in ("actions", "rewards"):
+            known = [getattr(trajectory, name) is not None for trajectory in self._trajectories]
+            if any(known) and not all(known):
+                i = known.index(False)
+                raise ValueError(f"trajectory {i} has no {name} and others have; give all of them {name} or none")
+
+    def __len__(self) -> int:
+        """Number of trajectories."""
+        return len(self._trajectories)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204
+        """Trajectory at ``index``; a slice gives demonstrations."""
+        chosen = self._trajectories[index]
+        return chosen if isinstance(chosen, Trajectory) else Demonstrations(chosen)
+
+    def __iter__(self) -> Iterator[Trajectory]:
+        """The trajectories in order."""
+        return iter(self._trajectories)
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps of all trajectories."""
+        return sum(len(trajectory) for trajectory in self)
+
+    @property
+    def has_actions(self) -> bool:
+        """Whether the actions are known."""
+        return self[0].actions is not None
+
+    @property
+    def returns(self) -> npt.NDArray[np.float64] | None:
+        """Task returns, shape (n_trajectories,); None if the rewards are not known."""
+        if self[0].rewards is None:
+            return None
+        return np.array([np.sum(trajectory.rewards, dtype=np.float64) for trajectory in self])
+
+    def transitions(self) -> Transitions:
+        """All steps of all trajectories, in order."""
+        actions = np.concatenate([trajectory.actions for trajectory in self]) if self.has_actions else None
+        terminated = np.zeros(self.n_steps, dtype=bool)
+        terminated[np.cumsum([len(trajectory) for trajectory in self]) - 1] = [each.terminal for each in self]
+        return Transitions(
+            np.concatenate([trajectory.observations[:-1] for trajectory in self]),
+            actions,
+            np.concatenate([trajectory.observations[1:] for trajectory in self]),
+            terminated,
+        )
+
+    def validate(
+        self, observation_space: spaces.Space, action_space: spaces.Space, needs_actions: bool = True
+    ) -> None:
+        """Check that an environment with these spaces could have produced the demonstrations.
+
+        :param needs_actions: whether a learner needs the actions
+        :raises ValueError: naming the trajectory, what is wrong and the remedy
+        """
+        if needs_actions and not self.has_actions:
+            raise ValueError(
+                "the demonstrations have no actions and this learner needs them; use GAIL or VAIL with "
+                "`discriminator_kwargs=dict(use_actions=False)`, which compare states only"
+            )
+        for i, trajectory in enumerate(self):
+            if problem := space_problem(trajectory.observations, observation_space, "observation"):
+                raise ValueError(f"trajectory {i}: {problem}")
+            if needs_actions and trajectory.actions is not None:
+                if problem := space_problem(trajectory.actions, action_space, "action"):
+                    raise ValueError(f"trajectory {i}: {problem}")
+
+    @classmethod
+    def from_arrays(
+        cls,
+        observations: Sequence[npt.ArrayLike],
+        actions: Sequence[npt.ArrayLike] | None = None,
+        rewards: Sequence[npt.ArrayLike] | None = None,
+        terminals: Sequence[bool] | None = None,
+    ) -> Demonstrations:
+        """Demonstrations from one array an episode.
+
+        :param observations: one array of shape (length + 1, ...) an episode
+        :param actions: one array of shape (length, ...) an episode
+        :param rewards: one array of shape (length,) an episode
+        :param terminals: whether each episode ended by itself; by default none did
+        :raises ValueError: the lists differ in length, or an episode is inconsistent
+        """
+        n = len(observations)
+        for name, values in (("actions", actions), ("rewards", rewards), ("terminals", terminals)):
+            if values is not None and len(values) != n:
+                raise ValueError(f"`{name}` has {len(values)} entries, `observations` has {n}; give one an episode")
+        return cls(
+            Trajectory(
+                np.asarray(observations[i]),
+                None if actions is None else np.asarray(actions[i]),
+                None if rewards is None else np.asarray(rewards[i]),
+                False if terminals is None else bool(terminals[i]),
+            )
+            for i in range(n)
+        )
+
+    @classmethod
+    def from_rollouts(
+        cls, model: BaseAlgorithm, venv: VecEnv, n_episodes: int, deterministic: bool = False
+    ) -> Demonstrations:
+        """Record whole episodes of an SB3 model.
+
+        :param model: any SB3 algorithm (or whatever has its ``predict``)
+        :param venv: environments it can act in, wrapped as in its training
+        :param n_episodes: how many episodes; from n environments the same number of each, so that short episodes
+            are not over-represented
+        :param deterministic: whether the policy acts without noise
+        """
+        return cls(episode.trajectory for episode in collect_episodes(model, venv, n_episodes, deterministic))
+
+    def save(self, path: str | Path) -> Path:
+        """Write an ``.npz`` file, losslessly and atomically.
+
+        :return: the path written to, with its suffix
+        """
+        return npz.write(self._trajectories, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Demonstrations:
+        """Read what :meth:`save` wrote.
+
+        :raises FileNotFoundError: no such file
+        :raises ValueError: not a file of ours, truncated, or of a later version
+        """
+        return cls(npz.read(path))

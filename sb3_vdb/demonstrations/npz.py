@@ -1,0 +1,72 @@
+"""The ``.npz`` format of demonstrations: one array a field, all episodes joined, plus their lengths. No pickle."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sb3_vdb.atomic import write_bytes
+from sb3_vdb.demonstrations.trajectory import Trajectory
+
+FORMAT = "sb3_vdb.demonstrations"
+VERSION = 1
+
+
+def to_bytes(trajectories: Sequence[Trajectory]) -> bytes:
+    """The file's content."""
+    fields = {
+        "format": np.array(FORMAT),
+        "version": np.array(VERSION),
+        "lengths": np.array([len(trajectory) for trajectory in trajectories]),
+        "terminals": np.array([trajectory.terminal for trajectory in trajectories]),
+        "observations": np.concatenate([trajectory.observations for trajectory in trajectories]),
+    }
+    for name in ("actions", "rewards"):
+        if getattr(trajectories[0], name) is not None:
+            fields[name] = np.concatenate([getattr(trajectory, name) for trajectory in trajectories])
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **fields)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def from_bytes(content: bytes, source: str) -> list[Trajectory]:
+    """Trajectories of a file's content.
+
+    :param source: where it came from, for the messages
+    :raises ValueError: not of this format, truncated, or of a later version
+    """
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            fields = {name: archive[name] for name in archive.files}
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
+        raise ValueError(f"{source} is truncated or no demonstrations file ({error}); record or copy it again") from error
+    if str(fields.get("format", "")) != FORMAT:
+        raise ValueError(f"{source} is no demonstrations file of sb3_vdb; build one with Demonstrations.from_arrays(...)")
+    if int(fields["version"]) > VERSION:
+        raise ValueError(f"{source} has format version {int(fields['version'])}, this sb3_vdb reads {VERSION}; upgrade it")
+    steps = np.cumsum(fields["lengths"])[:-1]
+    splits = {
+        "observations": np.split(fields["observations"], np.cumsum(fields["lengths"] + 1)[:-1]),
+        **{name: np.split(fields[name], steps) for name in ("actions", "rewards") if name in fields},
+    }
+    return [
+        Trajectory(terminal=bool(terminal), **{name: parts[i] for name, parts in splits.items()})
+        for i, terminal in enumerate(fields["terminals"])
+    ]
+
+
+def write(trajectories: Sequence[Trajectory], path: str | Path) -> Path:
+    """Write trajectories; the path gets the suffix ``.npz`` if it has none."""
+    path = Path(path)
+    path = path if path.suffix else path.with_suffix(".npz")
+    write_bytes(path, to_bytes(trajectories))
+    return path
+
+
+def read(path: str | Path) -> list[Trajectory]:
+    """Trajectories of a file."""
+    return from_bytes(Path(path).read_bytes(), str(path))

@@ -1,0 +1,71 @@
+"""Recording whole episodes of a model in vectorised environments."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize, unwrap_vec_normalize
+
+from sb3_vdb.demonstrations.trajectory import Trajectory
+
+
+class Episode(NamedTuple):
+    """A recorded episode and the infos of its last step."""
+
+    trajectory: Trajectory
+    info: dict[str, Any]
+
+
+class _Recorder:
+    """The episode one environment is in."""
+
+    def __init__(self, observation: npt.NDArray[Any]) -> None:
+        self.observations = [observation]
+        self.actions: list[npt.NDArray[Any]] = []
+        self.rewards: list[float] = []
+
+    def finish(self, terminal: bool) -> Trajectory:
+        rewards = np.array(self.rewards, dtype=np.float32)
+        return Trajectory(np.stack(self.observations), np.stack(self.actions), rewards, terminal)
+
+
+def _raw(normalizer: VecNormalize | None, values: Any, kind: str) -> npt.NDArray[Any]:
+    """Observations or rewards as they were before a VecNormalize."""
+    if normalizer is None:
+        return np.asarray(values).copy()
+    original = normalizer.get_original_obs() if kind == "observations" else normalizer.get_original_reward()
+    return np.asarray(original)
+
+
+def collect_episodes(model: BaseAlgorithm, venv: VecEnv, n_episodes: int, deterministic: bool) -> list[Episode]:
+    """Run a model until enough episodes have ended; see :meth:`Demonstrations.from_rollouts`.
+
+    :raises ValueError: ``n_episodes`` is not positive
+    """
+    if n_episodes < 1:
+        raise ValueError(f"`n_episodes` must be at least 1, got {n_episodes}")
+    normalizer = unwrap_vec_normalize(venv)
+    quota = [(n_episodes + i) // venv.num_envs for i in range(venv.num_envs)]
+    episodes: list[list[Episode]] = [[] for _ in range(venv.num_envs)]
+    observations = venv.reset()
+    recorders = [_Recorder(observation) for observation in _raw(normalizer, observations, "observations")]
+    state, starts = None, np.ones(venv.num_envs, dtype=bool)
+    while any(len(done) < wanted for done, wanted in zip(episodes, quota, strict=True)):
+        actions, state = model.predict(observations, state=state, episode_start=starts, deterministic=deterministic)  # type: ignore[arg-type]
+        observations, rewards, starts, infos = venv.step(actions)
+        raw, raw_rewards = _raw(normalizer, observations, "observations"), _raw(normalizer, rewards, "rewards")
+        for i, recorder in enumerate(recorders):
+            recorder.actions.append(np.array(actions[i]))
+            recorder.rewards.append(float(raw_rewards[i]))
+            if not starts[i]:
+                recorder.observations.append(raw[i])
+                continue
+            last = infos[i]["terminal_observation"]
+            recorder.observations.append(last if normalizer is None else normalizer.unnormalize_obs(last))
+            trajectory = recorder.finish(terminal=not infos[i].get("TimeLimit.truncated", False))
+            episodes[i].append(Episode(trajectory, infos[i]))
+            recorders[i] = _Recorder(raw[i])
+    return [episode for done, wanted in zip(episodes, quota, strict=True) for episode in done[:wanted]]

@@ -1,0 +1,81 @@
+"""Returns of a policy over whole episodes, by the task's reward and by a learned one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
+
+from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.demonstrations.rollouts import collect_episodes
+from sb3_vdb.reward_vec_env import RewardFunction
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Episodes of an evaluation.
+
+    :param returns: undiscounted task returns, shape (n_episodes,)
+    :param learned_returns: sums of the learned reward, shape (n_episodes,); None if there is none
+    :param lengths: steps, shape (n_episodes,)
+    :param successes: ``info["is_success"]`` of the last steps, shape (n_episodes,); None if the task does not say
+    :param episodes: the episodes themselves
+    """
+
+    returns: npt.NDArray[np.float64]
+    learned_returns: npt.NDArray[np.float64] | None
+    lengths: npt.NDArray[np.int64]
+    successes: npt.NDArray[np.bool_] | None
+    episodes: Demonstrations
+
+    @property
+    def mean(self) -> float:
+        """Mean task return."""
+        return float(self.returns.mean())
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the task returns."""
+        return float(self.returns.std())
+
+    @property
+    def success_rate(self) -> float | None:
+        """Share of episodes that ended in success."""
+        return None if self.successes is None else float(self.successes.mean())
+
+    @property
+    def learned_mean(self) -> float | None:
+        """Mean learned return."""
+        return None if self.learned_returns is None else float(self.learned_returns.mean())
+
+
+def evaluate_returns(
+    model: BaseAlgorithm,
+    venv: VecEnv,
+    n_eval_episodes: int,
+    deterministic: bool = True,
+    reward: RewardFunction | None = None,
+) -> EvaluationResult:
+    """Run whole episodes and sum their rewards.
+
+    :param model: whatever has SB3's ``predict``
+    :param venv: environments that pay the task's reward
+    :param n_eval_episodes: number of episodes
+    :param deterministic: whether the policy acts without noise
+    :param reward: learned reward to sum beside the task's
+    """
+    episodes = collect_episodes(model, venv, n_eval_episodes, deterministic)
+    demonstrations = Demonstrations(episode.trajectory for episode in episodes)
+    lengths = np.array([len(trajectory) for trajectory in demonstrations])
+    learned = None
+    if reward is not None:
+        paid = reward(demonstrations.transitions()).astype(np.float64)
+        learned = np.add.reduceat(paid, np.concatenate([[0], np.cumsum(lengths)[:-1]]))
+    known = all("is_success" in episode.info for episode in episodes)
+    successes = np.array([bool(episode.info["is_success"]) for episode in episodes]) if known else None
+    returns = demonstrations.returns
+    assert returns is not None
+    return EvaluationResult(returns, learned, lengths, successes, demonstrations)

@@ -1,0 +1,143 @@
+"""A learned reward, frozen: it can be saved, loaded without pickle, and paid in any environment with the same spaces."""
+
+from __future__ import annotations
+
+import copy
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.vec_env import VecEnv
+
+from sb3_vdb.atomic import write_bytes
+from sb3_vdb.discriminators import Architecture, Discriminator, FeatureEncoder
+from sb3_vdb.reward_vec_env import RewardVecEnv
+from sb3_vdb.space_dicts import space_from_dict, space_to_dict
+from sb3_vdb.tensor_files import load_tensors
+from sb3_vdb.transitions import Transitions
+
+FORMAT, VERSION = "sb3_vdb.recovered_reward", 1
+
+
+class RecoveredReward:
+    """Reward (r - shift) / scale with r the reward of a frozen discriminator at its mean codes.
+
+    :param discriminator: the network; it is copied
+    :param architecture: its description
+    :param features: encoder of transitions of the spaces it was trained on
+    :param reward_type: one of the discriminator's reward types
+    :param shift: subtracted from the reward. Harmless where episodes have a fixed length; else a shift decides whether
+        a learner wants long or short episodes.
+    :param scale: divides the reward, positive
+    :raises ValueError: the reward needs a policy (``"logit"`` of an AIRL type)
+    """
+
+    def __init__(
+        self,
+        discriminator: Discriminator,
+        architecture: Architecture,
+        features: FeatureEncoder,
+        reward_type: str,
+        shift: float = 0.0,
+        scale: float = 1.0,
+    ) -> None:
+        if discriminator.uses_log_probs and reward_type == "logit":
+            raise ValueError('`reward_type` "logit" depends on the policy and cannot be frozen; use "g" or "f"')
+        self.discriminator = copy.deepcopy(discriminator).requires_grad_(False).eval()
+        self.architecture, self.features, self.reward_type = architecture, features, reward_type
+        self.shift, self.scale = float(shift), float(scale)
+
+    def __call__(self, transitions: Transitions) -> npt.NDArray[np.float32]:
+        """Rewards of transitions, shape (batch,)."""
+        device = self.discriminator.normalizer.mean.device
+        batch = self.features.encode(transitions, device, self.discriminator.uses_actions)
+        with th.no_grad():
+            rewards = (self.discriminator.reward(batch, self.reward_type) - self.shift) / self.scale
+        return rewards.cpu().numpy()
+
+    def of_states(self, observations: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Rewards of states, for maps of a reward that looks at states only.
+
+        :param observations: shape (batch, ...)
+        :return: shape (batch,)
+        :raises ValueError: the reward also looks at actions or at the next state
+        """
+        if self.discriminator.uses_actions or self.reward_type == "f" or self.architecture.use_next_observations:
+            raise ValueError(f"the reward `{self.reward_type}` is no function of the state alone; call it with transitions")
+        return self(Transitions(observations, None, observations, np.zeros(len(observations), dtype=bool)))
+
+    def standardized(self, rewards: npt.NDArray[np.floating], shift: str = "mean") -> RecoveredReward:
+        """The same reward rescaled so that the given samples of it have standard deviation 1.
+
+        :param rewards: samples of this reward, for example over a map, shape (n,)
+        :param shift: what becomes 0: the ``"mean"``, the ``"max"``, or ``"none"`` for no shift
+        """
+        offset = {"mean": np.mean, "max": np.max, "none": lambda _: 0.0}[shift](rewards)
+        scale = max(float(np.std(rewards)), 1e-8)
+        return RecoveredReward(
+            self.discriminator,
+            self.architecture,
+            self.features,
+            self.reward_type,
+            self.shift + self.scale * float(offset),
+            self.scale * scale,
+        )
+
+    def wrap(self, venv: VecEnv) -> RewardVecEnv:
+        """Environments that pay this reward.
+
+        :param venv: environments with the spaces the reward was learned in (their observations not normalised)
+        :raises ValueError: other spaces
+        """
+        for name in ("observation_space", "action_space"):
+            theirs, ours = getattr(venv, name), getattr(self.features, name)
+            if name == "action_space" and not self.discriminator.uses_actions:
+                continue
+            if theirs.shape != ours.shape or type(theirs) is not type(ours):
+                raise ValueError(f"the reward was learned with {name} {ours}, `venv` has {theirs}")
+        return RewardVecEnv(venv, self)
+
+    def save(self, path: str | Path) -> Path:
+        """Write a file that :meth:`load` reads, atomically.
+
+        :return: the path written to, with the suffix ``.pt`` if it had none
+        """
+        path = Path(path)
+        path = path if path.suffix else path.with_suffix(".pt")
+        buffer = io.BytesIO()
+        th.save(
+            {
+                "format": FORMAT,
+                "version": VERSION,
+                "architecture": self.architecture.to_dict(),
+                "observation_space": space_to_dict(self.features.observation_space),
+                "action_space": space_to_dict(self.features.action_space),
+                "reward_type": self.reward_type,
+                "shift": self.shift,
+                "scale": self.scale,
+                "weights": self.discriminator.state_dict(),
+            },
+            buffer,
+        )
+        write_bytes(path, buffer.getvalue())
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path, device: th.device | str = "cpu") -> RecoveredReward:
+        """Read what :meth:`save` wrote; no code of the file is run.
+
+        :raises FileNotFoundError: no such file
+        :raises ValueError: not a file of ours, truncated, or of a later version
+        """
+        data = load_tensors(Path(path).read_bytes(), str(path), FORMAT, VERSION, device)
+        observation_space, action_space = (space_from_dict(data[f"{name}_space"]) for name in ("observation", "action"))
+        assert isinstance(observation_space, spaces.Space)
+        features = FeatureEncoder(observation_space, action_space)
+        architecture = Architecture.from_dict(data["architecture"])
+        discriminator = architecture.build(features).to(device)
+        discriminator.load_state_dict(data["weights"])
+        return cls(discriminator, architecture, features, data["reward_type"], data["shift"], data["scale"])

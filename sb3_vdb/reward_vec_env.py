@@ -1,0 +1,108 @@
+"""The plug: an SB3 ``VecEnv`` that pays a learned reward in place of the task's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from sb3_vdb.transitions import Transitions
+
+RewardFunction = Callable[[Transitions], npt.NDArray[np.float32]]
+
+
+class RewardVecEnv(VecEnvWrapper):
+    """Pays ``reward(s, a, s')`` for every step; the task's reward stays visible to a monitor below this wrapper.
+
+    The last step of an episode has its own last observation as s', not the first one of the next episode. At the end of
+    an episode ``info["learned_return"]`` is the sum of the learned rewards.
+
+    :param venv: environments, observations not normalised
+    :param reward: reward of a batch of transitions, shape (batch,); None pays 0 (rewards come later, by relabelling)
+    :param record: keep every step until :meth:`pop_recorded`
+    :raises FloatingPointError: (on a step) the reward is not finite
+    """
+
+    def __init__(self, venv: VecEnv, reward: RewardFunction | None, record: bool = False) -> None:
+        super().__init__(venv)
+        self.reward = reward
+        self.record = record
+        self.task_rewards: npt.NDArray[np.float32] = np.zeros(self.num_envs, dtype=np.float32)
+        self.learned_returns: npt.NDArray[np.float64] = np.zeros(self.num_envs)
+        self._steps: list[Transitions] = []
+        self._dones: list[npt.NDArray[np.bool_]] = []
+        self._last: Any = None
+        self._actions: Any = None
+
+    def reset(self) -> VecEnvObs:
+        """Start episodes everywhere; steps recorded so far are kept."""
+        self._last = self.venv.reset()
+        self.learned_returns[:] = 0.0
+        return self._last
+
+    def step_async(self, actions: npt.NDArray[Any]) -> None:
+        """Pass the actions on."""
+        self._actions = actions
+        self.venv.step_async(actions)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step, and replace the rewards."""
+        observations, self.task_rewards, dones, infos = self.venv.step_wait()
+        assert isinstance(observations, np.ndarray)
+        following, terminated = observations, dones
+        if dones.any():
+            following, terminated = observations.copy(), dones.copy()
+            for i in np.flatnonzero(dones):
+                following[i] = infos[i]["terminal_observation"]
+                terminated[i] = not infos[i].get("TimeLimit.truncated", False)
+        transitions = Transitions(self._last, self._actions, following, terminated)
+        self._last = observations
+        if self.record:
+            self._steps.append(transitions)
+            self._dones.append(dones)
+        return observations, self._pay(transitions, dones, infos), dones, infos
+
+    def _pay(
+        self, transitions: Transitions, dones: npt.NDArray[np.bool_], infos: list[dict[str, Any]]
+    ) -> npt.NDArray[np.float32]:
+        if self.reward is None:
+            return np.zeros(self.num_envs, dtype=np.float32)
+        rewards = self.reward(transitions)
+        if not np.isfinite(rewards).all():
+            raise FloatingPointError(f"the learned reward is not finite: {rewards[~np.isfinite(rewards)][0]}")
+        self.learned_returns += rewards
+        for i in np.flatnonzero(dones):
+            infos[i]["learned_return"] = float(self.learned_returns[i])
+            self.learned_returns[i] = 0.0
+        return rewards
+
+    @property
+    def n_recorded(self) -> int:
+        """Number of transitions recorded since the last :meth:`pop_recorded`."""
+        return len(self._steps) * self.num_envs
+
+    def pop_recorded(self) -> tuple[Transitions, npt.NDArray[np.bool_]]:
+        """The recorded transitions, time first, and which of them ended an episode; forgets them.
+
+        :return: transitions of shape (n_steps * num_envs, ...), dones of shape (n_steps, num_envs)
+        """
+        transitions, dones = Transitions.join(self._steps), np.stack(self._dones)
+        self._steps, self._dones = [], []
+        return transitions, dones
+
+    def get_state(self) -> dict[str, Any]:
+        """What the next step depends on: last observations, returns so far, and the recorded steps."""
+        steps = [
+            {**step._asdict(), "dones": done} for step, done in zip(self._steps, self._dones, strict=True)
+        ]
+        return {"last": self._last, "learned_returns": self.learned_returns.copy(), "steps": steps}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`get_state` returned."""
+        self._last, self.learned_returns = state["last"], state["learned_returns"].copy()
+        self._dones = [step["dones"] for step in state["steps"]]
+        self._steps = [Transitions(*(step[name] for name in Transitions._fields)) for step in state["steps"]]

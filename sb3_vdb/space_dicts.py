@@ -1,0 +1,44 @@
+"""Spaces as plain dictionaries, for files that hold no pickle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+
+def space_to_dict(space: spaces.Space) -> dict[str, Any]:
+    """JSON-able description of a Box, Discrete, MultiDiscrete or MultiBinary space.
+
+    :raises ValueError: a space of another kind
+    """
+    if isinstance(space, spaces.Box):
+        return {
+            "kind": "Box",
+            "low": space.low.tolist(),
+            "high": space.high.tolist(),
+            "shape": list(space.shape),
+            "dtype": str(space.dtype),
+        }
+    if isinstance(space, spaces.Discrete):
+        return {"kind": "Discrete", "n": int(space.n), "start": int(space.start)}
+    if isinstance(space, spaces.MultiDiscrete):
+        return {"kind": "MultiDiscrete", "nvec": space.nvec.tolist()}
+    if isinstance(space, spaces.MultiBinary):
+        return {"kind": "MultiBinary", "n": space.n if isinstance(space.n, int) else list(space.n)}
+    raise ValueError(f"a space of type {type(space).__name__} cannot be saved; flatten the environment's spaces")
+
+
+def space_from_dict(description: dict[str, Any]) -> spaces.Space:
+    """The space that :func:`space_to_dict` described."""
+    kind = description["kind"]
+    if kind == "Box":
+        dtype = np.dtype(description["dtype"])
+        low, high = (np.array(description[side], dtype=dtype) for side in ("low", "high"))
+        return spaces.Box(low, high, tuple(description["shape"]), dtype.type)  # type: ignore[arg-type]
+    if kind == "Discrete":
+        return spaces.Discrete(description["n"], start=description["start"])
+    return {"MultiDiscrete": spaces.MultiDiscrete, "MultiBinary": spaces.MultiBinary}[kind](  # type: ignore[no-any-return, operator]
+        description["nvec" if kind == "MultiDiscrete" else "n"]
+    )

@@ -1,0 +1,33 @@
+"""Reading files of tensors and plain values, without running code that a file might hold."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from typing import Any
+
+import torch as th
+
+
+def load_tensors(
+    content: bytes, source: str, expected_format: str, version: int, device: th.device | str = "cpu"
+) -> dict[str, Any]:
+    """Dictionary that was written with :func:`torch.save`, loaded with ``weights_only=True``.
+
+    :param content: the file's content
+    :param source: where it came from, for the messages
+    :param expected_format: what its entry ``format`` must say
+    :param version: the newest version of the format that can be read
+    :raises ValueError: truncated, of another format, or of a later version
+    """
+    try:
+        data = th.load(io.BytesIO(content), map_location=device, weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError, ValueError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{source} is truncated or no file of sb3_vdb ({reason}); save or copy it again") from error
+    if not isinstance(data, dict) or data.get("format") != expected_format:
+        found = data.get("format") if isinstance(data, dict) else type(data).__name__
+        raise ValueError(f"{source} is no {expected_format} file (found {found!r})")
+    if data["version"] > version:
+        raise ValueError(f"{source} has format version {data['version']}, this sb3_vdb reads up to {version}; upgrade it")
+    return data

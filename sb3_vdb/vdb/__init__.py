@@ -1,0 +1,27 @@
+"""The variational discriminator bottleneck (Peng et al. 2019): encoder, information constraint, losses. torch only."""
+
+from sb3_vdb.vdb.dual import Constraint, DualVariable
+from sb3_vdb.vdb.encoder import Code, GaussianEncoder
+from sb3_vdb.vdb.losses import (
+    DiscriminatorLoss,
+    add_noise,
+    bottleneck_loss,
+    expert_loss,
+    generator_loss,
+    gradient_penalty,
+    kl_to_standard_normal,
+)
+
+__all__ = [
+    "Code",
+    "Constraint",
+    "DiscriminatorLoss",
+    "DualVariable",
+    "GaussianEncoder",
+    "add_noise",
+    "bottleneck_loss",
+    "expert_loss",
+    "generator_loss",
+    "gradient_penalty",
+    "kl_to_standard_normal",
+]

@@ -1,0 +1,190 @@
+"""SB3 environments from Gymnasium ids and vector environments, batched where the environment can be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from stable_baselines3.common.env_util import make_vec_env as make_sb3_vec_env
+from stable_baselines3.common.vec_env import VecEnv, VecMonitor
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+GYMNASIUM_1 = int(gym.__version__.split(".")[0]) >= 1
+SAME_STEP, NEXT_STEP, DISABLED = "SameStep", "NextStep", "Disabled"
+
+
+def autoreset_mode_of(env: Any) -> str:
+    """When a Gymnasium vector environment restarts ended episodes: ``"SameStep"``, ``"NextStep"`` or ``"Disabled"``.
+
+    Where its metadata do not say it, the rule of its Gymnasium holds: same step in 0.29, next step from 1.0 on.
+    """
+    mode = (getattr(env, "metadata", None) or {}).get("autoreset_mode")
+    if mode is None:
+        return NEXT_STEP if GYMNASIUM_1 else SAME_STEP
+    return str(getattr(mode, "value", mode))
+
+
+class GymnasiumVecEnv(VecEnv):
+    """Any Gymnasium vector environment as an SB3 ``VecEnv``, with Gymnasium 0.29 and 1.x.
+
+    SB3 restarts episodes within the step that ended them. Environments in ``SameStep`` mode do the same. In ``NextStep``
+    and ``Disabled`` mode the ended sub-environments are restarted with ``reset(options={"reset_mask": mask})``, or, in
+    ``NextStep`` mode when all ended together, with a further step.
+
+    ``infos[i]`` has ``terminal_observation`` and ``TimeLimit.truncated`` at the end of an episode, and then also the
+    sub-environment's own infos.
+
+    :param env: the vector environment
+    :param every_step_infos: give every sub-environment's infos at every step; slow for large batches
+    """
+
+    def __init__(self, env: Any, every_step_infos: bool = False) -> None:
+        self.env = env
+        self.every_step_infos = every_step_infos
+        self.autoreset_mode = autoreset_mode_of(env)
+        self._no_infos: list[dict[str, Any]] = [{} for _ in range(env.num_envs)]
+        super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+
+    @property
+    def spec(self) -> Any:
+        """The environment's spec."""
+        return getattr(self.env, "spec", None)
+
+    def reset(self) -> VecEnvObs:
+        """Start episodes everywhere."""
+        seeds: Any = None if all(seed is None for seed in self._seeds) else list(self._seeds)
+        options = self._options[0] or None
+        observations, infos = self.env.reset(seed=seeds, options=options)
+        self.reset_infos = [self._one(infos, i) for i in range(self.num_envs)]
+        self._reset_seeds()
+        self._reset_options()
+        return observations
+
+    def step_async(self, actions: npt.NDArray[Any]) -> None:
+        """Keep the actions for :meth:`step_wait`."""
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step, and restart what ended."""
+        observations, rewards, terminations, truncations, infos = self.env.step(self._actions)
+        dones = np.logical_or(terminations, truncations)
+        listed = [self._one(infos, i) for i in range(self.num_envs)] if self.every_step_infos else list(self._no_infos)
+        if dones.any():
+            ended = np.flatnonzero(dones)
+            finals = [self._final(observations, infos, i) for i in ended]
+            if self.autoreset_mode != SAME_STEP:
+                observations, infos = self._restart(observations, dones)
+            for i, (last, info) in zip(ended, finals, strict=True):
+                truncated = bool(truncations[i]) and not bool(terminations[i])
+                listed[i] = {**info, "terminal_observation": last, "TimeLimit.truncated": truncated}
+                self.reset_infos[i] = self._one(infos, int(i))
+        return observations, np.asarray(rewards, dtype=np.float32), dones, listed
+
+    def _final(self, observations: Any, infos: dict[str, Any], i: int) -> tuple[Any, dict[str, Any]]:
+        """Last observation and infos of an ended episode."""
+        if self.autoreset_mode != SAME_STEP:
+            return np.array(observations[i]), self._one(infos, i)
+        last = infos["final_obs" if "final_obs" in infos else "final_observation"][i]
+        final_info = infos.get("final_info")
+        if final_info is None:
+            return last, {}
+        return last, self._one(final_info, i) if isinstance(final_info, dict) else dict(final_info[i])
+
+    def _restart(self, before: Any, dones: npt.NDArray[np.bool_]) -> tuple[Any, dict[str, Any]]:
+        """Restart the ended sub-environments, and only them.
+
+        :param before: observations before the restart
+        :param dones: which ended, shape (num_envs,)
+        """
+        if self.autoreset_mode == NEXT_STEP and dones.all():
+            observations, _, _, _, infos = self.env.step(self._actions)
+            return observations, infos
+        observations, infos = self.env.reset(options={"reset_mask": dones.copy()})
+        if not np.array_equal(np.asarray(observations)[~dones], np.asarray(before)[~dones]):
+            raise RuntimeError(
+                f"{self.env} ended in {int(dones.sum())} of {self.num_envs} sub-environments and restarted the others "
+                'too: it ignores options["reset_mask"]; make it with `autoreset_mode=AutoresetMode.SAME_STEP`'
+            )
+        return observations, infos
+
+    @staticmethod
+    def _one(infos: dict[str, Any], i: int) -> dict[str, Any]:
+        """Infos of sub-environment i out of the dictionary of arrays."""
+        one: dict[str, Any] = {}
+        for key, values in infos.items():
+            if key.startswith("_") or key in ("final_obs", "final_observation", "final_info"):
+                continue
+            present = infos.get(f"_{key}")
+            if present is None or present[i]:
+                value = GymnasiumVecEnv._one(values, i) if isinstance(values, dict) else values[i]
+                one[key] = value.item() if isinstance(value, np.generic) else value
+        return one
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.env.close()
+
+    def get_images(self) -> Sequence[npt.NDArray[np.uint8] | None]:
+        """One picture a sub-environment."""
+        images = self.env.render()
+        return [None] * self.num_envs if images is None else list(images)
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """An attribute of the vector environment, once for each index (a batch has one value for all)."""
+        if attr_name == "render_mode":
+            value = getattr(self.env, "render_mode", None)
+        else:
+            value = getattr(self.env, attr_name)
+        return [value for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Set an attribute of the vector environment; it holds for all sub-environments.
+
+        :raises ValueError: ``indices`` names only some of them
+        """
+        if len(list(self._get_indices(indices))) != self.num_envs:
+            raise ValueError(f"`indices` must be None: {self.env} is one batch and has one `{attr_name}` for all")
+        setattr(self.env, attr_name, value)
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
+    ) -> list[Any]:
+        """Call a method of the vector environment once; the result is repeated for each index."""
+        result = getattr(self.env, method_name)(*method_args, **method_kwargs)
+        return [result for _ in self._get_indices(indices)]
+
+    def env_is_wrapped(self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
+        """Sub-environments of a batch have no wrappers of their own."""
+        return [False for _ in self._get_indices(indices)]
+
+
+def make_vec_env(
+    env_id: str,
+    n_envs: int = 1,
+    seed: int | None = None,
+    env_kwargs: dict[str, Any] | None = None,
+    monitor: bool = True,
+) -> VecEnv:
+    """SB3 environments of an id: one batch where the id can be batched, else SB3's ``DummyVecEnv``.
+
+    :param env_id: a registered id
+    :param n_envs: number of environments
+    :param seed: seed of the first environment; the others take the following ones
+    :param env_kwargs: arguments of the environment
+    :param monitor: record returns and lengths of episodes (what SB3 logs as ``rollout/ep_rew_mean``)
+    :raises ValueError: ``n_envs`` is not positive
+    """
+    if n_envs < 1:
+        raise ValueError(f"`n_envs` must be at least 1, got {n_envs}")
+    spec = gym.spec(env_id)
+    if spec.vector_entry_point is None:
+        return make_sb3_vec_env(env_id, n_envs=n_envs, seed=seed, env_kwargs=env_kwargs)
+    kwargs = dict(env_kwargs or {})
+    # Gymnasium 0.29 passes keyword arguments of a batch under another name and calls its mode differently
+    arguments: dict[str, Any] = kwargs if GYMNASIUM_1 else {"vectorization_mode": "custom", "vector_kwargs": kwargs}
+    venv: VecEnv = GymnasiumVecEnv(gym.make_vec(env_id, num_envs=n_envs, **arguments))
+    venv.seed(seed)
+    return VecMonitor(venv) if monitor else venv
