@@ -1,7 +1,8 @@
-"""Learning from demonstrations with Stable-Baselines3: VAIL, VAIRL and their baselines, and the papers' environments."""
+"""Learning from demonstrations with Stable-Baselines3: VAIL, VAIRL and their baselines, and the
+papers' environments.
+"""
 
 import sb3_vdb_envs
-
 from sb3_vdb.adversarial import AIRL, GAIL, VAIL, VAIRL, NonFiniteError, TrainerCheckpoint
 from sb3_vdb.demonstrations import Demonstrations, Trajectory
 from sb3_vdb.extractors import BoundsExtractor
@@ -23,8 +24,8 @@ __all__ = [
     "NonFiniteError",
     "RecoveredReward",
     "RewardVecEnv",
-    "Trajectory",
     "TrainerCheckpoint",
+    "Trajectory",
     "__version__",
     "make_vec_env",
     "register_envs",

@@ -8,7 +8,9 @@ from pathlib import Path
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write ``content`` to a temporary file beside ``path`` and rename it into place; parent folders are made."""
+    """Write ``content`` to a temporary file beside ``path`` and rename it into place; parent
+    folders are made.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

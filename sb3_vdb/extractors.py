@@ -12,8 +12,8 @@ from sb3_vdb.discriminators import BoundsNormalizer
 class BoundsExtractor(BaseFeaturesExtractor):
     """Scales a bounded Box observation to [-1, 1], so that networks see mazes of any size alike.
 
-    Use it with ``policy_kwargs=dict(features_extractor_class=BoundsExtractor)``; unlike ``VecNormalize`` it has nothing
-    to learn, to save or to keep in step.
+    Use it with ``policy_kwargs=dict(features_extractor_class=BoundsExtractor)``; unlike
+    ``VecNormalize`` it has nothing to learn, to save or to keep in step.
 
     :param observation_space: a Box with finite bounds
     :raises ValueError: a bound is not finite

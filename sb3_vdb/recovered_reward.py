@@ -1,4 +1,6 @@
-"""A learned reward, frozen: it can be saved, loaded without pickle, and paid in any environment with the same spaces."""
+"""A learned reward, frozen: it can be saved, loaded without pickle, and paid in any environment
+with the same spaces.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,8 @@ class RecoveredReward:
     :param architecture: its description
     :param features: encoder of transitions of the spaces it was trained on
     :param reward_type: one of the discriminator's reward types
-    :param shift: subtracted from the reward. Harmless where episodes have a fixed length; else a shift decides whether
-        a learner wants long or short episodes.
+    :param shift: subtracted from the reward. Harmless where episodes have a fixed length; else a
+        shift decides whether a learner wants long or short episodes.
     :param scale: divides the reward, positive
     :raises ValueError: the reward needs a policy (``"logit"`` of an AIRL type)
     """
@@ -46,7 +48,9 @@ class RecoveredReward:
         scale: float = 1.0,
     ) -> None:
         if discriminator.uses_log_probs and reward_type == "logit":
-            raise ValueError('`reward_type` "logit" depends on the policy and cannot be frozen; use "g" or "f"')
+            raise ValueError(
+                '`reward_type` "logit" depends on the policy and cannot be frozen; use "g" or "f"'
+            )
         self.discriminator = copy.deepcopy(discriminator).requires_grad_(False).eval()
         self.architecture, self.features, self.reward_type = architecture, features, reward_type
         self.shift, self.scale = float(shift), float(scale)
@@ -66,31 +70,43 @@ class RecoveredReward:
         :return: shape (batch,)
         :raises ValueError: the reward also looks at actions or at the next state
         """
-        if self.discriminator.uses_actions or self.reward_type == "f" or self.architecture.use_next_observations:
-            raise ValueError(f"the reward `{self.reward_type}` is no function of the state alone; call it with transitions")
-        return self(Transitions(observations, None, observations, np.zeros(len(observations), dtype=bool)))
+        if (
+            self.discriminator.uses_actions
+            or self.reward_type == "f"
+            or self.architecture.use_next_observations
+        ):
+            raise ValueError(
+                f"the reward `{self.reward_type}` is no function of the state alone; call it "
+                "with transitions"
+            )
+        return self(
+            Transitions(observations, None, observations, np.zeros(len(observations), dtype=bool))
+        )
 
-    def standardized(self, rewards: npt.NDArray[np.floating], shift: str = "mean") -> RecoveredReward:
+    def standardized(
+        self, rewards: npt.NDArray[np.floating], shift: str = "mean"
+    ) -> RecoveredReward:
         """The same reward rescaled so that the given samples of it have standard deviation 1.
 
         :param rewards: samples of this reward, for example over a map, shape (n,)
         :param shift: what becomes 0: the ``"mean"``, the ``"max"``, or ``"none"`` for no shift
         """
-        offset = {"mean": np.mean, "max": np.max, "none": lambda _: 0.0}[shift](rewards)
+        offsets = {"mean": rewards.mean(), "max": rewards.max(), "none": 0.0}
         scale = max(float(np.std(rewards)), 1e-8)
         return RecoveredReward(
             self.discriminator,
             self.architecture,
             self.features,
             self.reward_type,
-            self.shift + self.scale * float(offset),
+            self.shift + self.scale * float(offsets[shift]),
             self.scale * scale,
         )
 
     def wrap(self, venv: VecEnv) -> RewardVecEnv:
         """Environments that pay this reward.
 
-        :param venv: environments with the spaces the reward was learned in (their observations not normalised)
+        :param venv: environments with the spaces the reward was learned in (their observations not
+            normalised)
         :raises ValueError: other spaces
         """
         for name in ("observation_space", "action_space"):
@@ -134,10 +150,14 @@ class RecoveredReward:
         :raises ValueError: not a file of ours, truncated, or of a later version
         """
         data = load_tensors(Path(path).read_bytes(), str(path), FORMAT, VERSION, device)
-        observation_space, action_space = (space_from_dict(data[f"{name}_space"]) for name in ("observation", "action"))
+        observation_space, action_space = (
+            space_from_dict(data[f"{name}_space"]) for name in ("observation", "action")
+        )
         assert isinstance(observation_space, spaces.Space)
         features = FeatureEncoder(observation_space, action_space)
         architecture = Architecture.from_dict(data["architecture"])
         discriminator = architecture.build(features).to(device)
         discriminator.load_state_dict(data["weights"])
-        return cls(discriminator, architecture, features, data["reward_type"], data["shift"], data["scale"])
+        return cls(
+            discriminator, architecture, features, data["reward_type"], data["shift"], data["scale"]
+        )

@@ -16,13 +16,15 @@ RewardFunction = Callable[[Transitions], npt.NDArray[np.float32]]
 
 
 class RewardVecEnv(VecEnvWrapper):
-    """Pays ``reward(s, a, s')`` for every step; the task's reward stays visible to a monitor below this wrapper.
+    """Pays ``reward(s, a, s')`` for every step; the task's reward stays visible to a monitor below
+    this wrapper.
 
-    The last step of an episode has its own last observation as s', not the first one of the next episode. At the end of
-    an episode ``info["learned_return"]`` is the sum of the learned rewards.
+    The last step of an episode has its own last observation as s', not the first one of the next
+    episode. At the end of an episode ``info["learned_return"]`` is the sum of the learned rewards.
 
     :param venv: environments, observations not normalised
-    :param reward: reward of a batch of transitions, shape (batch,); None pays 0 (rewards come later, by relabelling)
+    :param reward: reward of a batch of transitions, shape (batch,); None pays 0 (rewards come
+        later, by relabelling)
     :param record: keep every step until :meth:`pop_recorded`
     :raises FloatingPointError: (on a step) the reward is not finite
     """
@@ -73,7 +75,9 @@ class RewardVecEnv(VecEnvWrapper):
             return np.zeros(self.num_envs, dtype=np.float32)
         rewards = self.reward(transitions)
         if not np.isfinite(rewards).all():
-            raise FloatingPointError(f"the learned reward is not finite: {rewards[~np.isfinite(rewards)][0]}")
+            raise FloatingPointError(
+                f"the learned reward is not finite: {rewards[~np.isfinite(rewards)][0]}"
+            )
         self.learned_returns += rewards
         for i in np.flatnonzero(dones):
             infos[i]["learned_return"] = float(self.learned_returns[i])
@@ -95,9 +99,12 @@ class RewardVecEnv(VecEnvWrapper):
         return transitions, dones
 
     def get_state(self) -> dict[str, Any]:
-        """What the next step depends on: last observations, returns so far, and the recorded steps."""
+        """What the next step depends on: last observations, returns so far, and the recorded
+        steps.
+        """
         steps = [
-            {**step._asdict(), "dones": done} for step, done in zip(self._steps, self._dones, strict=True)
+            {**step._asdict(), "dones": done}
+            for step, done in zip(self._steps, self._dones, strict=True)
         ]
         return {"last": self._last, "learned_returns": self.learned_returns.copy(), "steps": steps}
 
@@ -105,4 +112,6 @@ class RewardVecEnv(VecEnvWrapper):
         """Restore what :meth:`get_state` returned."""
         self._last, self.learned_returns = state["last"], state["learned_returns"].copy()
         self._dones = [step["dones"] for step in state["steps"]]
-        self._steps = [Transitions(*(step[name] for name in Transitions._fields)) for step in state["steps"]]
+        self._steps = [
+            Transitions(*(step[name] for name in Transitions._fields)) for step in state["steps"]
+        ]

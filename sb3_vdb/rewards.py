@@ -1,17 +1,23 @@
-"""Reward conventions: what a policy is paid for a logit. D = sigmoid(logit) is the probability of "expert".
+"""Reward conventions: what a policy is paid for a logit. D = sigmoid(logit) is the probability of
+"expert".
 
 The sign decides what a learner makes of episodes whose length it can influence:
 
-========== =================== ============ ===========================================================
-name       reward              sign         survival bias
-========== =================== ============ ===========================================================
-``gail``   -log(1 - D)         positive     every step pays: a learner gains by staying alive
-``log_d``  log D               negative     every step costs: a learner gains by ending the episode
-``logit``  log D - log(1 - D)  either       none at D = 1/2; AIRL's reward with the policy's log-density
-========== =================== ============ ===========================================================
+========== =================== ============
+=========================================================== name       reward              sign
+    survival bias
+========== =================== ============
+=========================================================== ``gail``   -log(1 - D)         positive
+    every step pays: a learner gains by staying alive ``log_d``  log D               negative
+    every step costs: a learner gains by ending the episode
+``logit``  log D - log(1 - D)  either       none at D = 1/2; AIRL's reward with the policy's
+log-density
+========== =================== ============
+===========================================================
 
-AIRL-type discriminators offer their own terms instead, ``g`` and ``f`` (:mod:`sb3_vdb.discriminators.airl`), which are
-free up to a constant and therefore biased by that constant where episode lengths vary.
+AIRL-type discriminators offer their own terms instead, ``g`` and ``f``
+(:mod:`sb3_vdb.discriminators.airl`), which are free up to a constant and therefore biased by that
+constant where episode lengths vary.
 """
 
 from __future__ import annotations
@@ -24,17 +30,19 @@ from torch.nn import functional
 
 
 def gail_reward(logits_expert_is_high: th.Tensor) -> th.Tensor:
-    """-log(1 - D), the reward of GAIL and VAIL (VDB paper, section 4.2); positive. Same shape as the logits."""
+    """-log(1 - D), the reward of GAIL and VAIL (VDB paper, section 4.2); positive. Same shape as
+    the logits.
+    """
     return functional.softplus(logits_expert_is_high)
 
 
 def log_d_reward(logits_expert_is_high: th.Tensor) -> th.Tensor:
-    """log D; negative. Same shape as the logits."""
+    """Log D; negative. Same shape as the logits."""
     return -functional.softplus(-logits_expert_is_high)
 
 
 def logit_reward(logits_expert_is_high: th.Tensor) -> th.Tensor:
-    """log D - log(1 - D), the logit itself."""
+    """Log D - log(1 - D), the logit itself."""
     return logits_expert_is_high
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 
 
-def space_to_dict(space: spaces.Space) -> dict[str, Any]:
+def space_to_dict(space: spaces.Space[Any]) -> dict[str, Any]:
     """JSON-able description of a Box, Discrete, MultiDiscrete or MultiBinary space.
 
     :raises ValueError: a space of another kind
@@ -27,10 +27,12 @@ def space_to_dict(space: spaces.Space) -> dict[str, Any]:
         return {"kind": "MultiDiscrete", "nvec": space.nvec.tolist()}
     if isinstance(space, spaces.MultiBinary):
         return {"kind": "MultiBinary", "n": space.n if isinstance(space.n, int) else list(space.n)}
-    raise ValueError(f"a space of type {type(space).__name__} cannot be saved; flatten the environment's spaces")
+    raise ValueError(
+        f"a space of type {type(space).__name__} cannot be saved; flatten the environment's spaces"
+    )
 
 
-def space_from_dict(description: dict[str, Any]) -> spaces.Space:
+def space_from_dict(description: dict[str, Any]) -> spaces.Space[Any]:
     """The space that :func:`space_to_dict` described."""
     kind = description["kind"]
     if kind == "Box":

@@ -24,10 +24,15 @@ def load_tensors(
         data = th.load(io.BytesIO(content), map_location=device, weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError, ValueError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{source} is truncated or no file of sb3_vdb ({reason}); save or copy it again") from error
+        raise ValueError(
+            f"{source} is truncated or no file of sb3_vdb ({reason}); save or copy it again"
+        ) from error
     if not isinstance(data, dict) or data.get("format") != expected_format:
         found = data.get("format") if isinstance(data, dict) else type(data).__name__
         raise ValueError(f"{source} is no {expected_format} file (found {found!r})")
     if data["version"] > version:
-        raise ValueError(f"{source} has format version {data['version']}, this sb3_vdb reads up to {version}; upgrade it")
+        raise ValueError(
+            f"{source} has format version {data['version']}, this sb3_vdb reads up to {version}; "
+            "upgrade it"
+        )
     return data

@@ -1,4 +1,6 @@
-"""Steps of an environment as arrays: what demonstrations, reward wrappers and discriminators hand to each other."""
+"""Steps of an environment as arrays: what demonstrations, reward wrappers and discriminators hand
+to each other.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,13 @@ Array = npt.NDArray[np.generic]
 
 
 class Transitions(NamedTuple):
-    """Steps of an environment as arrays, raw (neither normalised nor scaled); time limits are no terminations.
+    """Steps of an environment as arrays, raw (neither normalised nor scaled); time limits are no
+    terminations.
 
     :param observations: shape (batch, ...)
     :param actions: executed actions, shape (batch, ...); None where nobody knows them
-    :param next_observations: shape (batch, ...); the last observation of an episode, never the first of the next
+    :param next_observations: shape (batch, ...); the last observation of an episode, never the
+        first of the next
     :param terminated: whether the episode ended by itself, shape (batch,)
     """
 
@@ -29,7 +33,10 @@ class Transitions(NamedTuple):
         """The chosen rows."""
         actions = None if self.actions is None else self.actions[indices]
         return Transitions(
-            self.observations[indices], actions, self.next_observations[indices], self.terminated[indices]
+            self.observations[indices],
+            actions,
+            self.next_observations[indices],
+            self.terminated[indices],
         )
 
     @staticmethod

@@ -1,4 +1,6 @@
-"""SB3 environments from Gymnasium ids and vector environments, batched where the environment can be."""
+"""SB3 environments from Gymnasium ids and vector environments, batched where the environment can
+be.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,11 @@ SAME_STEP, NEXT_STEP, DISABLED = "SameStep", "NextStep", "Disabled"
 
 
 def autoreset_mode_of(env: Any) -> str:
-    """When a Gymnasium vector environment restarts ended episodes: ``"SameStep"``, ``"NextStep"`` or ``"Disabled"``.
+    """When a Gymnasium vector environment restarts ended episodes: ``"SameStep"``, ``"NextStep"``
+    or ``"Disabled"``.
 
-    Where its metadata do not say it, the rule of its Gymnasium holds: same step in 0.29, next step from 1.0 on.
+    Where its metadata do not say it, the rule of its Gymnasium holds: same step in 0.29, next step
+    from 1.0 on.
     """
     mode = (getattr(env, "metadata", None) or {}).get("autoreset_mode")
     if mode is None:
@@ -30,15 +34,17 @@ def autoreset_mode_of(env: Any) -> str:
 class GymnasiumVecEnv(VecEnv):
     """Any Gymnasium vector environment as an SB3 ``VecEnv``, with Gymnasium 0.29 and 1.x.
 
-    SB3 restarts episodes within the step that ended them. Environments in ``SameStep`` mode do the same. In ``NextStep``
-    and ``Disabled`` mode the ended sub-environments are restarted with ``reset(options={"reset_mask": mask})``, or, in
-    ``NextStep`` mode when all ended together, with a further step.
+    SB3 restarts episodes within the step that ended them. Environments in ``SameStep`` mode do the
+    same. In ``NextStep`` and ``Disabled`` mode the ended sub-environments are restarted with
+    ``reset(options={"reset_mask": mask})``, or, in ``NextStep`` mode when all ended together, with
+    a further step.
 
-    ``infos[i]`` has ``terminal_observation`` and ``TimeLimit.truncated`` at the end of an episode, and then also the
-    sub-environment's own infos.
+    ``infos[i]`` has ``terminal_observation`` and ``TimeLimit.truncated`` at the end of an episode,
+    and then also the sub-environment's own infos.
 
     :param env: the vector environment
-    :param every_step_infos: give every sub-environment's infos at every step; slow for large batches
+    :param every_step_infos: give every sub-environment's infos at every step; slow for large
+        batches
     """
 
     def __init__(self, env: Any, every_step_infos: bool = False) -> None:
@@ -71,10 +77,14 @@ class GymnasiumVecEnv(VecEnv):
         """Step, and restart what ended."""
         observations, rewards, terminations, truncations, infos = self.env.step(self._actions)
         dones = np.logical_or(terminations, truncations)
-        listed = [self._one(infos, i) for i in range(self.num_envs)] if self.every_step_infos else list(self._no_infos)
+        listed = (
+            [self._one(infos, i) for i in range(self.num_envs)]
+            if self.every_step_infos
+            else list(self._no_infos)
+        )
         if dones.any():
             ended = np.flatnonzero(dones)
-            finals = [self._final(observations, infos, i) for i in ended]
+            finals = [self._final(observations, infos, i) for i in map(int, ended)]
             if self.autoreset_mode != SAME_STEP:
                 observations, infos = self._restart(observations, dones)
             for i, (last, info) in zip(ended, finals, strict=True):
@@ -83,7 +93,9 @@ class GymnasiumVecEnv(VecEnv):
                 self.reset_infos[i] = self._one(infos, int(i))
         return observations, np.asarray(rewards, dtype=np.float32), dones, listed
 
-    def _final(self, observations: Any, infos: dict[str, Any], i: int) -> tuple[Any, dict[str, Any]]:
+    def _final(
+        self, observations: Any, infos: dict[str, Any], i: int
+    ) -> tuple[Any, dict[str, Any]]:
         """Last observation and infos of an ended episode."""
         if self.autoreset_mode != SAME_STEP:
             return np.array(observations[i]), self._one(infos, i)
@@ -91,7 +103,9 @@ class GymnasiumVecEnv(VecEnv):
         final_info = infos.get("final_info")
         if final_info is None:
             return last, {}
-        return last, self._one(final_info, i) if isinstance(final_info, dict) else dict(final_info[i])
+        return last, self._one(final_info, i) if isinstance(final_info, dict) else dict(
+            final_info[i]
+        )
 
     def _restart(self, before: Any, dones: npt.NDArray[np.bool_]) -> tuple[Any, dict[str, Any]]:
         """Restart the ended sub-environments, and only them.
@@ -105,8 +119,10 @@ class GymnasiumVecEnv(VecEnv):
         observations, infos = self.env.reset(options={"reset_mask": dones.copy()})
         if not np.array_equal(np.asarray(observations)[~dones], np.asarray(before)[~dones]):
             raise RuntimeError(
-                f"{self.env} ended in {int(dones.sum())} of {self.num_envs} sub-environments and restarted the others "
-                'too: it ignores options["reset_mask"]; make it with `autoreset_mode=AutoresetMode.SAME_STEP`'
+                f"{self.env} ended in {int(dones.sum())} of {self.num_envs} sub-environments and "
+                "restarted the others "
+                'too: it ignores options["reset_mask"]; make it with '
+                "`autoreset_mode=AutoresetMode.SAME_STEP`"
             )
         return observations, infos
 
@@ -133,7 +149,9 @@ class GymnasiumVecEnv(VecEnv):
         return [None] * self.num_envs if images is None else list(images)
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """An attribute of the vector environment, once for each index (a batch has one value for all)."""
+        """An attribute of the vector environment, once for each index (a batch has one value for
+        all).
+        """
         if attr_name == "render_mode":
             value = getattr(self.env, "render_mode", None)
         else:
@@ -146,17 +164,25 @@ class GymnasiumVecEnv(VecEnv):
         :raises ValueError: ``indices`` names only some of them
         """
         if len(list(self._get_indices(indices))) != self.num_envs:
-            raise ValueError(f"`indices` must be None: {self.env} is one batch and has one `{attr_name}` for all")
+            raise ValueError(
+                f"`indices` must be None: {self.env} is one batch and has one `{attr_name}` for all"
+            )
         setattr(self.env, attr_name, value)
 
     def env_method(
-        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
+        self,
+        method_name: str,
+        *method_args: Any,
+        indices: VecEnvIndices = None,
+        **method_kwargs: Any,
     ) -> list[Any]:
         """Call a method of the vector environment once; the result is repeated for each index."""
         result = getattr(self.env, method_name)(*method_args, **method_kwargs)
         return [result for _ in self._get_indices(indices)]
 
-    def env_is_wrapped(self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None) -> list[bool]:
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None
+    ) -> list[bool]:
         """Sub-environments of a batch have no wrappers of their own."""
         return [False for _ in self._get_indices(indices)]
 
@@ -174,7 +200,8 @@ def make_vec_env(
     :param n_envs: number of environments
     :param seed: seed of the first environment; the others take the following ones
     :param env_kwargs: arguments of the environment
-    :param monitor: record returns and lengths of episodes (what SB3 logs as ``rollout/ep_rew_mean``)
+    :param monitor: record returns and lengths of episodes (what SB3 logs as
+        ``rollout/ep_rew_mean``)
     :raises ValueError: ``n_envs`` is not positive
     """
     if n_envs < 1:
@@ -183,8 +210,11 @@ def make_vec_env(
     if spec.vector_entry_point is None:
         return make_sb3_vec_env(env_id, n_envs=n_envs, seed=seed, env_kwargs=env_kwargs)
     kwargs = dict(env_kwargs or {})
-    # Gymnasium 0.29 passes keyword arguments of a batch under another name and calls its mode differently
-    arguments: dict[str, Any] = kwargs if GYMNASIUM_1 else {"vectorization_mode": "custom", "vector_kwargs": kwargs}
+    # Gymnasium 0.29 passes keyword arguments of a batch under another name and calls its mode
+    # differently
+    arguments: dict[str, Any] = (
+        kwargs if GYMNASIUM_1 else {"vectorization_mode": "custom", "vector_kwargs": kwargs}
+    )
     venv: VecEnv = GymnasiumVecEnv(gym.make_vec(env_id, num_envs=n_envs, **arguments))
     venv.seed(seed)
     return VecMonitor(venv) if monitor else venv

@@ -19,7 +19,10 @@ class Canvas:
     """
 
     def __init__(
-        self, box: tuple[float, float, float, float], height: int, background: tuple[int, int, int] = (255, 255, 255)
+        self,
+        box: tuple[float, float, float, float],
+        height: int,
+        background: tuple[int, int, int] = (255, 255, 255),
     ) -> None:
         x_min, x_max, y_min, y_max = box
         self.pixel = (y_max - y_min) / height  # m
@@ -32,13 +35,25 @@ class Canvas:
     def copy(self) -> Canvas:
         """A canvas with the same content that can be drawn on."""
         other = object.__new__(Canvas)
-        other.pixel, other._x, other._y, other.image = self.pixel, self._x, self._y, self.image.copy()
+        other.pixel, other._x, other._y, other.image = (
+            self.pixel,
+            self._x,
+            self._y,
+            self.image.copy(),
+        )
         return other
 
     def capsule(
-        self, start: Point, end: Point, radius: float, colour: tuple[int, int, int], alpha: float = 1.0
+        self,
+        start: Point,
+        end: Point,
+        radius: float,
+        colour: tuple[int, int, int],
+        alpha: float = 1.0,
     ) -> None:
-        """Draw all points nearer than ``radius`` (m) to the segment from ``start`` to ``end`` (m)."""
+        """Draw all points nearer than ``radius`` (m) to the segment from ``start`` to ``end``
+        (m).
+        """
         direction = np.subtract(end, start)
         length_squared = float(direction @ direction)
         x, y = self._x - start[0], self._y - start[1]
@@ -49,7 +64,9 @@ class Canvas:
         coverage = alpha * np.clip((radius - distance) / self.pixel + 0.5, 0.0, 1.0)[:, :, None]
         self.image += coverage * (np.array(colour, dtype=float) - self.image)
 
-    def disc(self, centre: Point, radius: float, colour: tuple[int, int, int], alpha: float = 1.0) -> None:
+    def disc(
+        self, centre: Point, radius: float, colour: tuple[int, int, int], alpha: float = 1.0
+    ) -> None:
         """Draw a disc; ``centre`` and ``radius`` in m."""
         self.capsule(centre, centre, radius, colour, alpha)
 

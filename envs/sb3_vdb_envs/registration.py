@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import gymnasium as gym
+from gymnasium.envs.registration import register, registry
 
 NAMESPACE = "sb3_vdb"
 
@@ -12,7 +12,8 @@ NAMESPACE = "sb3_vdb"
 class EnvironmentRow(NamedTuple):
     """One registered environment.
 
-    ``vector_entry_point`` is named per id because Gymnasium 0.29 passes no keyword arguments of the spec to it.
+    ``vector_entry_point`` is named per id because Gymnasium 0.29 passes no keyword arguments of
+    the spec to it.
     """
 
     name: str
@@ -40,8 +41,14 @@ def _maze(name: str, layout: str, summary: str) -> EnvironmentRow:
 
 
 ENVIRONMENTS: tuple[EnvironmentRow, ...] = (
-    _maze("CMaze", "c_maze", "point mass behind one wall, gap on the left; the reward is learned here"),
-    _maze("CMazeFlipped", "c_maze_flipped", "the same wall with its gap on the right; rewards are transferred to it"),
+    _maze(
+        "CMaze", "c_maze", "point mass behind one wall, gap on the left; the reward is learned here"
+    ),
+    _maze(
+        "CMazeFlipped",
+        "c_maze_flipped",
+        "the same wall with its gap on the right; rewards are transferred to it",
+    ),
     _maze("SMaze", "s_maze", "two walls, gaps right then left, five times the force"),
     _maze("SMazeFlipped", "s_maze_flipped", "mirror image of the S-maze"),
 )
@@ -50,8 +57,8 @@ ENVIRONMENTS: tuple[EnvironmentRow, ...] = (
 def register_envs() -> None:
     """Register every row of :data:`ENVIRONMENTS`; calling it again changes nothing."""
     for row in ENVIRONMENTS:
-        if row.id not in gym.registry:
-            gym.register(
+        if row.id not in registry:
+            register(
                 id=row.id,
                 entry_point=row.entry_point,
                 vector_entry_point=row.vector_entry_point,

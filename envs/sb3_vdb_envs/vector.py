@@ -17,7 +17,9 @@ else:
     from gymnasium.experimental.vector import VectorEnv
 
     class AutoresetMode(Enum):
-        """When an ended environment restarts; Gymnasium 0.29 has no name for it and always means ``SAME_STEP``."""
+        """When an ended environment restarts; Gymnasium 0.29 has no name for it and always means
+        ``SAME_STEP``.
+        """
 
         NEXT_STEP = "NextStep"
         SAME_STEP = "SameStep"
@@ -28,9 +30,13 @@ FINAL_OBSERVATION_KEY = "final_obs" if GYMNASIUM_1 else "final_observation"
 
 
 def same_step_infos(
-    restarted: dict[str, Any], ended: npt.NDArray[np.bool_], last_observations: npt.NDArray[Any], last: dict[str, Any]
+    restarted: dict[str, Any],
+    ended: npt.NDArray[np.bool_],
+    last_observations: npt.NDArray[Any],
+    last: dict[str, Any],
 ) -> dict[str, Any]:
-    """Infos of a step in which some environments ended and restarted, in the form the installed Gymnasium uses.
+    """Infos of a step in which some environments ended and restarted, in the form the installed
+    Gymnasium uses.
 
     :param restarted: infos of the new episodes (arrays of shape (num_envs,))
     :param ended: which environments ended, shape (num_envs,)
@@ -45,7 +51,9 @@ def same_step_infos(
     if not GYMNASIUM_1:
         final_info = np.full(len(ended), None, dtype=object)
         for i in np.flatnonzero(ended):
-            final_info[i] = {key: value[i].item() for key, value in last.items() if not key.startswith("_")}
+            final_info[i] = {
+                key: value[i].item() for key, value in last.items() if not key.startswith("_")
+            }
     finals = {FINAL_OBSERVATION_KEY: observations, "final_info": final_info}
     return restarted | finals | {f"_{key}": ended.copy() for key in finals}
 

@@ -6,4 +6,12 @@ from sb3_vdb.adversarial.gail import GAIL, VAIL
 from sb3_vdb.adversarial.round_metrics import NonFiniteError
 from sb3_vdb.adversarial.trainer import AdversarialTrainer
 
-__all__ = ["AIRL", "GAIL", "VAIL", "VAIRL", "AdversarialTrainer", "NonFiniteError", "TrainerCheckpoint"]
+__all__ = [
+    "AIRL",
+    "GAIL",
+    "VAIL",
+    "VAIRL",
+    "AdversarialTrainer",
+    "NonFiniteError",
+    "TrainerCheckpoint",
+]

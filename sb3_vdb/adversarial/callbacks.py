@@ -1,4 +1,6 @@
-"""SB3 callbacks that close the circle: the discriminator learns when a rollout ends, checkpoints when one begins."""
+"""SB3 callbacks that close the circle: the discriminator learns when a rollout ends, checkpoints
+when one begins.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ if TYPE_CHECKING:
 
 
 class DiscriminatorCallback(BaseCallback):
-    """Runs a round of discriminator updates whenever the generator has collected a round of samples.
+    """Runs a round of discriminator updates whenever the generator has collected a round of
+    samples.
 
     :param trainer: whose discriminator
     """
@@ -30,9 +33,11 @@ class DiscriminatorCallback(BaseCallback):
 
 
 class TrainerCheckpoint(BaseCallback):
-    """Saves the whole trainer every few rounds, between a policy update and the next rollout, as ``<name>_<steps>.zip``.
+    """Saves the whole trainer every few rounds, between a policy update and the next rollout, as
+    ``<name>_<steps>.zip``.
 
-    SB3's ``CheckpointCallback`` saves the generator alone; this one saves all that is needed to go on exactly.
+    SB3's ``CheckpointCallback`` saves the generator alone; this one saves all that is needed to go
+    on exactly.
 
     :param trainer: the trainer
     :param folder: where the files go
@@ -64,7 +69,10 @@ class TrainerCheckpoint(BaseCallback):
         self._saved_at = self.trainer.n_rounds
         self.trainer.save(self.folder / f"{self.name}_{self.num_timesteps}.zip")
         if self.keep is not None:
-            files = sorted(self.folder.glob(f"{self.name}_*.zip"), key=lambda path: int(path.stem.rsplit("_", 1)[1]))
+            files = sorted(
+                self.folder.glob(f"{self.name}_*.zip"),
+                key=lambda path: int(path.stem.rsplit("_", 1)[1]),
+            )
             for old in files[: -self.keep]:
                 old.unlink()
 

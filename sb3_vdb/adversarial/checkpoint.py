@@ -1,4 +1,5 @@
-"""The file of a trainer: one zip with the generator in SB3's format and everything else without pickle.
+"""The file of a trainer: one zip with the generator in SB3's format and everything else without
+pickle.
 
 =================== =====================================================================
 ``trainer.json``    format, class, settings, counters, dual variable, versions
@@ -104,20 +105,29 @@ def _tensors(trainer: AdversarialTrainer) -> dict[str, Any]:
     }
 
 
-def load(cls: type[AdversarialTrainer], path: str | Path, venv: VecEnv, device: th.device | str) -> AdversarialTrainer:
+def load(
+    cls: type[AdversarialTrainer], path: str | Path, venv: VecEnv, device: th.device | str
+) -> AdversarialTrainer:
     """Build a trainer from a file; see :meth:`AdversarialTrainer.load`."""
     description, parts = _read(path)
     if description["class"] != cls.__name__:
-        raise ValueError(f"{path} holds a {description['class']}, no {cls.__name__}; load it with {description['class']}.load")
+        raise ValueError(
+            f"{path} holds a {description['class']}, no {cls.__name__}; "
+            f"load it with {description['class']}.load"
+        )
     tensors = load_tensors(parts["tensors.pt"], f"tensors.pt in {path}", FORMAT, VERSION, "cpu")
     state = to_arrays(tensors["state"])
     generator = _load_generator(description, parts["generator.zip"], venv, device, path)
-    settings = AdversarialSettings(**{**description["settings"], "device": str(device), "seed": None})
+    settings = AdversarialSettings(
+        **{**description["settings"], "device": str(device), "seed": None}
+    )
     dual = None
     if description["dual"] is not None:
         dual = DualVariable(description["dual"]["information_limit"])
         dual.load_state_dict(description["dual"])
-    demonstrations = Demonstrations(npz.from_bytes(parts["demonstrations.npz"], f"demonstrations.npz in {path}"))
+    demonstrations = Demonstrations(
+        npz.from_bytes(parts["demonstrations.npz"], f"demonstrations.npz in {path}")
+    )
 
     last = {name: value for name, value in vars(generator).items() if name.startswith("_last_")}
     trainer = cls.__new__(cls)
@@ -148,13 +158,20 @@ def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, bytes]]:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             parts = {name: archive.read(name) for name in archive.namelist()}
     except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise ValueError(f"{path} is truncated or no zip file ({error}); use an earlier checkpoint") from error
+        raise ValueError(
+            f"{path} is truncated or no zip file ({error}); use an earlier checkpoint"
+        ) from error
     try:
         description = json.loads(parts["trainer.json"])
     except (KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is no trainer file of sb3_vdb; SB3's own files are read with their algorithm's load()") from error
+        raise ValueError(
+            f"{path} is no trainer file of sb3_vdb; "
+            "SB3's own files are read with their algorithm's load()"
+        ) from error
     if description.get("format") != FORMAT:
-        raise ValueError(f"{path} is no trainer file of sb3_vdb (format {description.get('format')!r})")
+        raise ValueError(
+            f"{path} is no trainer file of sb3_vdb (format {description.get('format')!r})"
+        )
     if description["version"] > VERSION:
         raise ValueError(
             f"{path} has format version {description['version']} (written by sb3_vdb "
@@ -164,12 +181,18 @@ def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 
 def _load_generator(
-    description: dict[str, Any], content: bytes, venv: VecEnv, device: th.device | str, path: str | Path
+    description: dict[str, Any],
+    content: bytes,
+    venv: VecEnv,
+    device: th.device | str,
+    path: str | Path,
 ) -> BaseAlgorithm:
     module, name = description["generator_class"]
     algorithm = getattr(importlib.import_module(module), name)
     if not (isinstance(algorithm, type) and issubclass(algorithm, BaseAlgorithm)):
-        raise ValueError(f"{path} names {module}.{name} as its generator, which is no SB3 algorithm")
+        raise ValueError(
+            f"{path} names {module}.{name} as its generator, which is no SB3 algorithm"
+        )
     try:
         return algorithm.load(io.BytesIO(content), env=venv, device=device, force_reset=False)
     except (ValueError, AssertionError) as error:

@@ -10,13 +10,14 @@ from sb3_vdb.adversarial.trainer import AdversarialTrainer
 class GAIL(AdversarialTrainer):
     """Generative adversarial imitation learning; arguments as for :class:`AdversarialTrainer`.
 
-    *Paper*: Ho & Ermon 2016; the baselines GAIL, GAIL - GP, GAIL - noise and GAIL - noise z of Peng et al. 2019.
+    *Paper*: Ho & Ermon 2016; the baselines GAIL, GAIL - GP, GAIL - noise and GAIL - noise z of
+    Peng et al. 2019.
 
-    *Equations*: the discriminator minimises E_expert[-log D] + E_generator[-log(1 - D)], the policy is paid
-    -log(1 - D) (other signs: ``reward_type``).
+    *Equations*: the discriminator minimises E_expert[-log D] + E_generator[-log(1 - D)], the
+    policy is paid -log(1 - D) (other signs: ``reward_type``).
 
-    *Differences from the reference*: any SB3 algorithm in place of TRPO; expert and generator share one normaliser of
-    observations; no entropy bonus but the generator's own.
+    *Differences from the reference*: any SB3 algorithm in place of TRPO; expert and generator
+    share one normaliser of observations; no entropy bonus but the generator's own.
     """
 
     kind: ClassVar[str] = "gail"
@@ -30,7 +31,8 @@ class VAIL(GAIL):
 
     *Equations*: eq. 12, with the updates of eqs. 9 and 10; the policy is paid -log(1 - D(mean(s))).
 
-    *Differences from the reference*: any SB3 algorithm in place of PPO; Adam in place of momentum for the discriminator.
+    *Differences from the reference*: any SB3 algorithm in place of PPO; Adam in place of momentum
+    for the discriminator.
     """
 
     has_bottleneck: ClassVar[bool] = True

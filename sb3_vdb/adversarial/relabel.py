@@ -9,11 +9,16 @@ from stable_baselines3.common.buffers import RolloutBuffer
 
 
 def relabel_rollout(
-    buffer: RolloutBuffer, rewards: npt.NDArray[np.float32], last_values: th.Tensor, dones: npt.NDArray[np.bool_]
+    buffer: RolloutBuffer,
+    rewards: npt.NDArray[np.float32],
+    last_values: th.Tensor,
+    dones: npt.NDArray[np.bool_],
 ) -> None:
-    """Add rewards to a rollout that was collected without any, and compute its returns and advantages again.
+    """Add rewards to a rollout that was collected without any, and compute its returns and
+    advantages again.
 
-    What the buffer holds already is the value of truncated episodes' last observations, which SB3 adds to the reward.
+    What the buffer holds already is the value of truncated episodes' last observations, which SB3
+    adds to the reward.
 
     :param buffer: the rollout, collected with zero rewards
     :param rewards: shape (n_steps, n_envs)

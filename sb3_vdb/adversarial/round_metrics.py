@@ -12,7 +12,9 @@ from sb3_vdb.vdb import DiscriminatorLoss
 
 
 class NonFiniteError(FloatingPointError):
-    """A loss or reward is not finite; the message names the term and the checkpoint that was written."""
+    """A loss or reward is not finite; the message names the term and the checkpoint that was
+    written.
+    """
 
 
 class UpdateMetrics(NamedTuple):
@@ -29,7 +31,11 @@ class UpdateMetrics(NamedTuple):
 
     @classmethod
     def of(
-        cls, loss: DiscriminatorLoss, logits_expert: th.Tensor, logits_generator: th.Tensor, kl: th.Tensor
+        cls,
+        loss: DiscriminatorLoss,
+        logits_expert: th.Tensor,
+        logits_generator: th.Tensor,
+        kl: th.Tensor,
     ) -> UpdateMetrics:
         """Metrics of one update.
 
@@ -41,11 +47,14 @@ class UpdateMetrics(NamedTuple):
         logits = th.cat([logits_expert, logits_generator]).detach()
         probability = th.sigmoid(logits)
         return cls(
-            *(term.detach() for term in loss),
-            accuracy_expert=(logits_expert > 0).float().mean(),
-            accuracy_generator=(logits_generator <= 0).float().mean(),
-            entropy=functional.binary_cross_entropy_with_logits(logits, probability),
-            kl=kl.detach().mean(),
+            loss.expert.detach(),
+            loss.generator.detach(),
+            loss.bottleneck.detach(),
+            loss.gradient_penalty.detach(),
+            (logits_expert > 0).float().mean(),
+            (logits_generator <= 0).float().mean(),
+            functional.binary_cross_entropy_with_logits(logits, probability),
+            kl.detach().mean(),
         )
 
 

@@ -1,7 +1,8 @@
-"""What lies outside the networks and still decides how a run goes on: environments, replay buffer, random generators.
+"""What lies outside the networks and still decides how a run goes on: environments, replay buffer,
+random generators.
 
-States are nested dictionaries and lists of arrays and plain values; :func:`to_tensors` and :func:`to_arrays` take them
-to and from the form that ``torch.load(weights_only=True)`` reads.
+States are nested dictionaries and lists of arrays and plain values; :func:`to_tensors` and
+:func:`to_arrays` take them to and from the form that ``torch.load(weights_only=True)`` reads.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def to_arrays(state: Any) -> Any:
 
 def get_random_state(device: th.device) -> dict[str, Any]:
     """States of the global generators of torch, numpy and Python."""
-    legacy = np.random.get_state()
+    legacy: Any = np.random.get_state()
     state: dict[str, Any] = {
         "torch": th.get_rng_state().numpy(),
         "numpy": [legacy[0], np.asarray(legacy[1]).astype(np.int64), *legacy[2:]],
@@ -72,8 +73,8 @@ def set_random_state(state: dict[str, Any]) -> None:
 def get_env_state(venv: VecEnv) -> list[dict[str, Any]] | None:
     """State of every layer of a stack of environments, outermost first.
 
-    :return: None if the innermost environment cannot say in what state it is (only vector environments with
-        ``get_state`` and ``set_state`` can); a run then goes on with new episodes
+    :return: None if the innermost environment cannot say in what state it is (only vector
+        environments with ``get_state`` and ``set_state`` can); a run then goes on with new episodes
     """
     stack = wrappers(venv)
     base: Any = getattr(stack[-1], "env", None)
@@ -86,10 +87,22 @@ def _get_layer_state(layer: Any) -> dict[str, Any]:
     if isinstance(layer, RewardVecEnv):
         return layer.get_state()
     if isinstance(layer, VecMonitor):
-        return {name: getattr(layer, name) for name in ("episode_returns", "episode_lengths", "episode_count")}
+        return {
+            name: getattr(layer, name)
+            for name in ("episode_returns", "episode_lengths", "episode_count")
+        }
     if isinstance(layer, VecNormalize):
-        moments = {name: vars(getattr(layer, name)) for name in ("obs_rms", "ret_rms") if hasattr(layer, name)}
-        return {**moments, "returns": layer.returns, "old_obs": layer.old_obs, "old_reward": layer.old_reward}
+        moments = {
+            name: vars(getattr(layer, name))
+            for name in ("obs_rms", "ret_rms")
+            if hasattr(layer, name)
+        }
+        return {
+            **moments,
+            "returns": layer.returns,
+            "old_obs": layer.old_obs,
+            "old_reward": layer.old_reward,
+        }
     base = getattr(layer, "env", None)
     return base.unwrapped.get_state() if base is not None else {}  # type: ignore[no-any-return]
 
@@ -101,10 +114,15 @@ def set_env_state(venv: VecEnv, states: list[dict[str, Any]]) -> None:
     """
     stack = wrappers(venv)
     if len(stack) != len(states):
-        raise ValueError(f"`venv` has {len(stack)} layers, the saved one had {len(states)}; wrap it as it was in training")
+        raise ValueError(
+            f"`venv` has {len(stack)} layers, the saved one had {len(states)}; wrap it as it was "
+            "in training"
+        )
     for layer, state in zip(stack, states, strict=True):
         _set_layer_state(layer, state)
-    vars(stack[-1])["_seeds"] = [None] * venv.num_envs  # seeds that wait for the next reset belong to a new run
+    vars(stack[-1])["_seeds"] = [
+        None
+    ] * venv.num_envs  # seeds that wait for the next reset belong to a new run
 
 
 def _set_layer_state(layer: Any, state: dict[str, Any]) -> None:
@@ -115,7 +133,9 @@ def _set_layer_state(layer: Any, state: dict[str, Any]) -> None:
     elif isinstance(layer, VecNormalize):
         for name, value in state.items():
             target = getattr(layer, name)
-            vars(target).update(value) if isinstance(target, RunningMeanStd) else setattr(layer, name, value)
+            vars(target).update(value) if isinstance(target, RunningMeanStd) else setattr(
+                layer, name, value
+            )
     elif getattr(layer, "env", None) is not None:
         layer.env.unwrapped.set_state(state)
 
@@ -126,7 +146,11 @@ def _set_layer_state(layer: Any, state: dict[str, Any]) -> None:
 def get_buffer_state(buffer: BaseBuffer) -> dict[str, Any]:
     """Filled part of a replay buffer, its arrays and its position."""
     filled = buffer.buffer_size if buffer.full else buffer.pos
-    arrays = {name: value[:filled] for name, value in vars(buffer).items() if isinstance(value, np.ndarray)}
+    arrays = {
+        name: value[:filled]
+        for name, value in vars(buffer).items()
+        if isinstance(value, np.ndarray)
+    }
     return {"arrays": arrays, "pos": buffer.pos, "full": buffer.full}
 
 
@@ -138,6 +162,9 @@ def set_buffer_state(buffer: BaseBuffer, state: dict[str, Any]) -> None:
     for name, values in state["arrays"].items():
         target = getattr(buffer, name)
         if len(values) > len(target):
-            raise ValueError(f"the replay buffer holds {len(target)} steps, the saved one has {len(values)}; enlarge it")
+            raise ValueError(
+                f"the replay buffer holds {len(target)} steps, the saved one has {len(values)}; "
+                "enlarge it"
+            )
         target[: len(values)] = values
     buffer.pos, buffer.full = state["pos"], state["full"]

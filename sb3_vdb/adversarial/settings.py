@@ -1,4 +1,6 @@
-"""The numbers an adversarial trainer runs with, checked before anything is built, and how they are written to a file."""
+"""The numbers an adversarial trainer runs with, checked before anything is built, and how they are
+written to a file.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from sb3_vdb.discriminators import PENALTY_TARGETS, Architecture, PenaltyTarget
 
 PenaltySide = Literal["expert", "both"]
 RewardScaling = Literal["none", "std", "mean_std"]
-OFF_POLICY_ROUND = 1000  # environment steps between two rounds of an off-policy generator, unless it is set
+OFF_POLICY_ROUND = (
+    1000  # environment steps between two rounds of an off-policy generator, unless it is set
+)
 
 
 @dataclass(frozen=True)
@@ -44,53 +48,75 @@ class AdversarialSettings:
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}")
         if not self.disc_learning_rate > 0.0:
-            raise ValueError(f"`disc_learning_rate` must be positive, got {self.disc_learning_rate}")
+            raise ValueError(
+                f"`disc_learning_rate` must be positive, got {self.disc_learning_rate}"
+            )
         if not self.grad_penalty_coef >= 0.0:
-            raise ValueError(f"`grad_penalty_coef` must not be negative, got {self.grad_penalty_coef}; 0 is no penalty")
+            raise ValueError(
+                f"`grad_penalty_coef` must not be negative, got {self.grad_penalty_coef}; 0 is "
+                "no penalty"
+            )
         for name, allowed in (
             ("grad_penalty_on", ("expert", "both")),
             ("grad_penalty_target", PENALTY_TARGETS),
             ("reward_scaling", ("none", "std", "mean_std")),
         ):
             if getattr(self, name) not in allowed:
-                raise ValueError(f"`{name}` must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
+                raise ValueError(
+                    f"`{name}` must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"
+                )
 
     def checked_reward_type(self, allowed: tuple[str, ...]) -> str:
         """The reward type, the first allowed one by default."""
         if self.reward_type is None:
             return allowed[0]
         if self.reward_type not in allowed:
-            raise ValueError(f"`reward_type` must be one of {', '.join(allowed)}, got {self.reward_type!r}")
+            raise ValueError(
+                f"`reward_type` must be one of {', '.join(allowed)}, got {self.reward_type!r}"
+            )
         return self.reward_type
 
     def round_length(self, gen_algo: BaseAlgorithm) -> int:
-        """Environment steps of one round: a rollout of an on-policy generator, else ``gen_train_timesteps``."""
+        """Environment steps of one round: a rollout of an on-policy generator, else
+        ``gen_train_timesteps``.
+        """
         if isinstance(gen_algo, OnPolicyAlgorithm):
             rollout = int(gen_algo.n_steps) * gen_algo.n_envs
             if self.train_timesteps not in (None, rollout):
                 raise ValueError(
-                    f"`gen_train_timesteps` is {self.train_timesteps}, but a round of the on-policy "
-                    f"{type(gen_algo).__name__} is its rollout of {rollout} steps; leave it out and set `n_steps` there"
+                    f"`gen_train_timesteps` is {self.train_timesteps}, but a round of the "
+                    "on-policy "
+                    f"{type(gen_algo).__name__} is its rollout of {rollout} steps; leave it out "
+                    "and set `n_steps` there"
                 )
             return rollout
         return OFF_POLICY_ROUND if self.train_timesteps is None else self.train_timesteps
 
     def check_batch(self, n_expert: int, n_generator: int) -> None:
         """Refuse batches larger than the data they are drawn from."""
-        for source, n in (("the demonstrations have", n_expert), ("a round of the generator has", n_generator)):
+        for source, n in (
+            ("the demonstrations have", n_expert),
+            ("a round of the generator has", n_generator),
+        ):
             if self.demo_batch_size > n:
                 raise ValueError(
-                    f"`demo_batch_size` is {self.demo_batch_size}, but {source} only {n} transitions; "
+                    f"`demo_batch_size` is {self.demo_batch_size}, but {source} only {n} "
+                    "transitions; "
                     "use a smaller batch or more data"
                 )
 
     def relabels(self, gen_algo: BaseAlgorithm, venv: VecEnv) -> bool:
-        """Whether rollouts are paid at once after the discriminator's update, by default wherever that is possible."""
+        """Whether rollouts are paid at once after the discriminator's update, by default wherever
+        that is possible.
+        """
         normalize = lowest_normalize(venv)
-        possible = isinstance(gen_algo, OnPolicyAlgorithm) and not (normalize is not None and normalize.norm_reward)
+        possible = isinstance(gen_algo, OnPolicyAlgorithm) and not (
+            normalize is not None and normalize.norm_reward
+        )
         if self.relabel_rollouts and not possible:
             raise ValueError(
-                "`relabel_rollouts=True` needs an on-policy generator and no VecNormalize(norm_reward=True) above the "
+                "`relabel_rollouts=True` needs an on-policy generator and no "
+                "VecNormalize(norm_reward=True) above the "
                 "reward; leave it out, or use `reward_scaling` instead of VecNormalize"
             )
         return possible if self.relabel_rollouts is None else self.relabel_rollouts
@@ -117,14 +143,21 @@ def make_architecture(
 
     :raises ValueError: an entry this kind of discriminator does not have
     """
-    values: dict[str, Any] = {"net_arch": (64, 64), "activation_fn": nn.ReLU, "use_actions": kind == "gail"}
+    values: dict[str, Any] = {
+        "net_arch": (64, 64),
+        "activation_fn": nn.ReLU,
+        "use_actions": kind == "gail",
+    }
     if has_bottleneck:
         values["code_dim"] = 32
     if kind == "gail":
         values["use_next_observations"] = False
     for name, value in (discriminator_kwargs or {}).items():
         if name not in values:
-            raise ValueError(f"`discriminator_kwargs` has no entry `{name}` here; it may have {', '.join(values)}")
+            raise ValueError(
+                f"`discriminator_kwargs` has no entry `{name}` here; it may have "
+                f"{', '.join(values)}"
+            )
         values[name] = value
     activation = values["activation_fn"]
     return Architecture(

@@ -21,8 +21,18 @@ from sb3_vdb.adversarial import checkpoint
 from sb3_vdb.adversarial.callbacks import DiscriminatorCallback
 from sb3_vdb.adversarial.densities import action_log_prob, check_has_density
 from sb3_vdb.adversarial.relabel import EpisodeSums, relabel_rollout
-from sb3_vdb.adversarial.round_metrics import NonFiniteError, UpdateMetrics, check_finite, record_means
-from sb3_vdb.adversarial.settings import AdversarialSettings, PenaltySide, RewardScaling, make_architecture
+from sb3_vdb.adversarial.round_metrics import (
+    NonFiniteError,
+    UpdateMetrics,
+    check_finite,
+    record_means,
+)
+from sb3_vdb.adversarial.settings import (
+    AdversarialSettings,
+    PenaltySide,
+    RewardScaling,
+    make_architecture,
+)
 from sb3_vdb.adversarial.wiring import check_compatible, insert_reward, lowest_normalize
 from sb3_vdb.demonstrations import Demonstrations, EpochSampler
 from sb3_vdb.discriminators import Architecture, Batch, FeatureEncoder, PenaltyTarget
@@ -45,40 +55,46 @@ DEFAULT_INFORMATION_LIMIT = 0.5  # nats; the paper's for motion imitation and th
 class AdversarialTrainer:
     """Base of GAIL, VAIL, AIRL and VAIRL; use one of these.
 
-    A round: the generator collects samples and is paid by the discriminator; the discriminator takes
-    ``n_disc_updates_per_round`` steps on batches of ``demo_batch_size`` expert and as many generator samples; the
-    generator updates its policy. The generator's ``learn`` is called once and the discriminator learns inside a
-    callback, so learning-rate schedules, callbacks, loggers and the progress bar work as in SB3.
+    A round: the generator collects samples and is paid by the discriminator; the discriminator
+    takes ``n_disc_updates_per_round`` steps on batches of ``demo_batch_size`` expert and as many
+    generator samples; the generator updates its policy. The generator's ``learn`` is called once
+    and the discriminator learns inside a callback, so learning-rate schedules, callbacks, loggers
+    and the progress bar work as in SB3.
 
     :param demonstrations: what to learn from
     :param venv: environments of the generator; put a monitor in to log the task's return
     :param gen_algo: SB3 algorithm made with ``venv``
     :param demo_batch_size: expert samples in a discriminator update, and as many generator samples
     :param n_disc_updates_per_round: discriminator updates after each round
-    :param gen_train_timesteps: environment steps in a round of an off-policy generator (1000 by default); a round of an
-        on-policy one is its rollout
+    :param gen_train_timesteps: environment steps in a round of an off-policy generator (1000 by
+        default); a round of an on-policy one is its rollout
     :param disc_learning_rate: step size of Adam for the discriminator
     :param information_limit: I_c in nats (VAIL and VAIRL; 0.5 by default)
     :param beta: initial multiplier of the information constraint (VAIL and VAIRL)
-    :param beta_step_size: alpha_beta of eq. 9; 0 holds beta fixed, and with ``beta=0`` only the noise stays
-    :param constraint: ``"average"`` (eq. 9) or ``"pointwise"``, which raises beta by the largest divergence (appendix A)
-    :param reward_type: what the policy is paid, see :mod:`sb3_vdb.rewards`: ``"gail"`` (default), ``"log_d"`` or
-        ``"logit"`` for GAIL and VAIL; ``"g"`` (default), ``"f"`` or ``"logit"`` for AIRL and VAIRL
-    :param reward_scaling: ``"none"``; ``"std"`` divides rewards by their standard deviation in the last round;
-        ``"mean_std"`` also subtracts their mean, only for tasks of fixed length
-    :param relabel_rollouts: pay an on-policy rollout at once, after the discriminator has learned from it (faster, and
-        the reward is fresh), instead of step by step; by default wherever possible
+    :param beta_step_size: alpha_beta of eq. 9; 0 holds beta fixed, and with ``beta=0`` only the
+        noise stays
+    :param constraint: ``"average"`` (eq. 9) or ``"pointwise"``, which raises beta by the largest
+        divergence (appendix A)
+    :param reward_type: what the policy is paid, see :mod:`sb3_vdb.rewards`: ``"gail"`` (default),
+        ``"log_d"`` or ``"logit"`` for GAIL and VAIL; ``"g"`` (default), ``"f"`` or ``"logit"`` for
+        AIRL and VAIRL
+    :param reward_scaling: ``"none"``; ``"std"`` divides rewards by their standard deviation in the
+        last round; ``"mean_std"`` also subtracts their mean, only for tasks of fixed length
+    :param relabel_rollouts: pay an on-policy rollout at once, after the discriminator has learned
+        from it (faster, and the reward is fresh), instead of step by step; by default wherever
+        possible
     :param grad_penalty_coef: w_GP of eq. 15; 0 for no penalty
     :param grad_penalty_on: penalise gradients at ``"expert"`` samples (paper) or at ``"both"``
-    :param grad_penalty_target: what is penalised: the ``"logits"``, the ``"probabilities"`` (D, as eq. 15 is written) or
-        the ``"terms"``, each network's own output (the authors' code for AIRL types). Gradients are taken with respect to
-        the normalised inputs.
+    :param grad_penalty_target: what is penalised: the ``"logits"``, the ``"probabilities"`` (D, as
+        eq. 15 is written) or the ``"terms"``, each network's own output (the authors' code for
+        AIRL types). Gradients are taken with respect to the normalised inputs.
     :param input_noise_std: instance noise on the normalised inputs (baseline "GAIL - noise")
     :param hidden_noise_std: instance noise on the last hidden layer (baseline "GAIL - noise z")
-    :param normalize_inputs: ``"running"`` statistics, the observation space's ``"bounds"``, or ``"none"``
-    :param discriminator_kwargs: ``net_arch`` ((64, 64)), ``activation_fn`` (ReLU), ``use_actions`` (True for GAIL types,
-        False for AIRL types, whose state-only reward transfers), ``use_next_observations`` (GAIL types; False) and
-        ``code_dim`` (VAIL and VAIRL; 32)
+    :param normalize_inputs: ``"running"`` statistics, the observation space's ``"bounds"``, or
+        ``"none"``
+    :param discriminator_kwargs: ``net_arch`` ((64, 64)), ``activation_fn`` (ReLU), ``use_actions``
+        (True for GAIL types, False for AIRL types, whose state-only reward transfers),
+        ``use_next_observations`` (GAIL types; False) and ``code_dim`` (VAIL and VAIRL; 32)
     :param log_dir: folder for csv and TensorBoard logs; None leaves the generator's logger as it is
     :param seed: seed of the discriminator's weights and batches; the generator has its own
     :param device: where the discriminator lives
@@ -149,7 +165,8 @@ class AdversarialTrainer:
             dual = DualVariable(limit, beta, beta_step_size, constraint)
         elif information_limit is not None:
             raise ValueError(
-                f"`information_limit` is {information_limit}, but {type(self).__name__} has no bottleneck; "
+                f"`information_limit` is {information_limit}, but {type(self).__name__} has no "
+                "bottleneck; "
                 f"use V{type(self).__name__}"
             )
         self._setup(demonstrations, venv, gen_algo, settings, architecture, dual)
@@ -163,7 +180,9 @@ class AdversarialTrainer:
         architecture: Architecture,
         dual: DualVariable | None,
     ) -> None:
-        """Check that everything fits together, then build the discriminator and put it into the environments."""
+        """Check that everything fits together, then build the discriminator and put it into the
+        environments.
+        """
         check_compatible(venv, gen_algo)
         self.features = FeatureEncoder(venv.observation_space, venv.action_space)
         self.settings, self.architecture, self.dual = settings, architecture, dual
@@ -181,13 +200,19 @@ class AdversarialTrainer:
             th.manual_seed(settings.seed)
         self.discriminator = architecture.build(self.features).to(self.device)
         self.reward_type = settings.checked_reward_type(self.discriminator.reward_types)
-        self.disc_optimizer = th.optim.Adam(self.discriminator.parameters(), lr=settings.disc_learning_rate)
+        self.disc_optimizer = th.optim.Adam(
+            self.discriminator.parameters(), lr=settings.disc_learning_rate
+        )
         self._expert = demonstrations.transitions()
-        self._expert_batch = self.features.encode(self._expert, self.device, architecture.use_actions)
+        self._expert_batch = self.features.encode(
+            self._expert, self.device, architecture.use_actions
+        )
         self._expert_sampler = EpochSampler(demonstrations.n_steps, settings.seed)
         self.discriminator.normalizer.update(self._expert_batch.observations)
 
-        self.venv, self.reward_venv = insert_reward(venv, None if self.relabels else self.reward, record=True)
+        self.venv, self.reward_venv = insert_reward(
+            venv, None if self.relabels else self.reward, record=True
+        )
         gen_algo.set_env(self.venv)
         self.n_rounds = self.n_disc_updates = 0
         self.reward_shift, self.reward_scale = 0.0, 1.0
@@ -210,29 +235,41 @@ class AdversarialTrainer:
         """Train generator and discriminator; arguments as for SB3's ``learn``.
 
         :param total_timesteps: environment steps, all environments together
-        :param log_interval: iterations (on-policy) or episodes (off-policy) between two log entries; by default 1 and 4
+        :param log_interval: iterations (on-policy) or episodes (off-policy) between two log
+            entries; by default 1 and 4
         :param tb_log_name: name of the TensorBoard run; by default the algorithm's
-        :param reset_num_timesteps: False goes on where the last ``learn`` (or the loaded file) stopped
+        :param reset_num_timesteps: False goes on where the last ``learn`` (or the loaded file)
+            stopped
         :raises NonFiniteError: a loss or reward is not finite; a checkpoint was written first
         """
-        theirs = callback if isinstance(callback, list) else [callback] if callback is not None else []
-        theirs = [each if isinstance(each, BaseCallback) else ConvertCallback(each) for each in theirs]
+        theirs = (
+            callback if isinstance(callback, list) else [callback] if callback is not None else []
+        )
+        theirs = [
+            each if isinstance(each, BaseCallback) else ConvertCallback(each) for each in theirs
+        ]
         try:
             self.gen_algo.learn(
                 total_timesteps,
                 CallbackList([DiscriminatorCallback(self), *theirs]),
-                log_interval=log_interval or (1 if isinstance(self.gen_algo, OnPolicyAlgorithm) else 4),
+                log_interval=log_interval
+                or (1 if isinstance(self.gen_algo, OnPolicyAlgorithm) else 4),
                 tb_log_name=tb_log_name or type(self).__name__,
                 reset_num_timesteps=reset_num_timesteps,
                 progress_bar=progress_bar,
             )
         except FloatingPointError as error:
-            path = self.save(self.settings.emergency_path(type(self).__name__, self.gen_algo.num_timesteps))
-            raise NonFiniteError(f"{error}; training stopped and its last finite state was saved to {path}") from error
+            path = self.save(
+                self.settings.emergency_path(type(self).__name__, self.gen_algo.num_timesteps)
+            )
+            raise NonFiniteError(
+                f"{error}; training stopped and its last finite state was saved to {path}"
+            ) from error
         return self
 
     def finish_round(self, rollout: Mapping[str, Any]) -> None:
-        """Train the discriminator on the samples collected since the last round, and pay the rollout if it is unpaid.
+        """Train the discriminator on the samples collected since the last round, and pay the
+        rollout if it is unpaid.
 
         :param rollout: local variables of the generator's rollout collection
         """
@@ -243,7 +280,9 @@ class AdversarialTrainer:
         with th.no_grad():
             rewards = self.discriminator.reward(generator, self.reward_type)  # (n_steps * n_envs,)
         self._update_reward_scaling(rewards)
-        paid = ((rewards - self.reward_shift) / self.reward_scale).cpu().numpy().reshape(dones.shape)
+        paid = (
+            ((rewards - self.reward_shift) / self.reward_scale).cpu().numpy().reshape(dones.shape)
+        )
         if not np.isfinite(paid).all():
             raise FloatingPointError(f"the learned reward `{self.reward_type}` is not finite")
         if self.relabels:
@@ -257,9 +296,14 @@ class AdversarialTrainer:
 
         :param generator: the generator's samples of this round
         """
-        n_updates, batch_size = self.settings.n_disc_updates_per_round, self.settings.demo_batch_size
+        n_updates, batch_size = (
+            self.settings.n_disc_updates_per_round,
+            self.settings.demo_batch_size,
+        )
         expert_rows = self._expert_sampler.draw(n_updates * batch_size)
-        generator_sampler = EpochSampler(len(generator.observations), self._expert_sampler.spawn_seed())
+        generator_sampler = EpochSampler(
+            len(generator.observations), self._expert_sampler.spawn_seed()
+        )
         generator_rows = generator_sampler.draw(n_updates * batch_size)
         expert = self._expert_batch.rows(th.as_tensor(expert_rows, device=self.device))
         if self.discriminator.uses_log_probs:
@@ -269,12 +313,20 @@ class AdversarialTrainer:
         # (n_updates, 2 batch_size, ...): each update sees an equal mix, experts first
         mixed = Batch(
             *(
-                th.cat([ours.view(n_updates, batch_size, *ours.shape[1:]), theirs.view(n_updates, batch_size, *theirs.shape[1:])], 1)
+                th.cat(
+                    [
+                        ours.view(n_updates, batch_size, *ours.shape[1:]),
+                        theirs.view(n_updates, batch_size, *theirs.shape[1:]),
+                    ],
+                    1,
+                )
                 for ours, theirs in zip(expert, chosen, strict=True)
             )
         )
         self.discriminator.train()
-        metrics = [self._disc_update(Batch(*(field[i] for field in mixed))) for i in range(n_updates)]
+        metrics = [
+            self._disc_update(Batch(*(field[i] for field in mixed))) for i in range(n_updates)
+        ]
         self.discriminator.eval()
         self.n_disc_updates += n_updates
         record_means(self.gen_algo.logger, metrics)
@@ -294,7 +346,9 @@ class AdversarialTrainer:
             penalty = coef * gradient_penalty(outputs, output.inputs)
         if self.dual is not None:
             bottleneck = bottleneck_loss(output.kl, self.dual.beta, self.dual.information_limit)
-        loss = DiscriminatorLoss(expert_loss(logits_expert), generator_loss(logits_generator), bottleneck, penalty)
+        loss = DiscriminatorLoss(
+            expert_loss(logits_expert), generator_loss(logits_generator), bottleneck, penalty
+        )
         check_finite(loss)
         self.disc_optimizer.zero_grad(set_to_none=True)
         loss.total().backward()
@@ -310,7 +364,7 @@ class AdversarialTrainer:
         return batch
 
     def _log_probs(self, transitions: Transitions) -> th.Tensor:
-        """log pi(a|s) of executed actions under the present policy, shape (batch,)."""
+        """Log pi(a|s) of executed actions under the present policy, shape (batch,)."""
         normalize = lowest_normalize(self.venv)
         observations: Any = transitions.observations
         if normalize is not None:
@@ -324,8 +378,10 @@ class AdversarialTrainer:
     def _update_normalizer(self, generator: Batch) -> None:
         """Show the normaliser as many expert as generator observations."""
         observations = generator.observations
-        rows = self._expert_sampler.draw(len(observations)) if len(observations) else []
-        self.discriminator.normalizer.update(self._expert_batch.observations[th.as_tensor(rows, device=self.device)])
+        rows = self._expert_sampler.draw(len(observations))
+        self.discriminator.normalizer.update(
+            self._expert_batch.observations[th.as_tensor(rows, device=self.device)]
+        )
         self.discriminator.normalizer.update(observations)
 
     def _update_reward_scaling(self, rewards: th.Tensor) -> None:
@@ -373,7 +429,9 @@ class AdversarialTrainer:
         return self.gen_algo.predict(observation, state, episode_start, deterministic)
 
     def reward(self, transitions: Transitions) -> npt.NDArray[np.float32]:
-        """The reward the generator is paid at present, shape (batch,): scaled, at the mean codes."""
+        """The reward the generator is paid at present, shape (batch,): scaled, at the mean
+        codes.
+        """
         with th.no_grad():
             rewards = self.discriminator.reward(self._encode(transitions), self.reward_type)
             return ((rewards - self.reward_shift) / self.reward_scale).cpu().numpy()
@@ -386,13 +444,20 @@ class AdversarialTrainer:
         """
         kind = reward_type or self.reward_type
         if kind not in self.discriminator.reward_types:
-            raise ValueError(f"`reward_type` must be one of {', '.join(self.discriminator.reward_types)}, got {kind!r}")
+            raise ValueError(
+                f"`reward_type` must be one of {', '.join(self.discriminator.reward_types)}, got "
+                f"{kind!r}"
+            )
         return RecoveredReward(self.discriminator, self.architecture, self.features, kind)
 
-    def evaluate(self, venv: VecEnv, n_eval_episodes: int = 20, deterministic: bool = True) -> EvaluationResult:
-        """Task returns and learned returns of the policy in other environments than those it trains in.
+    def evaluate(
+        self, venv: VecEnv, n_eval_episodes: int = 20, deterministic: bool = True
+    ) -> EvaluationResult:
+        """Task returns and learned returns of the policy in other environments than those it trains
+        in.
 
-        :param venv: environments to evaluate in; wrapped like the training environments, without the learned reward
+        :param venv: environments to evaluate in; wrapped like the training environments, without
+            the learned reward
         :param n_eval_episodes: number of episodes
         :param deterministic: whether the policy acts without noise
         """
@@ -401,7 +466,8 @@ class AdversarialTrainer:
     # ------------------------------------------------------------------ saving
 
     def save(self, path: str | Path) -> Path:
-        """Write everything that is needed to go on exactly, atomically, to one zip file (see the page on saving).
+        """Write everything that is needed to go on exactly, atomically, to one zip file (see the
+        page on saving).
 
         :return: the path written to, with the suffix ``.zip`` if it had none
         """
@@ -409,12 +475,15 @@ class AdversarialTrainer:
 
     @classmethod
     def load(cls, path: str | Path, venv: VecEnv, device: th.device | str = "auto") -> Any:
-        """Read what :meth:`save` wrote; ``learn(..., reset_num_timesteps=False)`` then goes on where it stopped.
+        """Read what :meth:`save` wrote; ``learn(..., reset_num_timesteps=False)`` then goes on
+        where it stopped.
 
-        The generator inside is stored in SB3's own format, whose settings SB3 unpickles: load only files you trust.
+        The generator inside is stored in SB3's own format, whose settings SB3 unpickles: load only
+        files you trust.
 
         :param venv: environments like those it was trained in
         :raises FileNotFoundError: no such file
-        :raises ValueError: not a file of this class, truncated, of a later version, or for other environments
+        :raises ValueError: not a file of this class, truncated, of a later version, or for other
+            environments
         """
         return checkpoint.load(cls, path, venv, device)

@@ -16,19 +16,25 @@ def check_compatible(venv: VecEnv, gen_algo: BaseAlgorithm) -> None:
     for name in ("observation_space", "action_space"):
         theirs, ours = getattr(gen_algo, name), getattr(venv, name)
         if theirs != ours:
-            raise ValueError(f"`gen_algo` has {name} {theirs} and `venv` has {ours}; make `gen_algo` with `venv`")
+            raise ValueError(
+                f"`gen_algo` has {name} {theirs} and `venv` has {ours}; make `gen_algo` with `venv`"
+            )
     if gen_algo.n_envs != venv.num_envs:
         raise ValueError(
-            f"`gen_algo` was made for {gen_algo.n_envs} environments and `venv` has {venv.num_envs}; "
+            f"`gen_algo` was made for {gen_algo.n_envs} environments and `venv` has "
+            f"{venv.num_envs}; "
             "make `gen_algo` with `venv`"
         )
 
 
-def insert_reward(venv: VecEnv, reward: RewardFunction | None, record: bool) -> tuple[VecEnv, RewardVecEnv]:
-    """Environments with a :class:`RewardVecEnv`, below the lowest ``VecNormalize`` if there is one and else on top.
+def insert_reward(
+    venv: VecEnv, reward: RewardFunction | None, record: bool
+) -> tuple[VecEnv, RewardVecEnv]:
+    """Environments with a :class:`RewardVecEnv`, below the lowest ``VecNormalize`` if there is one
+    and else on top.
 
-    Below it the discriminator sees raw observations, as the demonstrations have them, and ``VecNormalize`` scales the
-    learned reward. A reward wrapper that is already there is replaced.
+    Below it the discriminator sees raw observations, as the demonstrations have them, and
+    ``VecNormalize`` scales the learned reward. A reward wrapper that is already there is replaced.
 
     :return: the outermost environment and the reward wrapper
     """

@@ -1,9 +1,12 @@
-"""A set of demonstrated episodes: made from arrays, rollouts or files, checked against an environment."""
+"""A set of demonstrated episodes: made from arrays, rollouts or files, checked against an
+environment.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +39,9 @@ class Demonstrations(Sequence[Trajectory]):
             known = [getattr(trajectory, name) is not None for trajectory in self._trajectories]
             if any(known) and not all(known):
                 i = known.index(False)
-                raise ValueError(f"trajectory {i} has no {name} and others have; give all of them {name} or none")
+                raise ValueError(
+                    f"trajectory {i} has no {name} and others have; give all of them {name} or none"
+                )
 
     def __len__(self) -> int:
         """Number of trajectories."""
@@ -66,13 +71,21 @@ class Demonstrations(Sequence[Trajectory]):
         """Task returns, shape (n_trajectories,); None if the rewards are not known."""
         if self[0].rewards is None:
             return None
-        return np.array([np.sum(trajectory.rewards, dtype=np.float64) for trajectory in self])
+        return np.array(
+            [np.sum(np.asarray(trajectory.rewards), dtype=np.float64) for trajectory in self]
+        )
 
     def transitions(self) -> Transitions:
         """All steps of all trajectories, in order."""
-        actions = np.concatenate([trajectory.actions for trajectory in self]) if self.has_actions else None
+        actions = (
+            np.concatenate([trajectory.actions for trajectory in self])
+            if self.has_actions
+            else None
+        )
         terminated = np.zeros(self.n_steps, dtype=bool)
-        terminated[np.cumsum([len(trajectory) for trajectory in self]) - 1] = [each.terminal for each in self]
+        terminated[np.cumsum([len(trajectory) for trajectory in self]) - 1] = [
+            each.terminal for each in self
+        ]
         return Transitions(
             np.concatenate([trajectory.observations[:-1] for trajectory in self]),
             actions,
@@ -81,7 +94,10 @@ class Demonstrations(Sequence[Trajectory]):
         )
 
     def validate(
-        self, observation_space: spaces.Space, action_space: spaces.Space, needs_actions: bool = True
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        needs_actions: bool = True,
     ) -> None:
         """Check that an environment with these spaces could have produced the demonstrations.
 
@@ -90,15 +106,17 @@ class Demonstrations(Sequence[Trajectory]):
         """
         if needs_actions and not self.has_actions:
             raise ValueError(
-                "the demonstrations have no actions and this learner needs them; use GAIL or VAIL with "
+                "the demonstrations have no actions and this learner needs them; use GAIL or "
+                "VAIL with "
                 "`discriminator_kwargs=dict(use_actions=False)`, which compare states only"
             )
         for i, trajectory in enumerate(self):
             if problem := space_problem(trajectory.observations, observation_space, "observation"):
                 raise ValueError(f"trajectory {i}: {problem}")
-            if needs_actions and trajectory.actions is not None:
-                if problem := space_problem(trajectory.actions, action_space, "action"):
-                    raise ValueError(f"trajectory {i}: {problem}")
+            if not needs_actions or trajectory.actions is None:
+                continue
+            if problem := space_problem(trajectory.actions, action_space, "action"):
+                raise ValueError(f"trajectory {i}: {problem}")
 
     @classmethod
     def from_arrays(
@@ -119,7 +137,10 @@ class Demonstrations(Sequence[Trajectory]):
         n = len(observations)
         for name, values in (("actions", actions), ("rewards", rewards), ("terminals", terminals)):
             if values is not None and len(values) != n:
-                raise ValueError(f"`{name}` has {len(values)} entries, `observations` has {n}; give one an episode")
+                raise ValueError(
+                    f"`{name}` has {len(values)} entries, `observations` has {n}; give one an "
+                    "episode"
+                )
         return cls(
             Trajectory(
                 np.asarray(observations[i]),
@@ -138,11 +159,14 @@ class Demonstrations(Sequence[Trajectory]):
 
         :param model: any SB3 algorithm (or whatever has its ``predict``)
         :param venv: environments it can act in, wrapped as in its training
-        :param n_episodes: how many episodes; from n environments the same number of each, so that short episodes
-            are not over-represented
+        :param n_episodes: how many episodes; from n environments the same number of each, so that
+            short episodes are not over-represented
         :param deterministic: whether the policy acts without noise
         """
-        return cls(episode.trajectory for episode in collect_episodes(model, venv, n_episodes, deterministic))
+        return cls(
+            episode.trajectory
+            for episode in collect_episodes(model, venv, n_episodes, deterministic)
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write an ``.npz`` file, losslessly and atomically.

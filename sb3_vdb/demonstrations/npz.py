@@ -1,4 +1,6 @@
-"""The ``.npz`` format of demonstrations: one array a field, all episodes joined, plus their lengths. No pickle."""
+"""The ``.npz`` format of demonstrations: one array a field, all episodes joined, plus their
+lengths. No pickle.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ def to_bytes(trajectories: Sequence[Trajectory]) -> bytes:
     }
     for name in ("actions", "rewards"):
         if getattr(trajectories[0], name) is not None:
-            fields[name] = np.concatenate([getattr(trajectory, name) for trajectory in trajectories])
+            fields[name] = np.concatenate(
+                [getattr(trajectory, name) for trajectory in trajectories]
+            )
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **fields)  # type: ignore[arg-type]
     return buffer.getvalue()
@@ -43,15 +47,25 @@ def from_bytes(content: bytes, source: str) -> list[Trajectory]:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             fields = {name: archive[name] for name in archive.files}
     except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
-        raise ValueError(f"{source} is truncated or no demonstrations file ({error}); record or copy it again") from error
+        raise ValueError(
+            f"{source} is truncated or no demonstrations file ({error}); record or copy it again"
+        ) from error
     if str(fields.get("format", "")) != FORMAT:
-        raise ValueError(f"{source} is no demonstrations file of sb3_vdb; build one with Demonstrations.from_arrays(...)")
+        raise ValueError(
+            f"{source} is no demonstrations file of sb3_vdb; build one with "
+            "Demonstrations.from_arrays(...)"
+        )
     if int(fields["version"]) > VERSION:
-        raise ValueError(f"{source} has format version {int(fields['version'])}, this sb3_vdb reads {VERSION}; upgrade it")
+        raise ValueError(
+            f"{source} has format version {int(fields['version'])}, this sb3_vdb reads "
+            f"{VERSION}; upgrade it"
+        )
     steps = np.cumsum(fields["lengths"])[:-1]
     splits = {
         "observations": np.split(fields["observations"], np.cumsum(fields["lengths"] + 1)[:-1]),
-        **{name: np.split(fields[name], steps) for name in ("actions", "rewards") if name in fields},
+        **{
+            name: np.split(fields[name], steps) for name in ("actions", "rewards") if name in fields
+        },
     }
     return [
         Trajectory(terminal=bool(terminal), **{name: parts[i] for name, parts in splits.items()})

@@ -36,11 +36,17 @@ def _raw(normalizer: VecNormalize | None, values: Any, kind: str) -> npt.NDArray
     """Observations or rewards as they were before a VecNormalize."""
     if normalizer is None:
         return np.asarray(values).copy()
-    original = normalizer.get_original_obs() if kind == "observations" else normalizer.get_original_reward()
+    original = (
+        normalizer.get_original_obs()
+        if kind == "observations"
+        else normalizer.get_original_reward()
+    )
     return np.asarray(original)
 
 
-def collect_episodes(model: BaseAlgorithm, venv: VecEnv, n_episodes: int, deterministic: bool) -> list[Episode]:
+def collect_episodes(
+    model: BaseAlgorithm, venv: VecEnv, n_episodes: int, deterministic: bool
+) -> list[Episode]:
     """Run a model until enough episodes have ended; see :meth:`Demonstrations.from_rollouts`.
 
     :raises ValueError: ``n_episodes`` is not positive
@@ -50,22 +56,32 @@ def collect_episodes(model: BaseAlgorithm, venv: VecEnv, n_episodes: int, determ
     normalizer = unwrap_vec_normalize(venv)
     quota = [(n_episodes + i) // venv.num_envs for i in range(venv.num_envs)]
     episodes: list[list[Episode]] = [[] for _ in range(venv.num_envs)]
-    observations = venv.reset()
-    recorders = [_Recorder(observation) for observation in _raw(normalizer, observations, "observations")]
+    observations: Any = venv.reset()
+    recorders = [
+        _Recorder(observation) for observation in _raw(normalizer, observations, "observations")
+    ]
     state, starts = None, np.ones(venv.num_envs, dtype=bool)
     while any(len(done) < wanted for done, wanted in zip(episodes, quota, strict=True)):
-        actions, state = model.predict(observations, state=state, episode_start=starts, deterministic=deterministic)  # type: ignore[arg-type]
+        actions, state = model.predict(
+            observations, state=state, episode_start=starts, deterministic=deterministic
+        )
         observations, rewards, starts, infos = venv.step(actions)
-        raw, raw_rewards = _raw(normalizer, observations, "observations"), _raw(normalizer, rewards, "rewards")
+        raw, raw_rewards = (
+            _raw(normalizer, observations, "observations"),
+            _raw(normalizer, rewards, "rewards"),
+        )
         for i, recorder in enumerate(recorders):
             recorder.actions.append(np.array(actions[i]))
             recorder.rewards.append(float(raw_rewards[i]))
             if not starts[i]:
                 recorder.observations.append(raw[i])
                 continue
-            last = infos[i]["terminal_observation"]
-            recorder.observations.append(last if normalizer is None else normalizer.unnormalize_obs(last))
+            last: Any = infos[i]["terminal_observation"]
+            last = last if normalizer is None else normalizer.unnormalize_obs(last)
+            recorder.observations.append(last)
             trajectory = recorder.finish(terminal=not infos[i].get("TimeLimit.truncated", False))
             episodes[i].append(Episode(trajectory, infos[i]))
             recorders[i] = _Recorder(raw[i])
-    return [episode for done, wanted in zip(episodes, quota, strict=True) for episode in done[:wanted]]
+    return [
+        episode for done, wanted in zip(episodes, quota, strict=True) for episode in done[:wanted]
+    ]

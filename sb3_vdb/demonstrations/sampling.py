@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 
 class EpochSampler:
-    """Indices in random order, epoch after epoch, in batches of one size (a batch may span two epochs).
+    """Indices in random order, epoch after epoch, in batches of one size (a batch may span two
+    epochs).
 
     :param n: number of transitions
     :param seed: seed of its random generator

@@ -13,9 +13,12 @@ class Trajectory:
     """An episode or a part of one, as it was observed: raw, in the data type it was recorded in.
 
     :param observations: shape (length + 1, ...); the last one belongs to no action
-    :param actions: executed actions, shape (length, ...); None where nobody knows them (mocap, video)
-    :param rewards: task rewards, shape (length,); None where there are none. Never used for learning.
-    :param terminal: whether the episode ended by itself after the last action (a time limit is no such end)
+    :param actions: executed actions, shape (length, ...); None where nobody knows them (mocap,
+        video)
+    :param rewards: task rewards, shape (length,); None where there are none. Never used for
+        learning.
+    :param terminal: whether the episode ended by itself after the last action (a time limit is no
+        such end)
     """
 
     observations: npt.NDArray[np.generic]
@@ -39,7 +42,10 @@ def trajectory_problem(trajectory: Trajectory) -> str | None:
     for name in ("actions", "rewards"):
         values = getattr(trajectory, name)
         if values is not None and len(values) != length:
-            return f"has {length + 1} observations and {len(values)} {name}; {length} {name} belong to them"
+            return (
+                f"has {length + 1} observations and {len(values)} {name}; {length} {name} belong "
+                "to them"
+            )
     for name in ("observations", "actions", "rewards"):
         values = getattr(trajectory, name)
         if values is None:
@@ -48,5 +54,8 @@ def trajectory_problem(trajectory: Trajectory) -> str | None:
             return f"has {name} of dtype object; convert them to one numeric array"
         if np.issubdtype(values.dtype, np.inexact) and not np.isfinite(values).all():
             step = int(np.argwhere(~np.isfinite(values))[0][0])
-            return f"has {name} that are not finite, the first at step {step}; remove the trajectory or repair the values"
+            return (
+                f"has {name} that are not finite, the first at step {step}; remove the "
+                "trajectory or repair the values"
+            )
     return None

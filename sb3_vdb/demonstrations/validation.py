@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
@@ -9,8 +11,11 @@ from gymnasium import spaces
 BOUND_TOLERANCE = 1e-4  # share of the range by which float32 rounding may leave a Box
 
 
-def space_problem(values: npt.NDArray[np.generic], space: spaces.Space, noun: str) -> str | None:
-    """What keeps an array from being a sequence of elements of a space, with the remedy; None if nothing does.
+def space_problem(
+    values: npt.NDArray[np.generic], space: spaces.Space[Any], noun: str
+) -> str | None:
+    """What keeps an array from being a sequence of elements of a space, with the remedy; None if
+    nothing does.
 
     :param values: shape (length, ...)
     :param space: the environment's space
@@ -19,31 +24,46 @@ def space_problem(values: npt.NDArray[np.generic], space: spaces.Space, noun: st
     expected = space.shape
     assert expected is not None
     if values.shape[1:] != expected:
-        message = f"each {noun} has shape {values.shape[1:]}, the environment's {noun} space {space} has {expected}"
+        message = (
+            f"each {noun} has shape {values.shape[1:]}, the environment's {noun} space {space} "
+            f"has {expected}"
+        )
         if len(expected) == 3 and sorted(values.shape[1:]) == sorted(expected):
             return f"{message}; the image axes are in another order, transpose the demonstrations"
-        return f"{message}; record the demonstrations in this environment or wrap it as it was when they were recorded"
+        return (
+            f"{message}; record the demonstrations in this environment or wrap it as it was when "
+            "they were recorded"
+        )
     if isinstance(space, spaces.Box):
         return _box_problem(values, space, noun)
     # Discrete spaces: every row has to be an element
     for step, value in enumerate(values):
         if not space.contains(value if expected else int(value)):  # type: ignore[arg-type]
-            return f"{noun} {value} at step {step} is not in {space}; the demonstrations are of another environment"
+            return (
+                f"{noun} {value} at step {step} is not in {space}; the demonstrations are of "
+                "another environment"
+            )
     return None
 
 
 def _box_problem(values: npt.NDArray[np.generic], space: spaces.Box, noun: str) -> str | None:
     numbers = values.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
-        slack = np.nan_to_num(BOUND_TOLERANCE * (space.high.astype(np.float64) - space.low), posinf=0.0)
+        slack = np.nan_to_num(
+            BOUND_TOLERANCE * (space.high.astype(np.float64) - space.low), posinf=0.0
+        )
     outside = (numbers < space.low - slack) | (numbers > space.high + slack)
     if not outside.any():
         return None
     step = int(np.argwhere(outside)[0][0])
-    return (
-        f"{noun} {numbers[step].tolist()} at step {step} lies outside {space}; "
-        + ("rescale the demonstrations to the environment's units" if noun == "observation" else _ACTION_REMEDY)
+    return f"{noun} {numbers[step].tolist()} at step {step} lies outside {space}; " + (
+        "rescale the demonstrations to the environment's units"
+        if noun == "observation"
+        else _ACTION_REMEDY
     )
 
 
-_ACTION_REMEDY = "store the actions the environment executed: clip them to its bounds, or scale them to its range"
+_ACTION_REMEDY = (
+    "store the actions the environment executed: clip them to its bounds, or scale them to its "
+    "range"
+)

@@ -1,4 +1,6 @@
-"""The AIRL-type discriminator: a reward g and a potential h, compared with the policy's own density (eq. 13)."""
+"""The AIRL-type discriminator: a reward g and a potential h, compared with the policy's own density
+(eq. 13).
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,17 @@ from sb3_vdb.vdb import add_noise
 
 
 class AIRLDiscriminator(Discriminator):
-    """D = exp f / (exp f + pi(a|s)) with f(s, a, s') = g(s, a) + gamma h(s') - h(s), so its logit is f - log pi(a|s).
+    """D = exp f / (exp f + pi(a|s)) with f(s, a, s') = g(s, a) + gamma h(s') - h(s), so its logit
+    is f - log pi(a|s).
 
-    g and h have encoders of their own; the divergence of a transition is the sum of those of its three codes,
-    KL_g(s) + KL_h(s) + KL_h(s'), since E(z|s, s') factorises (section 4.3). A terminal state has potential 0.
+    g and h have encoders of their own; the divergence of a transition is the sum of those of its
+    three codes, KL_g(s) + KL_h(s) + KL_h(s'), since E(z|s, s') factorises (section 4.3). A terminal
+    state has potential 0.
 
     :param normalizer: normaliser of the observations
     :param observation_dim: number of observation features
-    :param action_dim: number of action features g sees; 0 for the state-only g whose reward transfers
+    :param action_dim: number of action features g sees; 0 for the state-only g whose reward
+        transfers
     :param net_arch: widths of the hidden layers of g and of h
     :param code_dim: dimension of each code; None for no bottleneck
     :param gamma: discount of the potential
@@ -49,7 +54,9 @@ class AIRLDiscriminator(Discriminator):
     ) -> None:
         super().__init__(normalizer, input_noise_std)
         self.action_dim, self.gamma = action_dim, gamma
-        self.g = CodeUnit(observation_dim + action_dim, net_arch, code_dim, activation_fn, hidden_noise_std)
+        self.g = CodeUnit(
+            observation_dim + action_dim, net_arch, code_dim, activation_fn, hidden_noise_std
+        )
         self.h = CodeUnit(observation_dim, net_arch, code_dim, activation_fn, hidden_noise_std)
 
     @property
@@ -57,11 +64,18 @@ class AIRLDiscriminator(Discriminator):
         """Whether g sees actions."""
         return self.action_dim > 0
 
-    def forward(self, batch: Batch, sample: bool, inputs_require_grad: bool = False) -> DiscriminatorOutput:
+    def forward(
+        self, batch: Batch, sample: bool, inputs_require_grad: bool = False
+    ) -> DiscriminatorOutput:
         """Logits f - log pi(a|s) and summed divergences; see :meth:`Discriminator.forward`."""
-        states, next_states = self.normalizer(batch.observations), self.normalizer(batch.next_observations)
+        states, next_states = (
+            self.normalizer(batch.observations),
+            self.normalizer(batch.next_observations),
+        )
         if sample:
-            states, next_states = (add_noise(each, self.input_noise_std) for each in (states, next_states))
+            states, next_states = (
+                add_noise(each, self.input_noise_std) for each in (states, next_states)
+            )
         states.requires_grad_(inputs_require_grad)
         next_states.requires_grad_(inputs_require_grad)
         g, kl_g = self.g(th.cat([states, batch.actions], dim=1), sample)
@@ -75,9 +89,11 @@ class AIRLDiscriminator(Discriminator):
         return g + self.gamma * (1.0 - terminated) * h_next - h
 
     def reward(self, batch: Batch, reward_type: str) -> th.Tensor:
-        """g at the mean code (what transfers), f, or the logit f - log pi(a|s); shape (batch,)."""
+        """G at the mean code (what transfers), f, or the logit f - log pi(a|s); shape (batch,)."""
         if reward_type == "g":
-            return self.g(th.cat([self.normalizer(batch.observations), batch.actions], dim=1), sample=False).values
+            return self.g(
+                th.cat([self.normalizer(batch.observations), batch.actions], dim=1), sample=False
+            ).values
         output = self(batch, sample=False)
         logits: th.Tensor = output.logits_expert_is_high
         return logits if reward_type == "logit" else logits + batch.log_probs

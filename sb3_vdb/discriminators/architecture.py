@@ -1,4 +1,6 @@
-"""The description of a discriminator from which it can be built again: what a saved file holds beside the weights."""
+"""The description of a discriminator from which it can be built again: what a saved file holds
+beside the weights.
+"""
 
 from __future__ import annotations
 
@@ -49,20 +51,28 @@ class Architecture:
 
     def __post_init__(self) -> None:
         if not self.net_arch or any(width < 1 for width in self.net_arch):
-            raise ValueError(f"`net_arch` must list at least one positive width, got {self.net_arch}")
+            raise ValueError(
+                f"`net_arch` must list at least one positive width, got {self.net_arch}"
+            )
         if self.code_dim is not None and self.code_dim < 1:
             raise ValueError(f"`code_dim` must be positive, got {self.code_dim}")
         if self.activation_fn not in ACTIVATIONS:
-            raise ValueError(f"`activation_fn` must be one of {', '.join(ACTIVATIONS)}, got {self.activation_fn}")
+            raise ValueError(
+                f"`activation_fn` must be one of {', '.join(ACTIVATIONS)}, got {self.activation_fn}"
+            )
         for name in ("input_noise_std", "hidden_noise_std"):
             if not getattr(self, name) >= 0.0:
-                raise ValueError(f"`{name}` must not be negative, got {getattr(self, name)}; 0 adds no noise")
+                raise ValueError(
+                    f"`{name}` must not be negative, got {getattr(self, name)}; 0 adds no noise"
+                )
 
     def build(self, features: FeatureEncoder) -> Discriminator:
         """A discriminator of this shape with fresh weights."""
         observation_dim = features.observation_dim
         action_dim = features.action_dim if self.use_actions else 0
-        normalizer = make_normalizer(self.normalize_inputs, features.observation_space, observation_dim)
+        normalizer = make_normalizer(
+            self.normalize_inputs, features.observation_space, observation_dim
+        )
         if self.kind == "gail":
             return GAILDiscriminator(
                 normalizer,

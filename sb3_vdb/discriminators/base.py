@@ -1,4 +1,6 @@
-"""What every discriminator offers: logits and divergences for its own training, a reward for the policy's."""
+"""What every discriminator offers: logits and divergences for its own training, a reward for the
+policy's.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ class DiscriminatorOutput(NamedTuple):
 
     :param logits_expert_is_high: shape (batch,)
     :param kl: divergence of the codes from N(0, I) in nats, shape (batch,)
-    :param inputs: normalised inputs the logits were computed from, each (batch, features), for the gradient penalty
+    :param inputs: normalised inputs the logits were computed from, each (batch, features), for the
+        gradient penalty
     :param terms: the networks' own outputs, each (batch,): the logit, or g, h(s') and h(s)
     """
 
@@ -30,7 +33,9 @@ class DiscriminatorOutput(NamedTuple):
     terms: tuple[th.Tensor, ...]
 
     def penalised(self, target: PenaltyTarget) -> tuple[th.Tensor, ...]:
-        """Outputs whose gradients eq. 15 penalises: the logits, sigmoid(logits), or each network's own output."""
+        """Outputs whose gradients eq. 15 penalises: the logits, sigmoid(logits), or each network's
+        own output.
+        """
         if target == "terms":
             return self.terms
         logits = self.logits_expert_is_high
@@ -41,7 +46,8 @@ class Discriminator(nn.Module, ABC):
     """Tells expert transitions from the generator's.
 
     :param normalizer: normaliser of the observations
-    :param input_noise_std: instance noise on the normalised inputs while training (baseline "GAIL - noise")
+    :param input_noise_std: instance noise on the normalised inputs while training (baseline "GAIL -
+        noise")
     """
 
     reward_types: ClassVar[tuple[str, ...]]  # the first one is the default
@@ -58,7 +64,9 @@ class Discriminator(nn.Module, ABC):
         """Whether the networks see actions (log-densities apart)."""
 
     @abstractmethod
-    def forward(self, batch: Batch, sample: bool, inputs_require_grad: bool = False) -> DiscriminatorOutput:
+    def forward(
+        self, batch: Batch, sample: bool, inputs_require_grad: bool = False
+    ) -> DiscriminatorOutput:
         """Logits and divergences.
 
         :param batch: encoded transitions

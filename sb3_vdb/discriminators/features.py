@@ -1,8 +1,10 @@
-"""From transitions as they are stored to flat float tensors: the one place where observations and actions are encoded."""
+"""From transitions as they are stored to flat float tensors: the one place where observations and
+actions are encoded.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch as th
 from gymnasium import spaces
@@ -18,7 +20,8 @@ class Batch(NamedTuple):
     :param actions: shape (batch, action_dim); zero columns wide where they are not used
     :param next_observations: shape (batch, observation_dim)
     :param terminated: 0 or 1, shape (batch,)
-    :param log_probs: log-density of the actions under the policy, shape (batch,); zeros where it is not used
+    :param log_probs: log-density of the actions under the policy, shape (batch,); zeros where it is
+        not used
     """
 
     observations: th.Tensor
@@ -33,16 +36,21 @@ class Batch(NamedTuple):
 
 
 class FeatureEncoder:
-    """Encodes the transitions of one pair of spaces: Box flattened, discrete spaces one-hot, actions scaled to [-1, 1].
+    """Encodes the transitions of one pair of spaces: Box flattened, discrete spaces one-hot,
+    actions scaled to [-1, 1].
 
     :param observation_space: Box, Discrete, MultiDiscrete or MultiBinary
     :param action_space: likewise
     :raises ValueError: a space of another kind
     """
 
-    def __init__(self, observation_space: spaces.Space, action_space: spaces.Space) -> None:
+    def __init__(
+        self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]
+    ) -> None:
         for name, space in (("observation", observation_space), ("action", action_space)):
-            if not isinstance(space, (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)):
+            if not isinstance(
+                space, (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+            ):
                 raise ValueError(
                     f"{name} space {space} cannot be flattened for a discriminator; "
                     f"wrap the environment with gymnasium.wrappers.Flatten{name.capitalize()}"
@@ -79,8 +87,10 @@ class FeatureEncoder:
         )
 
     @staticmethod
-    def _flat(values: Array, space: spaces.Space, device: th.device) -> th.Tensor:
+    def _flat(values: Array, space: spaces.Space[Any], device: th.device) -> th.Tensor:
         # float64 data is rounded here, once, for expert and generator alike
-        encoded = preprocess_obs(th.as_tensor(values, device=device).reshape(len(values), *space.shape), space)  # type: ignore[misc]
+        encoded = preprocess_obs(
+            th.as_tensor(values, device=device).reshape(len(values), *(space.shape or ())), space
+        )  # type: ignore[misc]
         assert isinstance(encoded, th.Tensor)
         return encoded.float().reshape(len(values), -1)

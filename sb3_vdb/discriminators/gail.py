@@ -62,7 +62,9 @@ class GAILDiscriminator(Discriminator):
             parts.append(self.normalizer(batch.next_observations))
         return th.cat(parts, dim=1)
 
-    def forward(self, batch: Batch, sample: bool, inputs_require_grad: bool = False) -> DiscriminatorOutput:
+    def forward(
+        self, batch: Batch, sample: bool, inputs_require_grad: bool = False
+    ) -> DiscriminatorOutput:
         """Logits and divergences; see :meth:`Discriminator.forward`."""
         inputs = self._inputs(batch)
         if sample:
@@ -72,5 +74,7 @@ class GAILDiscriminator(Discriminator):
         return DiscriminatorOutput(logits, kl, (inputs,), (logits,))
 
     def reward(self, batch: Batch, reward_type: str) -> th.Tensor:
-        """Reward at the mean code, -log(1 - D(mean(s))) by default (section 4.2); shape (batch,)."""
+        """Reward at the mean code, -log(1 - D(mean(s))) by default (section 4.2); shape
+        (batch,).
+        """
         return LOGIT_REWARDS[reward_type](self.unit(self._inputs(batch), sample=False).values)

@@ -1,6 +1,10 @@
-"""One normaliser for the observations of expert and generator, so that their scale cannot tell them apart."""
+"""One normaliser for the observations of expert and generator, so that their scale cannot tell them
+apart.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch as th
 from gymnasium import spaces
@@ -33,7 +37,9 @@ class Normalizer(nn.Module):
 
 
 class RunningNormalizer(Normalizer):
-    """Running mean and standard deviation of everything it was shown (Chan's parallel update, in double precision)."""
+    """Running mean and standard deviation of everything it was shown (Chan's parallel update, in
+    double precision).
+    """
 
     count: th.Tensor
     running_mean: th.Tensor
@@ -43,7 +49,9 @@ class RunningNormalizer(Normalizer):
         super().__init__(dim)
         self.register_buffer("count", th.zeros((), dtype=th.float64))
         self.register_buffer("running_mean", th.zeros(dim, dtype=th.float64))
-        self.register_buffer("running_square", th.zeros(dim, dtype=th.float64))  # sum of squared deviations
+        self.register_buffer(
+            "running_square", th.zeros(dim, dtype=th.float64)
+        )  # sum of squared deviations
 
     @th.no_grad()
     def update(self, observations: th.Tensor) -> None:
@@ -51,7 +59,9 @@ class RunningNormalizer(Normalizer):
         batch = observations.double()
         n, mean = float(len(batch)), batch.mean(dim=0)
         delta, total = mean - self.running_mean, self.count + n
-        self.running_square += (batch - mean).square().sum(dim=0) + delta.square() * self.count * n / total
+        self.running_square += (batch - mean).square().sum(
+            dim=0
+        ) + delta.square() * self.count * n / total
         self.running_mean += delta * n / total
         self.count += n
         self.mean.copy_(self.running_mean)
@@ -59,7 +69,8 @@ class RunningNormalizer(Normalizer):
 
 
 class BoundsNormalizer(Normalizer):
-    """Scales a bounded Box to [-1, 1]; nothing to learn, and the same for every task of one observation space.
+    """Scales a bounded Box to [-1, 1]; nothing to learn, and the same for every task of one
+    observation space.
 
     :param space: a Box with finite bounds
     :raises ValueError: a bound is not finite
@@ -68,13 +79,15 @@ class BoundsNormalizer(Normalizer):
     def __init__(self, space: spaces.Box) -> None:
         low, high = (th.as_tensor(bound.reshape(-1)).float() for bound in (space.low, space.high))
         if not bool(th.isfinite(high - low).all()):
-            raise ValueError('`normalize_inputs="bounds"` needs finite observation bounds; use "running" instead')
+            raise ValueError(
+                '`normalize_inputs="bounds"` needs finite observation bounds; use "running" instead'
+            )
         super().__init__(low.numel())
         self.mean.copy_((high + low) / 2)
         self.std.copy_((high - low) / 2)
 
 
-def make_normalizer(kind: str, space: spaces.Space, dim: int) -> Normalizer:
+def make_normalizer(kind: str, space: spaces.Space[Any], dim: int) -> Normalizer:
     """Normaliser of that kind.
 
     :param kind: ``"running"``, ``"bounds"`` or ``"none"``
@@ -88,4 +101,6 @@ def make_normalizer(kind: str, space: spaces.Space, dim: int) -> Normalizer:
         return BoundsNormalizer(space)
     if kind == "none":
         return Normalizer(dim)
-    raise ValueError(f'`normalize_inputs` must be "running", "none" or, for a Box, "bounds", got {kind!r}')
+    raise ValueError(
+        f'`normalize_inputs` must be "running", "none" or, for a Box, "bounds", got {kind!r}'
+    )

@@ -21,7 +21,8 @@ class EvaluationResult:
     :param returns: undiscounted task returns, shape (n_episodes,)
     :param learned_returns: sums of the learned reward, shape (n_episodes,); None if there is none
     :param lengths: steps, shape (n_episodes,)
-    :param successes: ``info["is_success"]`` of the last steps, shape (n_episodes,); None if the task does not say
+    :param successes: ``info["is_success"]`` of the last steps, shape (n_episodes,); None if the
+        task does not say
     :param episodes: the episodes themselves
     """
 
@@ -75,7 +76,9 @@ def evaluate_returns(
         paid = reward(demonstrations.transitions()).astype(np.float64)
         learned = np.add.reduceat(paid, np.concatenate([[0], np.cumsum(lengths)[:-1]]))
     known = all("is_success" in episode.info for episode in episodes)
-    successes = np.array([bool(episode.info["is_success"]) for episode in episodes]) if known else None
+    successes = (
+        np.array([bool(episode.info["is_success"]) for episode in episodes]) if known else None
+    )
     returns = demonstrations.returns
     assert returns is not None
     return EvaluationResult(returns, learned, lengths, successes, demonstrations)

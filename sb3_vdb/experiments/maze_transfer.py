@@ -1,4 +1,5 @@
-"""Reward transfer between mazes (VDB paper, section 5.2): expert, demonstrations, inverse RL, retraining in the flip.
+"""Reward transfer between mazes (VDB paper, section 5.2): expert, demonstrations, inverse RL,
+retraining in the flip.
 
 Every phase is a function that writes into a folder and returns what the next phase needs.
 """
@@ -56,7 +57,8 @@ class TransferSettings:
     :param grad_penalty_coef: w_GP of the methods with a gradient penalty
     :param retrain_iterations: TRPO iterations on the frozen reward
     :param retrain_mazes: mazes in their batch
-    :param retrain_std: initial standard deviation of the new policy's actions, in units of the force limit
+    :param retrain_std: initial standard deviation of the new policy's actions, in units of the
+        force limit
     :param max_retrainings: how often a stuck retraining may be repeated with another seed
     """
 
@@ -82,7 +84,9 @@ class TransferSettings:
     def shortened(self, share: float) -> TransferSettings:
         """The same experiment with only a share of every phase's iterations, for trying it out."""
         phases = ("expert_iterations", "irl_iterations", "retrain_iterations")
-        return replace(self, **{name: max(1, math.ceil(share * getattr(self, name))) for name in phases})
+        return replace(
+            self, **{name: max(1, math.ceil(share * getattr(self, name))) for name in phases}
+        )
 
 
 METHODS = ("VAIRL-GP", "VAIRL", "AIRL-GP", "AIRL")
@@ -94,8 +98,8 @@ class Retraining(NamedTuple):
     :param model: the policy
     :param result: its episodes with exploration noise, as the paper reports
     :param deterministic: its episodes without noise
-    :param shortfall: what the settled policy misses of the best reward on the map, as a share of the map's range;
-        computed without the true reward
+    :param shortfall: what the settled policy misses of the best reward on the map, as a share of
+        the map's range; computed without the true reward
     :param attempts: learned return of every retraining; the one with the highest is kept
     """
 
@@ -107,7 +111,9 @@ class Retraining(NamedTuple):
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the policy settled far below the best reward of the map: the optimiser failed, not the reward."""
+        """Whether the policy settled far below the best reward of the map: the optimiser failed,
+        not the reward.
+        """
         return self.shortfall > STUCK_SHORTFALL
 
 
@@ -120,9 +126,16 @@ class ReportProgress(BaseCallback):
     :param key: log key shown beside the bar
     """
 
-    def __init__(self, report: Progress, phase: str, total_timesteps: int, key: str = "rollout/ep_rew_mean") -> None:
+    def __init__(
+        self, report: Progress, phase: str, total_timesteps: int, key: str = "rollout/ep_rew_mean"
+    ) -> None:
         super().__init__()
-        self.report, self.phase, self.total_timesteps, self.key = report, phase, total_timesteps, key
+        self.report, self.phase, self.total_timesteps, self.key = (
+            report,
+            phase,
+            total_timesteps,
+            key,
+        )
 
     def _on_step(self) -> bool:
         return True
@@ -130,11 +143,14 @@ class ReportProgress(BaseCallback):
     def _on_rollout_end(self) -> None:
         buffer = self.model.ep_info_buffer
         note = f"return {np.mean([each['r'] for each in buffer]):.1f}" if buffer else ""
-        self.report(self.phase, min(self.num_timesteps, self.total_timesteps), self.total_timesteps, note)
+        self.report(
+            self.phase, min(self.num_timesteps, self.total_timesteps), self.total_timesteps, note
+        )
 
 
 def make_trpo(venv: VecEnv, seed: int, std: float = 1.0) -> TRPO:
-    """TRPO with the paper's step size and network (two layers of 32), on observations scaled to [-1, 1].
+    """TRPO with the paper's step size and network (two layers of 32), on observations scaled to
+    [-1, 1].
 
     :param venv: mazes; a rollout is one episode of each
     :param seed: random seed
@@ -161,8 +177,12 @@ def make_trpo(venv: VecEnv, seed: int, std: float = 1.0) -> TRPO:
     )
 
 
-def train_expert(settings: TransferSettings, seed: int, folder: Path, report: Progress) -> Demonstrations:
-    """Train TRPO on the task's own reward and record demonstrations with exploration noise, as the paper does."""
+def train_expert(
+    settings: TransferSettings, seed: int, folder: Path, report: Progress
+) -> Demonstrations:
+    """Train TRPO on the task's own reward and record demonstrations with exploration noise, as the
+    paper does.
+    """
     steps = settings.expert_iterations * settings.expert_mazes * EPISODE_STEPS
     model = make_trpo(make_vec_env(settings.train_env, settings.expert_mazes, seed=seed), seed)
     model.set_logger(configure(str(folder), ["csv", "tensorboard"]))
@@ -175,7 +195,11 @@ def train_expert(settings: TransferSettings, seed: int, folder: Path, report: Pr
 
 
 def make_trainer(
-    method: str, settings: TransferSettings, demonstrations: Demonstrations, seed: int, log_dir: Path | None
+    method: str,
+    settings: TransferSettings,
+    demonstrations: Demonstrations,
+    seed: int,
+    log_dir: Path | None,
 ) -> AdversarialTrainer:
     """The trainer of one of :data:`METHODS`."""
     venv = make_vec_env(settings.train_env, settings.irl_mazes, seed=seed)
@@ -206,12 +230,22 @@ def make_trainer(
 
 
 def learn_reward(
-    method: str, settings: TransferSettings, demonstrations: Demonstrations, seed: int, folder: Path, report: Progress
+    method: str,
+    settings: TransferSettings,
+    demonstrations: Demonstrations,
+    seed: int,
+    folder: Path,
+    report: Progress,
 ) -> tuple[AdversarialTrainer, RecoveredReward]:
-    """Inverse RL in the training maze; the reward is scaled so that its map has maximum 0 and standard deviation 1."""
+    """Inverse RL in the training maze; the reward is scaled so that its map has maximum 0 and
+    standard deviation 1.
+    """
     trainer = make_trainer(method, settings, demonstrations, seed, folder)
     steps = settings.irl_iterations * settings.irl_mazes * EPISODE_STEPS
-    callbacks = [ReportProgress(report, "inverse RL", steps), TrainerCheckpoint(trainer, folder, keep=1)]
+    callbacks = [
+        ReportProgress(report, "inverse RL", steps),
+        TrainerCheckpoint(trainer, folder, keep=1),
+    ]
     trainer.learn(steps, callback=callbacks)
     trainer.save(folder / "trainer.zip")
     raw = trainer.recovered_reward()
@@ -220,15 +254,20 @@ def learn_reward(
     return trainer, reward
 
 
-def retrain(settings: TransferSettings, reward: RecoveredReward, seed: int, folder: Path, report: Progress) -> Retraining:
-    """Train new policies from scratch on the frozen reward in the flipped maze until one is not stuck.
+def retrain(
+    settings: TransferSettings, reward: RecoveredReward, seed: int, folder: Path, report: Progress
+) -> Retraining:
+    """Train new policies from scratch on the frozen reward in the flipped maze until one is not
+    stuck.
 
     Whether one is stuck, and which one is kept, is decided by the learned reward alone.
     """
     best: Retraining | None = None
     attempts: list[float] = []
     for attempt in range(settings.max_retrainings):
-        found = _retrain_once(settings, reward, seed + attempt, folder / f"attempt_{attempt}", report)
+        found = _retrain_once(
+            settings, reward, seed + attempt, folder / f"attempt_{attempt}", report
+        )
         attempts.append(float(found.result.learned_mean or 0.0))
         if best is None or attempts[-1] == max(attempts):
             best = found
@@ -247,23 +286,31 @@ def _retrain_once(
     model = make_trpo(venv, seed, settings.retrain_std)
     model.set_logger(configure(str(folder), ["csv", "tensorboard"]))
     model.learn(steps, callback=ReportProgress(report, "retraining", steps))
-    results = [
-        evaluate_returns(
-            model, make_vec_env(settings.test_env, N_EVAL_EPISODES, seed=seed + 500), N_EVAL_EPISODES, deterministic, reward
-        )
-        for deterministic in (False, True)
-    ]
-    return Retraining(model, *results, _shortfall(reward, results[1], _space(settings.test_env)), [])
+
+    def evaluate(deterministic: bool) -> EvaluationResult:
+        fresh = make_vec_env(settings.test_env, N_EVAL_EPISODES, seed=seed + 500)
+        return evaluate_returns(model, fresh, N_EVAL_EPISODES, deterministic, reward)
+
+    settled = evaluate(deterministic=True)
+    shortfall = _shortfall(reward, settled, _space(settings.test_env))
+    return Retraining(model, evaluate(deterministic=False), settled, shortfall, [])
 
 
 def _shortfall(reward: RecoveredReward, result: EvaluationResult, space: spaces.Box) -> float:
-    """Distance of the settled policy's reward from the map's maximum, as a share of the map's range."""
+    """Distance of the settled policy's reward from the map's maximum, as a share of the map's
+    range.
+    """
     rewards = reward_map(reward, space).rewards
-    settled = [reward.of_states(trajectory.observations[-LATE_STEPS:]).mean() for trajectory in result.episodes]
+    settled = [
+        reward.of_states(trajectory.observations[-LATE_STEPS:]).mean()
+        for trajectory in result.episodes
+    ]
     return float((rewards.max() - np.mean(settled)) / max(float(np.ptp(rewards)), 1e-8))
 
 
-def evaluate_random(env_id: str, seed: int, reward: RecoveredReward | None = None) -> EvaluationResult:
+def evaluate_random(
+    env_id: str, seed: int, reward: RecoveredReward | None = None
+) -> EvaluationResult:
     """Returns of uniformly random actions."""
     venv = make_vec_env(env_id, N_EVAL_EPISODES, seed=seed)
     venv.action_space.seed(seed)
@@ -280,7 +327,9 @@ class _RandomPolicy:
         return np.stack([self.venv.action_space.sample() for _ in range(len(observation))]), None
 
 
-def write_result(folder: Path, method: str, seed: int, imitation: EvaluationResult, found: Retraining) -> None:
+def write_result(
+    folder: Path, method: str, seed: int, imitation: EvaluationResult, found: Retraining
+) -> None:
     """Figures of one method and seed as ``result.json``."""
     figures = {
         "method": method,
@@ -298,9 +347,27 @@ def write_result(folder: Path, method: str, seed: int, imitation: EvaluationResu
     write_text(folder / "result.json", json.dumps(figures, indent=1))
 
 
-def write_config(folder: Path, settings: TransferSettings, seed: int, versions: dict[str, str]) -> None:
-    """All arguments and versions of a run as ``config.json``."""
-    write_text(folder / "config.json", json.dumps({"seed": seed, "versions": versions, **asdict(settings)}, indent=1))
+def claim_folder(
+    folder: Path, settings: TransferSettings, seed: int, versions: dict[str, str]
+) -> None:
+    """Write all arguments and versions of a run as ``config.json``, or check that they are the ones
+    there.
+
+    :raises ValueError: the folder holds a run with other arguments
+    """
+    arguments = {"seed": seed, **asdict(settings)}
+    path = folder / "config.json"
+    if path.exists():
+        found = json.loads(path.read_text())
+        other = {
+            name: found.get(name) for name, value in arguments.items() if found.get(name) != value
+        }
+        if other:
+            raise ValueError(
+                f"{folder} holds a run with {other}; choose another folder with --out or remove it"
+            )
+        return
+    write_text(path, json.dumps({**arguments, "versions": versions}, indent=1))
 
 
 def _space(env_id: str) -> spaces.Box:

@@ -1,4 +1,6 @@
-"""The variational discriminator bottleneck (Peng et al. 2019): encoder, information constraint, losses. torch only."""
+"""The variational discriminator bottleneck (Peng et al. 2019): encoder, information constraint,
+losses. torch only.
+"""
 
 from sb3_vdb.vdb.dual import Constraint, DualVariable
 from sb3_vdb.vdb.encoder import Code, GaussianEncoder

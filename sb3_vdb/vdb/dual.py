@@ -10,14 +10,15 @@ Constraint = Literal["average", "pointwise"]
 
 
 class DualVariable:
-    """Lagrange multiplier of the information constraint, raised while the constraint is violated and lowered else.
+    """Lagrange multiplier of the information constraint, raised while the constraint is violated
+    and lowered else.
 
     :param information_limit: I_c in nats, positive
     :param beta: initial multiplier, not negative
-    :param beta_step_size: alpha_beta of eq. 9, not negative; 0 holds beta fixed. With ``beta=0`` as well the bottleneck
-        only adds noise, the paper's ablation "beta = 0".
-    :param constraint: ``"average"``: beta follows the mean divergence (eq. 9); ``"pointwise"``: it follows the largest
-        divergence of the batch (appendix A)
+    :param beta_step_size: alpha_beta of eq. 9, not negative; 0 holds beta fixed. With ``beta=0``
+        as well the bottleneck only adds noise, the paper's ablation "beta = 0".
+    :param constraint: ``"average"``: beta follows the mean divergence (eq. 9); ``"pointwise"``: it
+        follows the largest divergence of the batch (appendix A)
     :raises ValueError: an argument is out of range
     """
 
@@ -34,9 +35,14 @@ class DualVariable:
                 "use GAIL or AIRL for a discriminator without a bottleneck"
             )
         if not beta >= 0.0:
-            raise ValueError(f"`beta` must not be negative, got {beta}; 0 switches the constraint off and keeps the noise")
+            raise ValueError(
+                f"`beta` must not be negative, got {beta}; 0 switches the constraint off and "
+                "keeps the noise"
+            )
         if not beta_step_size >= 0.0:
-            raise ValueError(f"`beta_step_size` must not be negative, got {beta_step_size}; 0 holds `beta` fixed")
+            raise ValueError(
+                f"`beta_step_size` must not be negative, got {beta_step_size}; 0 holds `beta` fixed"
+            )
         if constraint not in ("average", "pointwise"):
             raise ValueError(f'`constraint` must be "average" or "pointwise", got {constraint!r}')
         self.information_limit = float(information_limit)
@@ -45,11 +51,14 @@ class DualVariable:
         self.constraint: Constraint = constraint
 
     def update(self, kl: th.Tensor) -> None:
-        """beta <- max(0, beta + alpha_beta (KL - I_c)), eq. 9; call it after the step that used beta.
+        """beta <- max(0, beta + alpha_beta (KL - I_c)), eq. 9; call it after the step that used
+        beta.
 
         :param kl: divergences of the batch in nats, shape (batch,)
         """
-        violation = float(kl.detach().max() if self.constraint == "pointwise" else kl.detach().mean())
+        violation = float(
+            kl.detach().max() if self.constraint == "pointwise" else kl.detach().mean()
+        )
         self.beta = max(0.0, self.beta + self.beta_step_size * (violation - self.information_limit))
 
     def state_dict(self) -> dict[str, Any]:

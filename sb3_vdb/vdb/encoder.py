@@ -7,7 +7,9 @@ from typing import NamedTuple
 import torch as th
 from torch import nn
 
-HEAD_INIT_SCALE = 0.01  # bound of the heads' uniform initial weights: every input starts near the prior N(0, I)
+HEAD_INIT_SCALE = (
+    0.01  # bound of the heads' uniform initial weights: every input starts near the prior N(0, I)
+)
 LOG_STD_RANGE = (-10.0, 4.0)  # keeps exp() finite; training stays far inside
 
 
@@ -22,7 +24,9 @@ class Code(NamedTuple):
     log_std: th.Tensor
 
     def sample(self) -> th.Tensor:
-        """z = mean + std * epsilon with epsilon ~ N(0, I): gradients reach both parameters, shape (batch, code_dim)."""
+        """z = mean + std * epsilon with epsilon ~ N(0, I): gradients reach both parameters, shape
+        (batch, code_dim).
+        """
         return self.mean + self.log_std.exp() * th.randn_like(self.mean)
 
 

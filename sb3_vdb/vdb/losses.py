@@ -1,6 +1,8 @@
-"""Losses of a discriminator with a variational bottleneck: one pure function per term of eqs. 10 and 15.
+"""Losses of a discriminator with a variational bottleneck: one pure function per term of eqs. 10
+and 15.
 
-Sign convention: logits are high for expert samples, D(x) = sigmoid(logit) is the probability of "expert".
+Sign convention: logits are high for expert samples, D(x) = sigmoid(logit) is the probability of
+"expert".
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from torch.nn import functional
 
 
 class DiscriminatorLoss(NamedTuple):
-    """Terms of the Lagrangian of eq. 10 with the penalty of eq. 15; scalars, of which the sum is minimised.
+    """Terms of the Lagrangian of eq. 10 with the penalty of eq. 15; scalars, of which the sum is
+    minimised.
 
     :param expert: E_expert[-log D]
     :param generator: E_generator[-log(1 - D)]
@@ -32,7 +35,8 @@ class DiscriminatorLoss(NamedTuple):
 
 
 def kl_to_standard_normal(mean: th.Tensor, log_std: th.Tensor) -> th.Tensor:
-    """Divergence KL[N(mean, diag(std^2)) || N(0, I)] of each sample, the integrand of the information constraint (eq. 7).
+    """Divergence KL[N(mean, diag(std^2)) || N(0, I)] of each sample, the integrand of the
+    information constraint (eq. 7).
 
     :param mean: encoder means, shape (batch, code_dim)
     :param log_std: logarithms of the standard deviations, shape (batch, code_dim)
@@ -42,17 +46,21 @@ def kl_to_standard_normal(mean: th.Tensor, log_std: th.Tensor) -> th.Tensor:
 
 
 def expert_loss(logits_expert_is_high: th.Tensor) -> th.Tensor:
-    """E_expert[-log D], computed from logits as softplus(-logit); logits of expert samples, shape (batch,)."""
+    """E_expert[-log D], computed from logits as softplus(-logit); logits of expert samples, shape
+    (batch,).
+    """
     return functional.softplus(-logits_expert_is_high).mean()
 
 
 def generator_loss(logits_expert_is_high: th.Tensor) -> th.Tensor:
-    """E_generator[-log(1 - D)], computed from logits as softplus(logit); logits of generator samples, shape (batch,)."""
+    """E_generator[-log(1 - D)], computed from logits as softplus(logit); logits of generator
+    samples, shape (batch,).
+    """
     return functional.softplus(logits_expert_is_high).mean()
 
 
 def bottleneck_loss(kl: th.Tensor, beta: float, information_limit: float) -> th.Tensor:
-    """beta (E[KL] - I_c) of eq. 10.
+    """Beta (E[KL] - I_c) of eq. 10.
 
     :param kl: divergences of an equal mix of expert and generator samples in nats, shape (batch,)
     :param beta: Lagrange multiplier, not negative
@@ -64,8 +72,8 @@ def bottleneck_loss(kl: th.Tensor, beta: float, information_limit: float) -> th.
 def gradient_penalty(outputs: Sequence[th.Tensor], inputs: Sequence[th.Tensor]) -> th.Tensor:
     """E[sum_k |grad_x D_k(mean(x) + std(x) epsilon)|^2 / 2] of eq. 15, differentiable.
 
-    The outputs must have been computed from ``inputs`` through sampled codes. Row i of an output may depend on row i
-    of the inputs only; this is not checked.
+    The outputs must have been computed from ``inputs`` through sampled codes. Row i of an output
+    may depend on row i of the inputs only; this is not checked.
 
     :param outputs: discriminator outputs D_k, each of shape (batch,)
     :param inputs: tensors x that require gradients, each of shape (batch, features)
@@ -81,7 +89,8 @@ def gradient_penalty(outputs: Sequence[th.Tensor], inputs: Sequence[th.Tensor]) 
 
 
 def add_noise(values: th.Tensor, std: float) -> th.Tensor:
-    """Instance noise: values + N(0, std^2), the baselines "GAIL - noise" (on inputs) and "GAIL - noise z" (hidden layer).
+    """Instance noise: values + N(0, std^2), the baselines "GAIL - noise" (on inputs) and "GAIL -
+    noise z" (hidden layer).
 
     :param values: any shape
     :param std: standard deviation in units of the values; 0 returns them unchanged

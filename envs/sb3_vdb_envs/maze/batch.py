@@ -1,4 +1,6 @@
-"""A batch of mazes: state, observation, reward terms and reset; what the single and the vector environment stand on."""
+"""A batch of mazes: state, observation, reward terms and reset; what the single and the vector
+environment stand on.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +18,23 @@ START_SPEED = 0.01  # m/s, bound of each start velocity component
 
 
 class MazeStep(NamedTuple):
-    """Result of one control step of the batch; arrays of shape (n_mazes,) but for the observations."""
+    """Result of one control step of the batch; arrays of shape (n_mazes,) but for the
+    observations.
+    """
 
     observations: npt.NDArray[np.float32]
     rewards: npt.NDArray[np.float64]
     terms: dict[str, npt.NDArray[np.float64]]
 
 
-def observation_space(layout: MazeLayout) -> spaces.Box:
-    """Positions in m the particle's walls allow."""
+def observation_space(layout: MazeLayout) -> Any:
+    """Box of the positions in m the particle's walls allow."""
     low, high = np.array(layout.box[::2], np.float32), np.array(layout.box[1::2], np.float32)
     return spaces.Box(low, high, dtype=np.float32)
 
 
-def action_space() -> spaces.Box:
-    """Force along x and y as a share of the layout's force limit."""
+def action_space() -> Any:
+    """Box of the force along x and y as a share of the layout's force limit."""
     return spaces.Box(-1.0, 1.0, (2,), dtype=np.float32)
 
 
@@ -52,7 +56,9 @@ class MazeBatch:
         self.layout, self.n_mazes, self.start_noise = layout, n_mazes, start_noise
         self.physics = PointMassPhysics(layout, n_mazes)
         self._path_length = PathLength(layout) if layout.gates else None
-        self._remaining: npt.NDArray[np.float64] = np.zeros(n_mazes)  # m, path length before the next step
+        self._remaining: npt.NDArray[np.float64] = np.zeros(
+            n_mazes
+        )  # m, path length before the next step
 
     def observe(self) -> npt.NDArray[np.float32]:
         """Positions in m, shape (n_mazes, 2)."""
@@ -63,7 +69,9 @@ class MazeBatch:
         return goal_distance(self.layout, self.physics.positions)
 
     def info(self) -> dict[str, npt.NDArray[Any]]:
-        """What the environments report beside observation and reward; arrays of shape (n_mazes,)."""
+        """What the environments report beside observation and reward; arrays of shape
+        (n_mazes,).
+        """
         distances = self.distances()
         return {"distance_to_goal": distances, "is_success": distances <= GOAL_RADIUS}
 
@@ -91,11 +99,18 @@ class MazeBatch:
         forces = np.minimum(np.maximum(actions.T.astype(np.float64), -1.0), 1.0)
         if np.isnan(forces.sum()):
             bad = int(np.flatnonzero(np.isnan(forces).any(axis=0))[0])
-            raise ValueError(f"action of maze {bad} is {actions[bad].tolist()}; check the policy for non-finite weights")
+            raise ValueError(
+                f"action of maze {bad} is {actions[bad].tolist()}; "
+                "check the policy for weights that are not finite"
+            )
         forces *= self.layout.force_limit
         before = self.distances()
         self.physics.step(forces)
-        terms = self._progress_terms(before) if self._path_length else self._distance_terms(before, forces)
+        terms = (
+            self._progress_terms(before)
+            if self._path_length
+            else self._distance_terms(before, forces)
+        )
         first, second = terms.values()
         return MazeStep(self.observe(), first + second, terms)
 
@@ -104,7 +119,9 @@ class MazeBatch:
     ) -> dict[str, npt.NDArray[np.float64]]:
         return {"distance": -before, "control": control_cost(forces)}
 
-    def _progress_terms(self, before: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
+    def _progress_terms(
+        self, before: npt.NDArray[np.float64]
+    ) -> dict[str, npt.NDArray[np.float64]]:
         assert self._path_length is not None
         remaining = self._path_length(self.physics.positions)
         progress = self._remaining - remaining

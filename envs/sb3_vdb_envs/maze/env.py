@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -18,30 +18,35 @@ FIRST = np.zeros(1, dtype=np.intp)  # index of the only copy
 
 
 class MazeEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzPickle):
-    """Point mass that finds its way round walls; the C- and S-maze of the VDB paper (section 5.2 and appendix D).
+    """Point mass that finds its way round walls; the C- and S-maze of the VDB paper (section 5.2
+    and appendix D).
 
     ## Description
-    A sphere of radius 0.03 m and 0.113 kg slides without friction but with damping (1 N s/m) on a plane. Walls are
-    capsules of radius 0.02 m. A control step lasts 0.05 s (5 physics steps of 0.01 s).
+    A sphere of radius 0.03 m and 0.113 kg slides without friction but with damping (1 N s/m) on a
+    plane. Walls are capsules of radius 0.02 m. A control step lasts 0.05 s (5 physics steps of
+    0.01 s).
 
     ## Action Space
-    ``Box(-1, 1, (2,), float32)``: force along x and y as a share of the force limit (1 N in the C-maze, 5 N in the
-    S-maze, so also the terminal speed in m/s). Values beyond the bounds act as the bound.
+    ``Box(-1, 1, (2,), float32)``: force along x and y as a share of the force limit (1 N in the
+    C-maze, 5 N in the S-maze, so also the terminal speed in m/s). Values beyond the bounds act as
+    the bound.
 
     ## Observation Space
-    ``Box`` of shape (2,): position (x, y) in m. The velocity is not observed (paper). The released code adds the
-    constant height 0 as a third number, which is left out here.
+    ``Box`` of shape (2,): position (x, y) in m. The velocity is not observed (paper). The released
+    code adds the constant height 0 as a third number, which is left out here.
 
     ## Rewards
-    C-maze: ``-d - 0.001 |f|^2``, ``d`` the distance to the goal before the step, ``f`` the applied force in N. The
-    released code charges the action before it is limited; here the applied force is charged, since SB3 clips actions.
-    S-maze: 2 within 0.1 m of the goal, 1 within 0.2 m (before the step), plus the way gained along the path through
-    the gaps. ``info["reward/<term>"]`` has the terms.
+    C-maze: ``-d - 0.001 |f|^2``, ``d`` the distance to the goal before the step, ``f`` the applied
+    force in N. The released code charges the action before it is limited; here the applied force
+    is charged, since SB3 clips actions. S-maze: 2 within 0.1 m of the goal, 1 within 0.2 m (before
+    the step), plus the way gained along the path through the gaps. ``info["reward/<term>"]`` has
+    the terms.
 
     ## Starting State
-    The mean start, with each velocity component uniform in +-0.01 m/s. The paper starts at a random point near the
-    mean start and does not say how near; its released code always starts at the mean. The default follows the code,
-    with which the paper's figures were made; ``start_noise`` is the radius of a uniform disc for the paper's version.
+    The mean start, with each velocity component uniform in +-0.01 m/s. The paper starts at a
+    random point near the mean start and does not say how near; its released code always starts at
+    the mean. The default follows the code, with which the paper's figures were made;
+    ``start_noise`` is the radius of a uniform disc for the paper's version.
 
     ## Episode End
     Never by itself; truncated after 100 steps (``max_episode_steps`` of the id).
@@ -50,7 +55,8 @@ class MazeEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzPickl
     ``distance_to_goal`` in m and ``is_success`` (within 0.1 m), both after the step.
 
     ## Arguments
-    :param layout: name of a layout (``c_maze``, ``c_maze_flipped``, ``s_maze``, ``s_maze_flipped``) or a ``MazeLayout``
+    :param layout: name of a layout (``c_maze``, ``c_maze_flipped``, ``s_maze``,
+        ``s_maze_flipped``) or a ``MazeLayout``
     :param start_noise: radius in m of the disc of start positions
     :param render_mode: ``"rgb_array"`` or None
     :param render_height: height of pictures in pixels
@@ -60,7 +66,7 @@ class MazeEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzPickl
     v0: first version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {
+    metadata = {  # noqa: RUF012
         "render_modes": ["rgb_array"],
         "render_fps": round(1 / (TIMESTEP * FRAME_SKIP)),
     }
@@ -77,7 +83,8 @@ class MazeEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzPickl
             raise ValueError(f'`render_mode` must be "rgb_array" or None, got {render_mode!r}')
         self.layout = layout_named(layout)
         self.render_mode, self.render_height = render_mode, render_height
-        self.observation_space, self.action_space = observation_space(self.layout), action_space()
+        self.observation_space = observation_space(self.layout)
+        self.action_space = action_space()
         self._batch = MazeBatch(self.layout, 1, start_noise)
         self._picture: MazePicture | None = None
         self._trail: list[npt.NDArray[np.float32]] = []
@@ -92,19 +99,25 @@ class MazeEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzPickl
         self._trail = [observation]
         return observation, self._info()
 
-    def step(self, action: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    def step(
+        self, action: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Advance by 0.05 s under the force ``action``, shape (2,)."""
         result = self._batch.step(np.asarray(action)[None])
         observation = result.observations[0]
         self._trail.append(observation)
-        info = self._info() | {f"reward/{term}": float(value[0]) for term, value in result.terms.items()}
+        info = self._info() | {
+            f"reward/{term}": float(value[0]) for term, value in result.terms.items()
+        }
         return observation, float(result.rewards[0]), False, False, info
 
     def _info(self) -> dict[str, Any]:
         return {name: value[0].item() for name, value in self._batch.info().items()}
 
     def render(self) -> npt.NDArray[np.uint8] | None:  # type: ignore[override]
-        """Picture of walls, goal, particle and trail, shape (render_height, width, 3); None without a render mode."""
+        """Picture of walls, goal, particle and trail, shape (render_height, width, 3); None without
+        a render mode.
+        """
         if self.render_mode is None:
             return None
         if not self._trail:

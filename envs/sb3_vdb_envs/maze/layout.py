@@ -1,7 +1,8 @@
-"""Geometry of the C- and the S-maze: box, walls, start, goal and force limit, in metres and newtons.
+"""Geometry of the C- and the S-maze: box, walls, start, goal and force limit, in metres and
+newtons.
 
-Source of the numbers: the environments released with the VDB paper (appendix D, Figure 13); the C-maze is the one of
-Fu et al. 2018 (AIRL).
+Source of the numbers: the environments released with the VDB paper (appendix D, Figure 13); the
+C-maze is the one of Fu et al. 2018 (AIRL).
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import numpy.typing as npt
 
 PARTICLE_RADIUS = 0.03  # m
 WALL_RADIUS = 0.02  # m, walls are capsules of this radius
-CONTACT_DISTANCE = PARTICLE_RADIUS + WALL_RADIUS  # m, between the particle's centre and a wall's axis
+CONTACT_DISTANCE = (
+    PARTICLE_RADIUS + WALL_RADIUS
+)  # m, between the particle's centre and a wall's axis
 GOAL_RADIUS = 0.1  # m, a particle nearer than this has reached the goal
 GATE_MARGIN = 0.05  # m, a wall of the S-maze counts as passed this far above its axis
 
@@ -40,7 +43,8 @@ class MazeLayout:
     :param start: mean start position in m
     :param goal: goal position in m
     :param force_limit: largest force along each axis in N; an action of 1 asks for it
-    :param gates: x of the centre of each wall's gap in m, bottom to top; empty where the reward needs no path
+    :param gates: x of the centre of each wall's gap in m, bottom to top; empty where the reward
+        needs no path
     """
 
     name: str
@@ -66,7 +70,9 @@ class MazeLayout:
     def start_clearance(self) -> float:
         """Radius in m of the largest disc of free positions around the mean start."""
         x, y = self.start
-        to_box = min(*(np.array(self.start) - self.free_low), *(self.free_high - np.array(self.start)))
+        to_box = min(
+            *(np.array(self.start) - self.free_low), *(self.free_high - np.array(self.start))
+        )
         to_walls = [
             float(np.hypot(x - min(max(x, wall.x_min), wall.x_max), y - wall.y)) - CONTACT_DISTANCE
             for wall in self.walls
@@ -75,18 +81,32 @@ class MazeLayout:
 
 
 def _c_maze(name: str, title: str, wall: Wall) -> MazeLayout:
-    return MazeLayout(name, title, (-0.1, 0.6, -0.1, 0.6), (wall,), (0.3, 0.0), (0.3, 0.5), force_limit=1.0)
+    return MazeLayout(
+        name, title, (-0.1, 0.6, -0.1, 0.6), (wall,), (0.3, 0.0), (0.3, 0.5), force_limit=1.0
+    )
 
 
 def _s_maze(name: str, title: str, side: float) -> MazeLayout:
-    """S-maze whose first gap lies on the right for ``side = 1`` and on the left for ``side = -1``."""
+    """S-maze whose first gap lies on the right for ``side = 1`` and on the left for ``side =
+    -1``.
+    """
     lower = Wall(0.6, *sorted((-0.3 * side, 0.1 * side)))
     upper = Wall(1.2, *sorted((-0.1 * side, 0.3 * side)))
     box, start, goal = (-0.3, 0.3, 0.0, 1.8), (0.0, 0.3), (0.0, 1.5)
-    return MazeLayout(name, title, box, (lower, upper), start, goal, force_limit=5.0, gates=(0.2 * side, -0.2 * side))
+    return MazeLayout(
+        name,
+        title,
+        box,
+        (lower, upper),
+        start,
+        goal,
+        force_limit=5.0,
+        gates=(0.2 * side, -0.2 * side),
+    )
 
 
-# The flipped C-maze is no exact mirror image: its gap is 0.2 m wide and that of the training maze 0.3 m, as released.
+# The flipped C-maze is no exact mirror image: its gap is 0.2 m wide and that of the training maze
+# 0.3 m, as released.
 LAYOUTS: Mapping[str, MazeLayout] = MappingProxyType(
     {
         layout.name: layout
@@ -108,5 +128,7 @@ def layout_named(layout: str | MazeLayout) -> MazeLayout:
     if isinstance(layout, MazeLayout):
         return layout
     if layout not in LAYOUTS:
-        raise ValueError(f"`layout` must be one of {', '.join(LAYOUTS)} or a MazeLayout, got {layout!r}")
+        raise ValueError(
+            f"`layout` must be one of {', '.join(LAYOUTS)} or a MazeLayout, got {layout!r}"
+        )
     return LAYOUTS[layout]

@@ -1,4 +1,6 @@
-"""Physics of many point masses in mazes at once: semi-implicit Euler and frictionless contact with capsule walls."""
+"""Physics of many point masses in mazes at once: semi-implicit Euler and frictionless contact with
+capsule walls.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ MASS = DENSITY * 4.0 / 3.0 * math.pi * PARTICLE_RADIUS**3  # kg, 0.1131
 
 # MuJoCo's Euler treats joint damping implicitly: v' = (v + dt f / m) / (1 + dt b / m).
 VELOCITY_DECAY = 1.0 / (1.0 + TIMESTEP * DAMPING / MASS)
-DISPLACEMENT_PER_FORCE = TIMESTEP * TIMESTEP / MASS * VELOCITY_DECAY  # m / N, gained by one physics step
+DISPLACEMENT_PER_FORCE = (
+    TIMESTEP * TIMESTEP / MASS * VELOCITY_DECAY
+)  # m / N, gained by one physics step
 
 Array = npt.NDArray[np.float64]
 
@@ -26,12 +30,14 @@ Array = npt.NDArray[np.float64]
 class PointMassPhysics:
     """Point masses in copies of one maze.
 
-    The motion is kept as a displacement per physics step, ``u = v dt``, which saves a multiplication in the inner
-    loop. No two operations mix different copies, so a batch of n moves bit for bit like n batches of one.
+    The motion is kept as a displacement per physics step, ``u = v dt``, which saves a
+    multiplication in the inner loop. No two operations mix different copies, so a batch of n moves
+    bit for bit like n batches of one.
 
     :param layout: the maze
     :param n_mazes: number of copies
-    :raises ValueError: the walls are too close together for the broad phase (see :meth:`_select_walls`)
+    :raises ValueError: the walls are too close together for the broad phase (see
+        :meth:`_select_walls`)
     """
 
     def __init__(self, layout: MazeLayout, n_mazes: int) -> None:
@@ -44,8 +50,9 @@ class PointMassPhysics:
         reach = FRAME_SKIP * TIMESTEP * layout.force_limit / DAMPING
         if len(heights) > 1 and np.diff(heights).min() / 2 - CONTACT_DISTANCE < reach:
             raise ValueError(
-                f"walls at y = {heights.tolist()} are too close for `force_limit` {layout.force_limit}: "
-                f"between two of them there must be at least {2 * (reach + CONTACT_DISTANCE):.3f} m"
+                f"walls at y = {heights.tolist()} are too close for `force_limit` "
+                f"{layout.force_limit}: between two of them there must be at least "
+                f"{2 * (reach + CONTACT_DISTANCE):.3f} m"
             )
         self._wall_y, self._midways = heights, (heights[1:] + heights[:-1]) / 2
         self._wall_x_min = np.array([wall.x_min for wall in layout.walls])
@@ -93,9 +100,9 @@ class PointMassPhysics:
     def _select_walls(self) -> tuple[Any, Any, Any]:
         """Axis of the one inner wall each particle can touch during a control step.
 
-        A particle moves at most ``FRAME_SKIP * TIMESTEP * force_limit / DAMPING`` in a control step, less than the way
-        from the middle between two walls to contact with either (checked on construction), so the nearer wall is the
-        only candidate.
+        A particle moves at most ``FRAME_SKIP * TIMESTEP * force_limit / DAMPING`` in a control
+        step, less than the way from the middle between two walls to contact with either (checked on
+        construction), so the nearer wall is the only candidate.
 
         :return: y, x_min and x_max, each a float or of shape (n_mazes,)
         """
@@ -104,8 +111,12 @@ class PointMassPhysics:
         nearest = np.searchsorted(self._midways, self.positions[1])
         return self._wall_y[nearest], self._wall_x_min[nearest], self._wall_x_max[nearest]
 
-    def _push_out_of_walls(self, proposed: Array, wall_y: Any, wall_x_min: Any, wall_x_max: Any) -> None:
-        """Move penetrating particles to the wall's surface and remove their velocity into it, in place."""
+    def _push_out_of_walls(
+        self, proposed: Array, wall_y: Any, wall_x_min: Any, wall_x_max: Any
+    ) -> None:
+        """Move penetrating particles to the wall's surface and remove their velocity into it, in
+        place.
+        """
         offset, squares = self._offset, self._squares
         np.maximum(proposed[0], wall_x_min, out=offset[0])
         np.minimum(offset[0], wall_x_max, out=offset[0])
@@ -116,7 +127,8 @@ class PointMassPhysics:
         if self._distance_squared.min() >= CONTACT_DISTANCE**2:
             return
         touching = np.flatnonzero(self._distance_squared < CONTACT_DISTANCE**2)
-        # A centre exactly on the axis cannot be reached in one physics step; the floor only keeps the division legal.
+        # A centre exactly on the axis cannot be reached in one physics step; the floor only keeps
+        # the division legal.
         distance = np.sqrt(np.maximum(self._distance_squared[touching], 1e-30))
         normal = offset[:, touching] / distance
         proposed[:, touching] += normal * (CONTACT_DISTANCE - distance)

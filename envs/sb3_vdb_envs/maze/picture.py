@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +26,13 @@ class MazePicture:
     def __init__(self, layout: MazeLayout, height: int = IMAGE_HEIGHT) -> None:
         x_min, x_max, y_min, y_max = layout.box
         margin = 2 * WALL_RADIUS
-        self._still = Canvas((x_min - margin, x_max + margin, y_min - margin, y_max + margin), height)
+        self._still = Canvas(
+            (x_min - margin, x_max + margin, y_min - margin, y_max + margin), height
+        )
         self._still.disc(layout.goal, GOAL_RADIUS, GOAL_COLOUR, alpha=0.2)
         self._still.disc(layout.goal, WALL_RADIUS, GOAL_COLOUR)
         corners = [(x_min, y_min), (x_max, y_min), (x_max, y_max), (x_min, y_max), (x_min, y_min)]
-        segments = list(zip(corners, corners[1:], strict=False))
+        segments = list(pairwise(corners))
         segments += [((wall.x_min, wall.y), (wall.x_max, wall.y)) for wall in layout.walls]
         for start, end in segments:
             self._still.capsule(start, end, WALL_RADIUS, WALL_COLOUR)
@@ -37,12 +40,13 @@ class MazePicture:
     def draw(self, trail: Sequence[npt.NDArray[np.floating]]) -> npt.NDArray[np.uint8]:
         """Picture of a particle at the end of its trail.
 
-        :param trail: positions in m since the reset, each of shape (2,); the last one is where the particle is
+        :param trail: positions in m since the reset, each of shape (2,); the last one is where the
+            particle is
         :return: RGB image, shape (height, width, 3)
         """
         canvas = self._still.copy()
         points = [(float(point[0]), float(point[1])) for point in trail]
-        for start, end in zip(points, points[1:], strict=False):
+        for start, end in pairwise(points):
             canvas.capsule(start, end, PARTICLE_RADIUS / 4, TRAIL_COLOUR)
         canvas.disc(points[-1], PARTICLE_RADIUS, AGENT_COLOUR)
         return canvas.to_uint8()

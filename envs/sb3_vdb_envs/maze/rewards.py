@@ -1,6 +1,10 @@
-"""Ground-truth rewards of the mazes, as functions of a batch of positions (VDB paper, appendix D, and its released code)."""
+"""Ground-truth rewards of the mazes, as functions of a batch of positions (VDB paper, appendix D,
+and its released code).
+"""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -40,19 +44,24 @@ def goal_bonus(distances: Array) -> Array:
     :param distances: distance to the goal in m, shape (batch,)
     :return: shape (batch,)
     """
-    return (distances <= 2 * GOAL_RADIUS) * NEAR_BONUS + (distances <= GOAL_RADIUS) * (NEARER_BONUS - NEAR_BONUS)
+    return (distances <= 2 * GOAL_RADIUS) * NEAR_BONUS + (distances <= GOAL_RADIUS) * (
+        NEARER_BONUS - NEAR_BONUS
+    )
 
 
 class PathLength:
-    """Length of the way to the goal through the centres of the gaps not yet passed, the potential of the S-maze's reward.
+    """Length of the way to the goal through the centres of the gaps not yet passed, the potential
+    of the S-maze's reward.
 
     :param layout: a maze with gates
     """
 
     def __init__(self, layout: MazeLayout) -> None:
         goal = np.array(layout.goal)
-        waypoints = [np.array((x, wall.y)) for x, wall in zip(layout.gates, layout.walls, strict=True)] + [goal]
-        legs = [float(np.hypot(*(later - earlier))) for earlier, later in zip(waypoints, waypoints[1:], strict=False)]
+        waypoints = [
+            np.array((x, wall.y)) for x, wall in zip(layout.gates, layout.walls, strict=True)
+        ] + [goal]
+        legs = [float(np.hypot(*(later - earlier))) for earlier, later in pairwise(waypoints)]
         self._passed_at = np.array([wall.y + GATE_MARGIN for wall in layout.walls])
         self._x, self._y = np.array(waypoints).T
         self._remaining = np.array([sum(legs[i:]) for i in range(len(waypoints))])

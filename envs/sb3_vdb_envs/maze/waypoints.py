@@ -1,4 +1,6 @@
-"""A scripted controller that solves every maze: full force towards the next waypoint, braking where it turns."""
+"""A scripted controller that solves every maze: full force towards the next waypoint, braking where
+it turns.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ DAMPING = 1.0  # steps, prediction horizon of the braking
 
 
 class WaypointController:
-    """Steers through the middle of every gap and then to the goal; a yardstick for returns, no learner.
+    """Steers through the middle of every gap and then to the goal; a yardstick for returns, no
+    learner.
 
     :param layout: the maze
     :param n_mazes: number of copies it steers
@@ -42,7 +45,11 @@ class WaypointController:
     def __call__(self, observations: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Actions, shape (n_mazes, 2), for positions of shape (n_mazes, 2)."""
         positions = observations.astype(np.float64)
-        target = self._points[np.searchsorted(self._heights - LOOK_AHEAD, positions[:, 1], side="right")]
+        target = self._points[
+            np.searchsorted(self._heights - LOOK_AHEAD, positions[:, 1], side="right")
+        ]
         motion = 0.0 if self._previous is None else positions - self._previous
         self._previous = positions
-        return np.clip(GAIN * (target - positions) - DAMPING * GAIN * np.asarray(motion), -1.0, 1.0).astype(np.float32)
+        return np.clip(
+            GAIN * (target - positions) - DAMPING * GAIN * np.asarray(motion), -1.0, 1.0
+        ).astype(np.float32)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
+import numpy.typing as npt
+
 from sb3_vdb_envs.maze.layout import PARTICLE_RADIUS, WALL_RADIUS, MazeLayout
 from sb3_vdb_envs.maze.physics import DAMPING, DENSITY, FRAME_SKIP, TIMESTEP
 
@@ -13,10 +17,11 @@ def maze_xml(layout: MazeLayout) -> str:
     """MJCF of one maze: two slide joints, frictionless contacts, capsule walls."""
     x_min, x_max, y_min, y_max = layout.box
     corners = [(x_min, y_min), (x_max, y_min), (x_max, y_max), (x_min, y_max), (x_min, y_min)]
-    segments = [(*a, *b) for a, b in zip(corners, corners[1:], strict=False)]
+    segments = [(*a, *b) for a, b in pairwise(corners)]
     segments += [(wall.x_min, wall.y, wall.x_max, wall.y) for wall in layout.walls]
     walls = "\n".join(
-        f'<geom type="capsule" fromto="{x0} {y0} {WALL_HEIGHT} {x1} {y1} {WALL_HEIGHT}" size="{WALL_RADIUS}"/>'
+        f'<geom type="capsule" size="{WALL_RADIUS}" '
+        f'fromto="{x0} {y0} {WALL_HEIGHT} {x1} {y1} {WALL_HEIGHT}"/>'
         for x0, y0, x1, y1 in segments
     )
     limit = layout.force_limit
@@ -49,13 +54,16 @@ class MujocoMaze:
         self.model = mujoco.MjModel.from_xml_string(maze_xml(layout))
         self.data = mujoco.MjData(self.model)
 
-    def place(self, position: tuple[float, float], velocity: tuple[float, float] = (0.0, 0.0)) -> None:
+    def place(
+        self, position: tuple[float, float], velocity: tuple[float, float] = (0.0, 0.0)
+    ) -> None:
         """Put the particle at ``position`` (m) with ``velocity`` (m/s)."""
         self._mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:], self.data.qvel[:] = position, velocity
 
-    def step(self, force: np.ndarray) -> np.ndarray:
+    def step(self, force: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """One control step under ``force`` (N); the position afterwards (m)."""
         self.data.ctrl[:] = force
         self._mujoco.mj_step(self.model, self.data, FRAME_SKIP)
-        return self.data.qpos.copy()
+        position: npt.NDArray[np.float64] = self.data.qpos.copy()
+        return position

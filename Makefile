@@ -1,0 +1,65 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+IMITATION_VENV ?= .venv-imitation
+# The one torch both stacks are developed and tested with; a newer one would pull gigabytes of CUDA packages
+TORCH ?= torch==2.13.0
+PIP_FLAGS ?= --quiet --disable-pip-version-check
+STAMPS := $(VENV)/.installed $(IMITATION_VENV)/.installed
+OUT ?= runs/demo
+SEED ?= 0
+
+.PHONY: help setup demo test test-main test-imitation check docs bench clean browser
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+setup: $(STAMPS)  ## make both virtual environments (main and `imitation`)
+
+$(VENV)/.installed: pyproject.toml
+	@echo "installing the main stack into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install $(PIP_FLAGS) --upgrade pip
+	@$(VENV)/bin/pip install $(PIP_FLAGS) $(TORCH)
+	@$(VENV)/bin/pip install $(PIP_FLAGS) -e ".[dev]"
+	@touch $@
+
+$(IMITATION_VENV)/.installed: pyproject.toml
+	@echo "installing the stack that imitation pins into $(IMITATION_VENV)"
+	@$(PYTHON) -m venv $(IMITATION_VENV)
+	@$(IMITATION_VENV)/bin/pip install $(PIP_FLAGS) --upgrade pip
+	@$(IMITATION_VENV)/bin/pip install $(PIP_FLAGS) $(TORCH)
+	@$(IMITATION_VENV)/bin/pip install $(PIP_FLAGS) -e ".[imitation,tests]"
+	@touch $@
+
+# Chromium opens the report in a test; where it cannot be installed the test says so
+browser:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || ./.ci/install-browser
+
+demo: $(VENV)/.installed  ## recover a reward in one maze and solve its mirror image with it (about 3 minutes)
+	@$(VENV)/bin/sb3-vdb demo --out $(OUT) --seed $(SEED)
+
+test: test-main test-imitation  ## all tests, on both dependency stacks
+
+test-main: $(VENV)/.installed browser
+	@$(VENV)/bin/python -m pytest -n 2
+
+test-imitation: $(IMITATION_VENV)/.installed browser
+	@$(IMITATION_VENV)/bin/python -m pytest -n 2 -m "not docs"
+
+check: $(VENV)/.installed docs  ## format, lint, types, docs and the fast tests
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/python -m pytest -n 2 -m "not slow and not browser"
+
+docs: $(VENV)/.installed  ## build the documentation, warnings as errors
+	@$(VENV)/bin/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+bench: $(STAMPS)  ## measure speed, as ratios in one run
+	@$(VENV)/bin/sb3-vdb bench
+	@$(IMITATION_VENV)/bin/sb3-vdb bench --only imitation
+
+clean:  ## remove both environments and everything built
+	@rm -rf $(VENV) $(IMITATION_VENV) docs/_build build dist *.egg-info

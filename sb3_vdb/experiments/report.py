@@ -1,0 +1,69 @@
+"""The report page of a run: one HTML file beside its pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from sb3_vdb.atomic import write_text
+from sb3_vdb.experiments import pictures
+from sb3_vdb.experiments.demo import remark, result_rows
+
+
+def write_report(folder: Path, methods: Sequence[str]) -> Path:
+    """Draw the pictures of a run and write ``report.html``; methods without a result are named as
+    missing.
+
+    :param folder: run folder
+    :param methods: methods of the run
+    :return: path of the page
+    """
+    config = json.loads((folder / "config.json").read_text())
+    finished = [method for method in methods if (folder / method / "result.json").exists()]
+    target = folder / "pictures"
+    target.mkdir(exist_ok=True)
+    pictures.learning_curves(folder, finished, target / "curves.png")
+    pictures.bottleneck_curves(folder, finished, target / "bottleneck.png")
+    if finished:
+        pictures.heat_maps(
+            folder, finished, config["train_env"], config["test_env"], target / "rewards.png"
+        )
+        pictures.animation(folder, finished, config["test_env"], target / "policies.gif")
+    results = {
+        method: json.loads((folder / method / "result.json").read_text()) for method in finished
+    }
+    environment = Environment(
+        loader=PackageLoader("sb3_vdb.experiments", "."), autoescape=True, undefined=StrictUndefined
+    )
+    page = environment.get_template("report.html").render(
+        config=config,
+        rows=[_row(row) for row in result_rows(folder, methods)],
+        results=results,
+        missing=[method for method in methods if method not in finished],
+        files=_files(folder, finished),
+    )
+    write_text(folder / "report.html", page)
+    return folder / "report.html"
+
+
+def _row(row: dict[str, Any]) -> dict[str, str]:
+    success, learned = row.get("success_rate"), row.get("learned_return")
+    return {
+        "name": row["name"],
+        "true": f"{row['mean']:.2f} ± {row['std']:.2f}",
+        "success": "" if success is None else f"{success:.0%}",
+        "learned": "" if learned is None else f"{learned:.1f}",
+        "remark": remark(row),
+    }
+
+
+def _files(folder: Path, methods: Sequence[str]) -> list[str]:
+    """Files a reader may want, relative to the page."""
+    names = ["config.json", "expert/progress.csv", "expert/demonstrations.npz"]
+    for method in methods:
+        names += [f"{method}/result.json", f"{method}/irl/progress.csv", f"{method}/irl/reward.pt"]
+    return [name for name in names if (folder / name).exists()]
