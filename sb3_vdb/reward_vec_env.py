@@ -15,7 +15,22 @@ from sb3_vdb.transitions import Transitions
 RewardFunction = Callable[[Transitions], npt.NDArray[np.float32]]
 
 
-class RewardVecEnv(VecEnvWrapper):
+class TaskRewardVecEnv(VecEnvWrapper):
+    """Leaves everything as it is: stands in an evaluation environment where a
+    :class:`RewardVecEnv` stands in the training environment, because SB3's ``EvalCallback``
+    compares the two stacks.
+    """
+
+    def reset(self) -> VecEnvObs:
+        """Start episodes everywhere."""
+        return self.venv.reset()
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step."""
+        return self.venv.step_wait()
+
+
+class RewardVecEnv(TaskRewardVecEnv):
     """Pays ``reward(s, a, s')`` for every step; the task's reward stays visible to a monitor below
     this wrapper.
 

@@ -132,10 +132,11 @@ def _set_layer_state(layer: Any, state: dict[str, Any]) -> None:
         vars(layer).update(state)
     elif isinstance(layer, VecNormalize):
         for name, value in state.items():
-            target = getattr(layer, name)
-            vars(target).update(value) if isinstance(target, RunningMeanStd) else setattr(
-                layer, name, value
-            )
+            target = vars(layer).get(name)
+            if isinstance(target, RunningMeanStd):
+                vars(target).update(value)
+            else:
+                setattr(layer, name, value)
     elif getattr(layer, "env", None) is not None:
         layer.env.unwrapped.set_state(state)
 

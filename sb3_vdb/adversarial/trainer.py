@@ -33,7 +33,12 @@ from sb3_vdb.adversarial.settings import (
     RewardScaling,
     make_architecture,
 )
-from sb3_vdb.adversarial.wiring import check_compatible, insert_reward, lowest_normalize
+from sb3_vdb.adversarial.wiring import (
+    check_compatible,
+    insert_pass_through,
+    insert_reward,
+    lowest_normalize,
+)
 from sb3_vdb.demonstrations import Demonstrations, EpochSampler
 from sb3_vdb.discriminators import Architecture, Batch, FeatureEncoder, PenaltyTarget
 from sb3_vdb.evaluation.returns import EvaluationResult, evaluate_returns
@@ -276,7 +281,7 @@ class AdversarialTrainer:
         transitions, dones = self.reward_venv.pop_recorded()
         generator = self._encode(transitions)
         self._update_normalizer(generator)
-        self.train_discriminator(generator)
+        record_means(self.gen_algo.logger, self.train_discriminator(generator))
         with th.no_grad():
             rewards = self.discriminator.reward(generator, self.reward_type)  # (n_steps * n_envs,)
         self._update_reward_scaling(rewards)
@@ -291,10 +296,11 @@ class AdversarialTrainer:
         self.n_rounds += 1
         self._log_round(rewards, self._learned_returns.add(paid, dones))
 
-    def train_discriminator(self, generator: Batch) -> None:
+    def train_discriminator(self, generator: Batch) -> list[UpdateMetrics]:
         """One round of discriminator updates (eqs. 9, 10 and 15).
 
         :param generator: the generator's samples of this round
+        :return: metrics of every update
         """
         n_updates, batch_size = (
             self.settings.n_disc_updates_per_round,
@@ -329,7 +335,7 @@ class AdversarialTrainer:
         ]
         self.discriminator.eval()
         self.n_disc_updates += n_updates
-        record_means(self.gen_algo.logger, metrics)
+        return metrics
 
     def _disc_update(self, mixed: Batch) -> UpdateMetrics:
         """One gradient step on the Lagrangian, then one step of the dual variable."""
@@ -462,6 +468,14 @@ class AdversarialTrainer:
         :param deterministic: whether the policy acts without noise
         """
         return evaluate_returns(self.gen_algo, venv, n_eval_episodes, deterministic, self.reward)
+
+    def prepare_eval_env(self, venv: VecEnv) -> VecEnv:
+        """Environments for SB3's ``EvalCallback``, which pay the task's reward and are wrapped like
+        those the generator trains in.
+
+        :param venv: evaluation environments, normalised if the training environments are
+        """
+        return insert_pass_through(venv)
 
     # ------------------------------------------------------------------ saving
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 
-from sb3_vdb.reward_vec_env import RewardFunction, RewardVecEnv
+from sb3_vdb.reward_vec_env import RewardFunction, RewardVecEnv, TaskRewardVecEnv
 
 
 def check_compatible(venv: VecEnv, gen_algo: BaseAlgorithm) -> None:
@@ -30,27 +32,44 @@ def check_compatible(venv: VecEnv, gen_algo: BaseAlgorithm) -> None:
 def insert_reward(
     venv: VecEnv, reward: RewardFunction | None, record: bool
 ) -> tuple[VecEnv, RewardVecEnv]:
-    """Environments with a :class:`RewardVecEnv`, below the lowest ``VecNormalize`` if there is one
-    and else on top.
+    """Environments with a :class:`RewardVecEnv` between them and the generator.
 
-    Below it the discriminator sees raw observations, as the demonstrations have them, and
-    ``VecNormalize`` scales the learned reward. A reward wrapper that is already there is replaced.
-
+    :param venv: environments, which may be normalised
+    :param reward: reward to pay; None for 0
+    :param record: whether the wrapper keeps every step
     :return: the outermost environment and the reward wrapper
     """
-    above = [each for each in _stack(venv) if isinstance(each, VecNormalize)]
-    parent: VecEnvWrapper | None = above[-1] if above else None
-    inner = parent.venv if parent is not None else venv
-    if isinstance(inner, RewardVecEnv):
+    outermost, wrapper = _insert(venv, lambda inner: RewardVecEnv(inner, reward, record))
+    assert isinstance(wrapper, RewardVecEnv)
+    return outermost, wrapper
+
+
+def insert_pass_through(venv: VecEnv) -> VecEnv:
+    """Evaluation environments with as many wrappers as :func:`insert_reward` makes."""
+    return _insert(venv, TaskRewardVecEnv)[0]
+
+
+def _insert(
+    venv: VecEnv, wrap: Callable[[VecEnv], TaskRewardVecEnv]
+) -> tuple[VecEnv, TaskRewardVecEnv]:
+    """Wrap what is below the lowest ``VecNormalize`` if there is one, and everything else.
+
+    Below it the discriminator sees raw observations, as the demonstrations have them, and
+    ``VecNormalize`` scales the learned reward. A wrapper of this kind that is there already is
+    replaced.
+    """
+    parent = lowest_normalize(venv)
+    inner = venv if parent is None else parent.venv
+    if isinstance(inner, TaskRewardVecEnv):
         inner = inner.venv
-    wrapper = RewardVecEnv(inner, reward, record)
+    wrapper = wrap(inner)
     if parent is None:
         return wrapper, wrapper
     parent.venv = wrapper
     return venv, wrapper
 
 
-def _stack(venv: VecEnv) -> list[VecEnv]:
+def wrappers(venv: VecEnv) -> list[VecEnv]:
     """The environment and everything it wraps, outermost first."""
     stack = [venv]
     while isinstance(stack[-1], VecEnvWrapper):
@@ -60,10 +79,5 @@ def _stack(venv: VecEnv) -> list[VecEnv]:
 
 def lowest_normalize(venv: VecEnv) -> VecNormalize | None:
     """The innermost ``VecNormalize`` of a stack, the one just above the reward."""
-    found = [each for each in _stack(venv) if isinstance(each, VecNormalize)]
+    found = [each for each in wrappers(venv) if isinstance(each, VecNormalize)]
     return found[-1] if found else None
-
-
-def wrappers(venv: VecEnv) -> list[VecEnv]:
-    """The environment and everything it wraps, outermost first."""
-    return _stack(venv)

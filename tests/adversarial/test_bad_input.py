@@ -1,0 +1,140 @@
+"""What is refused before training, by name and with the remedy."""
+
+import numpy as np
+import pytest
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import VecNormalize
+
+from sb3_vdb import AIRL, GAIL, VAIL, VAIRL, Demonstrations, make_vec_env
+from tests.adversarial.generators import make_generator, make_trainer
+from tests.conftest import MAZE
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "settings", "message"),
+    [
+        ("VAIL", {"information_limit": 0.0}, "`information_limit` must be positive"),
+        ("VAIRL", {"information_limit": -0.5}, "`information_limit` must be positive"),
+        ("GAIL", {"information_limit": 0.5}, "GAIL has no bottleneck; use VGAIL|use VAIL"),
+        ("VAIL", {"beta": -0.1}, "`beta` must not be negative"),
+        ("VAIL", {"beta_step_size": -1.0}, "`beta_step_size`"),
+        ("VAIL", {"constraint": "rarely"}, "`constraint`"),
+        ("GAIL", {"demo_batch_size": 0}, "`demo_batch_size` must be at least 1"),
+        (
+            "GAIL",
+            {"demo_batch_size": 101},
+            "`demo_batch_size` is 101, but a round of the generator has only 100",
+        ),
+        ("GAIL", {"n_disc_updates_per_round": 0}, "`n_disc_updates_per_round`"),
+        ("GAIL", {"disc_learning_rate": 0.0}, "`disc_learning_rate`"),
+        ("GAIL", {"grad_penalty_coef": -1.0}, "`grad_penalty_coef`"),
+        ("GAIL", {"grad_penalty_on": "generator"}, "`grad_penalty_on`"),
+        ("GAIL", {"grad_penalty_target": "loss"}, "`grad_penalty_target`"),
+        ("GAIL", {"reward_type": "g"}, "`reward_type` must be one of gail, log_d, logit"),
+        ("AIRL", {"reward_type": "gail"}, "`reward_type` must be one of g, f, logit"),
+        ("GAIL", {"reward_scaling": "max"}, "`reward_scaling`"),
+        ("GAIL", {"normalize_inputs": "batch"}, "`normalize_inputs`"),
+        ("GAIL", {"input_noise_std": -0.1}, "`input_noise_std`"),
+        (
+            "GAIL",
+            {"gen_train_timesteps": 7},
+            "`gen_train_timesteps` is 7, but a round of the on-policy PPO",
+        ),
+        ("GAIL", {"discriminator_kwargs": {"code_dim": 4}}, "no entry `code_dim`"),
+        (
+            "AIRL",
+            {"discriminator_kwargs": {"use_next_observations": True}},
+            "no entry `use_next_observations`",
+        ),
+        ("VAIL", {"discriminator_kwargs": {"net_arch": []}}, "`net_arch`"),
+        ("VAIL", {"discriminator_kwargs": {"code_dim": 0}}, "`code_dim`"),
+    ],
+)
+def test_arguments_out_of_range(algorithm, settings, message, demos):
+    with pytest.raises(ValueError, match=message):
+        make_trainer(algorithm, "PPO", demos, **settings)
+
+
+def test_a_batch_larger_than_the_demonstrations(demos):
+    short = Demonstrations.from_arrays([demos[0].observations[:11]], [demos[0].actions[:10]])
+    with pytest.raises(ValueError, match="the demonstrations have only 10 transitions"):
+        make_trainer("GAIL", "PPO", short)
+
+
+def test_demonstrations_of_another_observation_space():
+    other = Demonstrations.from_arrays([np.zeros((30, 3))], [np.zeros((29, 2))])
+    with pytest.raises(ValueError, match=r"trajectory 0: each observation has shape \(3,\)"):
+        make_trainer("GAIL", "PPO", other)
+
+
+def test_demonstrations_of_another_action_space():
+    other = Demonstrations.from_arrays([np.zeros((30, 2))], [np.zeros((29, 5))])
+    with pytest.raises(ValueError, match=r"each action has shape \(5,\)"):
+        make_trainer("GAIL", "PPO", other)
+
+
+@pytest.mark.parametrize("algorithm", [GAIL, VAIL, AIRL, VAIRL])
+def test_demonstrations_without_actions(algorithm, demos):
+    silent = Demonstrations.from_arrays([each.observations for each in demos])
+    venv = make_vec_env(MAZE, 2)
+    arguments = {"demo_batch_size": 20}
+    with pytest.raises(ValueError, match="have no actions"):
+        algorithm(silent, venv, make_generator("PPO", venv), **arguments)
+    if algorithm in (GAIL, VAIL):
+        states = algorithm(
+            silent,
+            venv,
+            make_generator("PPO", venv),
+            discriminator_kwargs={"use_actions": False},
+            **arguments,
+        )
+        states.learn(100)
+
+
+def test_a_generator_for_another_number_of_environments(demos):
+    model = make_generator("PPO", make_vec_env(MAZE, 3))
+    with pytest.raises(ValueError, match="made for 3 environments and `venv` has 2"):
+        GAIL(demos, make_vec_env(MAZE, 2), model, demo_batch_size=20)
+
+
+def test_a_generator_for_other_spaces(demos):
+    model = PPO("MlpPolicy", make_vec_env("Pendulum-v1", 2), device="cpu")
+    with pytest.raises(ValueError, match="`gen_algo` has observation_space"):
+        GAIL(demos, make_vec_env(MAZE, 2), model, demo_batch_size=20)
+
+
+@pytest.mark.parametrize("algorithm", ["AIRL", "VAIRL"])
+def test_a_generator_without_a_density_under_airl(algorithm, demos):
+    with pytest.raises(
+        ValueError, match="TD3 with a TD3Policy, which gives no density.*PPO, A2C, TRPO"
+    ):
+        make_trainer(algorithm, "TD3", demos)
+
+
+def test_a_recurrent_generator_under_airl_is_refused(demos):
+    from sb3_contrib import RecurrentPPO
+
+    venv = make_vec_env(MAZE, 2)
+    model = RecurrentPPO("MlpLstmPolicy", venv, n_steps=50, batch_size=50, device="cpu")
+    with pytest.raises(ValueError, match="RecurrentPPO"):
+        AIRL(demos, venv, model, demo_batch_size=20)
+
+
+def test_relabelling_that_is_impossible_is_refused(demos):
+    with pytest.raises(ValueError, match="`relabel_rollouts=True` needs an on-policy generator"):
+        make_trainer("GAIL", "SAC", demos, relabel_rollouts=True)
+    with pytest.raises(ValueError, match="VecNormalize"):
+        make_trainer(
+            "GAIL", "PPO", demos, relabel_rollouts=True, venv=VecNormalize(make_vec_env(MAZE, 2))
+        )
+
+
+def test_nothing_is_written_or_wrapped_when_an_argument_is_refused(demos, tmp_path):
+    venv = VecNormalize(make_vec_env(MAZE, 2))
+    inner = venv.venv
+    with pytest.raises(ValueError, match="reward_type"):
+        make_trainer(
+            "GAIL", "PPO", demos, venv=venv, reward_type="g", log_dir=str(tmp_path / "logs")
+        )
+    assert venv.venv is inner
+    assert not (tmp_path / "logs").exists()

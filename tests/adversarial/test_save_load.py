@@ -1,0 +1,264 @@
+"""Saving, loading, and going on exactly where a run stopped."""
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch as th
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecNormalize
+
+from sb3_vdb import AIRL, GAIL, VAIL, VAIRL, TrainerCheckpoint, atomic, make_vec_env
+from sb3_vdb.adversarial import checkpoint
+from tests.adversarial.generators import ALGORITHMS, GENERATORS, make_generator, make_trainer
+from tests.conftest import MAZE
+
+N = 600  # steps of each half: six rounds, and episodes that are cut by the interruption
+
+
+def make_venv(normalize):
+    venv = make_vec_env(MAZE, 2, seed=0, env_kwargs={"start_noise": 0.03})
+    return VecNormalize(venv) if normalize else venv
+
+
+def fingerprint(trainer) -> str:
+    """Hash of everything a run is about: policy, optimisers, discriminator, beta, normaliser, samples."""
+    digest = hashlib.sha256()
+
+    def add(value):
+        if isinstance(value, dict):
+            for key in sorted(value, key=str):
+                add(value[key])
+        elif isinstance(value, (list, tuple)):
+            for each in value:
+                add(each)
+        elif isinstance(value, th.Tensor):
+            digest.update(value.detach().numpy().tobytes())
+        elif isinstance(value, np.ndarray):
+            digest.update(value.tobytes())
+        else:
+            digest.update(repr(value).encode())
+
+    add(trainer.policy.state_dict())
+    for name, state in sorted(trainer.gen_algo.get_parameters().items()):
+        add((name, state))
+    add(trainer.discriminator.state_dict())
+    add(trainer.disc_optimizer.state_dict()["state"])
+    add((trainer.dual.beta if trainer.dual else None, trainer.n_rounds, trainer.n_disc_updates))
+    add((trainer.reward_shift, trainer.reward_scale, trainer.num_timesteps))
+    add(trainer.gen_algo._last_obs)
+    replay = getattr(trainer.gen_algo, "replay_buffer", None)
+    if replay is not None:
+        add((replay.pos, replay.observations[: replay.pos], replay.rewards[: replay.pos]))
+    normalize = trainer.gen_algo.get_vec_normalize_env()
+    if normalize is not None:
+        add((normalize.obs_rms.mean, normalize.ret_rms.var, normalize.returns))
+    return digest.hexdigest()
+
+
+CASES = [
+    ("VAIRL", "TRPO", False),
+    ("VAIL", "PPO", False),
+    ("VAIL", "PPO", True),
+    ("AIRL", "A2C", False),
+    ("GAIL", "SAC", False),
+    ("VAIRL", "SAC", True),
+    ("VAIL", "TD3", False),
+    ("AIRL", "TQC", False),
+]
+
+CONTINUE = """
+import sys
+import torch as th
+th.set_num_threads(1)
+from tests.adversarial.test_save_load import ALGORITHMS, N, fingerprint, make_venv
+path, algorithm, normalize = sys.argv[1:]
+trainer = ALGORITHMS[algorithm].load(path, make_venv(normalize == "True"))
+trainer.learn(N, reset_num_timesteps=False)
+print(fingerprint(trainer))
+"""
+
+
+def continued_in_a_new_process(path, algorithm, normalize) -> str:
+    command = [sys.executable, "-c", CONTINUE, str(path), algorithm, str(normalize)]
+    root = Path(__file__).parent.parent.parent
+    return subprocess.run(
+        command, cwd=root, capture_output=True, text=True, check=True
+    ).stdout.split()[-1]
+
+
+@pytest.mark.parametrize(("algorithm", "generator", "normalize"), CASES)
+def test_2n_steps_equal_n_save_load_in_a_new_process_n(
+    algorithm, generator, normalize, demos, tmp_path
+):
+    def make():
+        return make_trainer(
+            algorithm,
+            generator,
+            demos,
+            venv=make_venv(normalize),
+            grad_penalty_coef=0.1,
+            reward_scaling="std",
+        )
+
+    whole = make().learn(2 * N)
+    half = make().learn(N)
+    path = half.save(tmp_path / "half")
+    assert continued_in_a_new_process(path, algorithm, normalize) == fingerprint(whole)
+
+
+def test_a_falling_learning_rate_goes_on_from_a_checkpoint(demos, tmp_path):
+    """A run of 2N that was stopped after its checkpoint at N ends like one that was not."""
+
+    def make():
+        return make_trainer(
+            "VAIRL", "TRPO", demos, venv=make_venv(False), gen_kwargs={"learning_rate": falling}
+        )
+
+    def falling(progress_left):
+        return 1e-2 * progress_left
+
+    class Stop(BaseCallback):
+        def _on_step(self):
+            return self.num_timesteps <= N
+
+    whole = make().learn(2 * N)
+    stopped = make()
+    checkpoints = TrainerCheckpoint(stopped, tmp_path, every_n_rounds=N // 100)
+    stopped.learn(2 * N, callback=[checkpoints, Stop()])
+    loaded = VAIRL.load(tmp_path / f"checkpoint_{N}.zip", make_venv(False))
+    loaded.learn(N, reset_num_timesteps=False)
+    assert fingerprint(loaded) == fingerprint(whole)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_predictions_and_rewards_survive_saving(algorithm, demos, tmp_path):
+    trainer = make_trainer(algorithm, "PPO", demos).learn(200)
+    loaded = ALGORITHMS[algorithm].load(trainer.save(tmp_path / "t"), make_vec_env(MAZE, 2))
+    observations = make_vec_env(MAZE, 8, seed=5).reset()
+    np.testing.assert_array_equal(
+        trainer.predict(observations, deterministic=True)[0],
+        loaded.predict(observations, deterministic=True)[0],
+    )
+    data = demos.transitions()
+    np.testing.assert_array_equal(trainer.reward(data), loaded.reward(data))
+    assert loaded.settings.to_dict() | {"seed": 0, "device": "cpu"} == trainer.settings.to_dict()
+    assert [len(each) for each in loaded.demonstrations] == [len(each) for each in demos]
+
+
+def test_without_environment_state_a_run_goes_on_with_new_episodes(demos, tmp_path):
+    from stable_baselines3.common.env_util import make_vec_env as sb3_make_vec_env
+
+    venv = sb3_make_vec_env(MAZE, 2, seed=0)
+    trainer = make_trainer("GAIL", "PPO", demos, venv=venv).learn(100)
+    loaded = GAIL.load(trainer.save(tmp_path / "t"), sb3_make_vec_env(MAZE, 2, seed=1))
+    loaded.learn(100, reset_num_timesteps=False)
+    assert loaded.num_timesteps == 200
+
+
+@pytest.fixture
+def saved(demos, tmp_path):
+    return make_trainer("VAIL", "PPO", demos).save(tmp_path / "trainer.zip")
+
+
+def rewrite(path, **parts):
+    """The zip file with some of its parts replaced (None drops one)."""
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    content |= {name.replace("__", "."): part for name, part in parts.items()}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, part in content.items():
+            if part is not None:
+                archive.writestr(name, part)
+    path.write_bytes(buffer.getvalue())
+    return path
+
+
+def changed_description(path, **values):
+    with zipfile.ZipFile(path) as archive:
+        description = json.loads(archive.read("trainer.json"))
+    return rewrite(path, trainer__json=json.dumps(description | values))
+
+
+def load(path, cls=VAIL):
+    return cls.load(path, make_vec_env(MAZE, 2))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.zip"):
+        load(tmp_path / "nothing.zip")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_a_truncated_file_is_refused(saved, share):
+    saved.write_bytes(saved.read_bytes()[: int(share * saved.stat().st_size)])
+    with pytest.raises(ValueError, match="truncated"):
+        load(saved)
+
+
+def test_a_file_of_another_class_is_refused(saved):
+    with pytest.raises(ValueError, match=r"holds a VAIL, no AIRL; load it with VAIL\.load"):
+        load(saved, AIRL)
+
+
+def test_a_file_of_a_later_version_is_refused(saved):
+    with pytest.raises(ValueError, match="upgrade"):
+        load(changed_description(saved, version=99))
+
+
+def test_sb3s_own_file_is_refused(tmp_path):
+    make_generator("PPO", make_vec_env(MAZE, 2)).save(tmp_path / "model.zip")
+    with pytest.raises(ValueError, match="SB3's own files"):
+        load(tmp_path / "model.zip")
+
+
+def test_a_foreign_zip_is_refused(saved):
+    with pytest.raises(ValueError, match="no trainer file"):
+        load(changed_description(saved, format="other"))
+
+
+def test_damaged_tensors_are_refused(saved):
+    with pytest.raises(ValueError, match=r"tensors\.pt in .* is truncated"):
+        load(rewrite(saved, tensors__pt=b"nothing"))
+
+
+def test_a_generator_that_is_no_algorithm_is_refused(saved):
+    with pytest.raises(ValueError, match="no SB3 algorithm"):
+        load(changed_description(saved, generator_class=["os", "system"]))
+
+
+def test_other_environments_are_refused(saved):
+    with pytest.raises(ValueError, match="does not fit"):
+        VAIL.load(saved, make_vec_env("Pendulum-v1", 2))
+
+
+def test_the_description_says_what_wrote_the_file(saved):
+    with zipfile.ZipFile(saved) as archive:
+        description = json.loads(archive.read("trainer.json"))
+    assert set(description["versions"]) == {"sb3_vdb", "stable_baselines3", "gymnasium", "torch"}
+    assert description["dual"]["beta"] == 0.1
+    assert description["format"] == checkpoint.FORMAT
+
+
+def test_an_interrupted_save_leaves_the_old_file(saved, demos, monkeypatch):
+    before = saved.read_bytes()
+
+    def power_cut(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(atomic.os, "replace", power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        make_trainer("VAIL", "PPO", demos).save(saved)
+    assert saved.read_bytes() == before
+    assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+
+
+def test_every_supported_generator_has_a_resume_case():
+    assert {generator for _, generator, _ in CASES} == set(GENERATORS)

@@ -1,0 +1,51 @@
+"""Small tasks and demonstrations that tests share."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch as th
+from stable_baselines3 import PPO
+
+from sb3_vdb import Demonstrations, make_vec_env
+
+th.set_num_threads(1)
+
+MAZE = "sb3_vdb/CMaze-v0"
+GYMNASIUM_1 = int(gym.__version__.split(".")[0]) >= 1
+
+
+def make_batch(env_id: str, n: int, **kwargs):
+    """Gymnasium's own way to a batch, in both versions."""
+    if GYMNASIUM_1:
+        return gym.make_vec(env_id, num_envs=n, **kwargs)
+    return gym.make_vec(env_id, num_envs=n, vectorization_mode="custom", vector_kwargs=kwargs)
+
+
+def small_ppo(venv, **kwargs) -> PPO:
+    settings = {"n_steps": 50, "batch_size": 50, "n_epochs": 1, "seed": 0, "device": "cpu"}
+    return PPO("MlpPolicy", venv, **(settings | kwargs))
+
+
+@pytest.fixture(scope="session")
+def demos() -> Demonstrations:
+    """Four episodes of random actions in the C-maze."""
+    venv = make_vec_env(MAZE, 4, seed=3)
+    rng = np.random.default_rng(0)
+
+    class Noise:
+        def predict(self, observation, **_):
+            return rng.uniform(-1, 1, (len(observation), 2)).astype(np.float32), None
+
+    return Demonstrations.from_rollouts(Noise(), venv, 4)
+
+
+@pytest.fixture
+def venv():
+    return make_vec_env(MAZE, 2, seed=0)
+
+
+__all__ = ["MAZE", "make_batch", "small_ppo"]

@@ -1,0 +1,180 @@
+"""Demonstrations: made, checked, written, drawn."""
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from stable_baselines3.common.vec_env import VecNormalize
+
+from sb3_vdb import Demonstrations, Trajectory, make_vec_env
+from sb3_vdb.demonstrations import EpochSampler, npz
+from tests.conftest import MAZE, small_ppo
+
+BOX = spaces.Box(-1, 1, (2,), np.float32)
+
+
+def trajectory(length=3, dim=2, **kwargs):
+    observations = np.linspace(-1, 1, (length + 1) * dim, dtype=np.float32).reshape(length + 1, dim)
+    return Trajectory(observations, np.zeros((length, 2), np.float32), **kwargs)
+
+
+def test_transitions_join_episodes_without_mixing_them():
+    first, second = trajectory(2, terminal=True), trajectory(3)
+    transitions = Demonstrations([first, second]).transitions()
+    np.testing.assert_array_equal(transitions.observations[1], first.observations[1])
+    np.testing.assert_array_equal(transitions.next_observations[1], first.observations[2])
+    np.testing.assert_array_equal(transitions.observations[2], second.observations[0])
+    np.testing.assert_array_equal(transitions.terminated, [False, True, False, False, False])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8, np.int64])
+def test_files_are_lossless(tmp_path, dtype):
+    rng = np.random.default_rng(0)
+    demos = Demonstrations.from_arrays(
+        [(100 * rng.random((n + 1, 4))).astype(dtype) for n in (1, 5, 2)],
+        [rng.random((n, 2)) for n in (1, 5, 2)],
+        [rng.random(n) for n in (1, 5, 2)],
+        [True, False, True],
+    )
+    loaded = Demonstrations.load(demos.save(tmp_path / "demos"))
+    for a, b in zip(demos, loaded, strict=True):
+        assert a.observations.dtype == b.observations.dtype == dtype
+        np.testing.assert_array_equal(a.observations, b.observations)
+        np.testing.assert_array_equal(a.actions, b.actions)
+        np.testing.assert_array_equal(a.rewards, b.rewards)
+        assert a.terminal == b.terminal
+
+
+def test_demonstrations_without_actions_stay_without(tmp_path):
+    demos = Demonstrations.from_arrays([np.zeros((4, 2))])
+    loaded = Demonstrations.load(demos.save(tmp_path / "demos.npz"))
+    assert loaded[0].actions is None
+    assert not loaded.has_actions
+    assert loaded.returns is None
+    assert loaded.transitions().actions is None
+
+
+def test_a_truncated_file_is_refused(tmp_path):
+    path = Demonstrations([trajectory()]).save(tmp_path / "demos.npz")
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ValueError, match="truncated"):
+        Demonstrations.load(path)
+
+
+def test_a_foreign_file_is_refused(tmp_path):
+    np.savez(tmp_path / "other.npz", states=np.zeros(3))
+    with pytest.raises(ValueError, match="no demonstrations file"):
+        Demonstrations.load(tmp_path / "other.npz")
+
+
+def test_a_later_version_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(npz, "VERSION", 2)
+    path = Demonstrations([trajectory()]).save(tmp_path / "demos.npz")
+    monkeypatch.setattr(npz, "VERSION", 1)
+    with pytest.raises(ValueError, match="upgrade"):
+        Demonstrations.load(path)
+
+
+def test_a_pickled_file_is_not_unpickled(tmp_path):
+    np.savez(tmp_path / "evil.npz", format=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(ValueError, match="no demonstrations file"):
+        Demonstrations.load(tmp_path / "evil.npz")
+
+
+def test_rollouts_are_whole_episodes_with_their_last_observation():
+    venv = make_vec_env(MAZE, 3, seed=0)
+    demos = Demonstrations.from_rollouts(small_ppo(venv), venv, 7)
+    assert len(demos) == 7
+    assert {len(each) for each in demos} == {100}
+    assert not any(each.terminal for each in demos)
+    for each in demos:
+        # an episode begins at the start, and its last observation is not the next one's first
+        np.testing.assert_allclose(each.observations[0], [0.3, 0.0], atol=1e-6)
+        assert np.abs(each.observations[-1] - each.observations[-2]).max() < 0.051
+    demos.validate(venv.observation_space, venv.action_space)
+    assert demos.returns.shape == (7,)
+
+
+def test_rollouts_under_vec_normalize_are_stored_raw():
+    venv = VecNormalize(make_vec_env(MAZE, 2, seed=0))
+    demos = Demonstrations.from_rollouts(small_ppo(venv), venv, 2)
+    for each in demos:
+        np.testing.assert_allclose(each.observations[0], [0.3, 0.0], atol=1e-6)
+        assert venv.venv.observation_space.contains(each.observations[-1].astype(np.float32))
+        assert -1 < each.rewards.min() <= each.rewards.max() < 0
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ([], "empty"),
+        ([trajectory(0)], "trajectory 0 has 1 observations and so no step"),
+        (
+            [trajectory(), Trajectory(np.zeros((4, 2)), np.zeros((5, 2)))],
+            "trajectory 1 has 4 observations and 5 actions",
+        ),
+        (
+            [Trajectory(np.array([[0.0], [np.nan]]))],
+            "trajectory 0 has observations that are not finite.*step 1",
+        ),
+        ([Trajectory(np.zeros((2, 1)), np.array([[np.inf]]))], "actions that are not finite"),
+        ([Trajectory(np.array([[None], [None]]))], "dtype object"),
+        (
+            [trajectory(), Trajectory(np.zeros((2, 2)))],
+            "trajectory 1 has no actions and others have",
+        ),
+    ],
+)
+def test_bad_trajectories_are_named(bad, message):
+    with pytest.raises(ValueError, match=message):
+        Demonstrations(bad)
+
+
+@pytest.mark.parametrize(
+    ("observations", "space", "message"),
+    [
+        (np.zeros((3, 5)), BOX, r"trajectory 0: each observation has shape \(5,\)"),
+        (np.full((3, 2), 7.0), BOX, "lies outside"),
+        (np.zeros((3, 3, 64, 64)), spaces.Box(0, 255, (64, 64, 3), np.uint8), "transpose"),
+        (np.full(3, 9), spaces.Discrete(4), "observation 9 at step 0 is not in"),
+    ],
+)
+def test_demonstrations_of_another_environment_are_refused(observations, space, message):
+    demos = Demonstrations.from_arrays([observations])
+    with pytest.raises(ValueError, match=message):
+        demos.validate(space, BOX, needs_actions=False)
+
+
+def test_actions_outside_their_space_are_refused_with_the_remedy():
+    demos = Demonstrations.from_arrays([np.zeros((2, 2))], [np.array([[0.0, 3.0]])])
+    with pytest.raises(ValueError, match="clip them to its bounds"):
+        demos.validate(BOX, BOX)
+
+
+def test_missing_actions_are_refused_where_they_are_needed():
+    with pytest.raises(ValueError, match="use_actions=False"):
+        Demonstrations.from_arrays([np.zeros((2, 2))]).validate(BOX, BOX)
+
+
+def test_lists_of_different_length_are_refused():
+    with pytest.raises(ValueError, match="`actions` has 0 entries"):
+        Demonstrations.from_arrays([np.zeros((2, 2))], [])
+
+
+def test_demonstrations_are_a_sequence():
+    demos = Demonstrations([trajectory(1), trajectory(2), trajectory(3)])
+    assert [len(each) for each in demos[1:]] == [2, 3]
+    assert demos.n_steps == 6
+
+
+def test_every_transition_is_drawn_once_an_epoch():
+    sampler = EpochSampler(10, seed=0)
+    drawn = np.concatenate([sampler.draw(4) for _ in range(5)])
+    np.testing.assert_array_equal(np.sort(drawn[:10]), np.arange(10))
+    np.testing.assert_array_equal(np.sort(drawn[10:]), np.arange(10))
+
+
+def test_a_sampler_goes_on_where_it_stopped():
+    first, second = EpochSampler(10, seed=0), EpochSampler(10, seed=5)
+    first.draw(13)
+    second.load_state_dict(first.state_dict())
+    np.testing.assert_array_equal(first.draw(25), second.draw(25))

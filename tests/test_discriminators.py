@@ -1,0 +1,221 @@
+"""Networks over the bottleneck: shapes, the AIRL form, normalisers, where gradients go."""
+
+import numpy as np
+import pytest
+import torch as th
+from gymnasium import spaces
+
+from sb3_vdb.discriminators import (
+    Architecture,
+    Batch,
+    BoundsNormalizer,
+    FeatureEncoder,
+    RunningNormalizer,
+    make_normalizer,
+)
+from sb3_vdb.transitions import Transitions
+from sb3_vdb.vdb import kl_to_standard_normal
+
+OBSERVATIONS = spaces.Box(-2, 2, (3,), np.float32)
+ACTIONS = spaces.Box(-5, 5, (2,), np.float32)
+
+
+def architecture(kind="gail", code_dim=4, **changes):
+    values = {
+        "kind": kind,
+        "net_arch": (16, 16),
+        "code_dim": code_dim,
+        "activation_fn": "ReLU",
+        "use_actions": kind == "gail",
+        "use_next_observations": False,
+        "gamma": 0.9,
+        "normalize_inputs": "running",
+        "input_noise_std": 0.0,
+        "hidden_noise_std": 0.0,
+    }
+    return Architecture(**(values | changes))
+
+
+def build(**kwargs):
+    th.manual_seed(0)
+    return architecture(**kwargs).build(FeatureEncoder(OBSERVATIONS, ACTIONS)).eval()
+
+
+def batch(n=6, action_dim=2):
+    th.manual_seed(1)
+    return Batch(th.randn(n, 3), th.randn(n, action_dim), th.randn(n, 3), th.zeros(n), th.randn(n))
+
+
+def grown(network):
+    """A network whose codes are far from the prior, so that sampling matters."""
+    with th.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(3.0)
+    return network
+
+
+@pytest.mark.parametrize("code_dim", [None, 4])
+@pytest.mark.parametrize(("kind", "action_dim"), [("gail", 2), ("airl", 0)])
+def test_logits_divergences_and_rewards_are_one_number_a_transition(kind, code_dim, action_dim):
+    network = build(kind=kind, code_dim=code_dim)
+    output = network(batch(action_dim=action_dim), sample=True)
+    assert output.logits_expert_is_high.shape == output.kl.shape == (6,)
+    assert (output.kl >= 0).all()
+    assert bool((output.kl > 0).all()) == (code_dim is not None)
+    for reward_type in network.reward_types:
+        assert network.reward(batch(action_dim=action_dim), reward_type).shape == (6,)
+
+
+def test_codes_are_drawn_in_training_and_are_means_in_rewards():
+    network, data = grown(build()), batch()
+    first, second = (network(data, sample=True).logits_expert_is_high for _ in range(2))
+    assert (first != second).all()
+    th.testing.assert_close(
+        network.reward(data, "logit"), network(data, sample=False).logits_expert_is_high
+    )
+    th.testing.assert_close(
+        network.reward(data, "logit"), network.reward(data, "logit"), atol=0, rtol=0
+    )
+
+
+def test_without_a_bottleneck_nothing_is_drawn():
+    network, data = build(code_dim=None), batch()
+    first, second = (network(data, sample=True).logits_expert_is_high for _ in range(2))
+    th.testing.assert_close(first, second, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("noise", ["input_noise_std", "hidden_noise_std"])
+def test_instance_noise_is_only_for_training(noise):
+    network, data = build(code_dim=None, **{noise: 0.5}), batch()
+    first, second = (network(data, sample=True).logits_expert_is_high for _ in range(2))
+    assert (first != second).any()
+    first, second = (network(data, sample=False).logits_expert_is_high for _ in range(2))
+    th.testing.assert_close(first, second, atol=0, rtol=0)
+
+
+def test_the_airl_logit_is_g_plus_gamma_h_next_minus_h_minus_log_pi():
+    network, data = build(kind="airl"), batch(action_dim=0)
+    output = network(data, sample=False)
+    g, h_next, h = output.terms
+    expected = g + 0.9 * h_next - h - data.log_probs
+    th.testing.assert_close(output.logits_expert_is_high, expected)
+    th.testing.assert_close(network.reward(data, "g"), g)
+    th.testing.assert_close(network.reward(data, "f"), g + 0.9 * h_next - h)
+    th.testing.assert_close(network.reward(data, "logit"), expected)
+
+
+def test_a_terminal_state_has_no_potential():
+    network, data = build(kind="airl"), batch(action_dim=0)
+    ended = data._replace(terminated=th.ones(6))
+    g, _, h = network(ended, sample=False).terms
+    th.testing.assert_close(network.reward(ended, "f"), g - h)
+
+
+def test_the_airl_divergence_is_the_sum_of_three_encoders():
+    network, data = grown(build(kind="airl")), batch(action_dim=0)
+
+    def kl(unit, observations):
+        return kl_to_standard_normal(*unit.encoder(unit.trunk(network.normalizer(observations))))
+
+    expected = (
+        kl(network.g, data.observations)
+        + kl(network.h, data.observations)
+        + kl(network.h, data.next_observations)
+    )
+    th.testing.assert_close(network(data, sample=True).kl, expected)
+
+
+def test_g_of_an_airl_type_may_see_actions():
+    network, data = build(kind="airl", use_actions=True), batch()
+    moved = data._replace(actions=data.actions + 1)
+    assert (network.reward(data, "g") != network.reward(moved, "g")).any()
+    assert network.uses_actions
+
+
+def test_the_next_observation_counts_when_it_is_asked_for():
+    data = batch()
+    moved = data._replace(next_observations=data.next_observations + 1)
+    for use, equal in ((False, True), (True, False)):
+        network = build(use_next_observations=use)
+        assert th.equal(network.reward(data, "gail"), network.reward(moved, "gail")) == equal
+
+
+@pytest.mark.parametrize(("kind", "action_dim"), [("gail", 2), ("airl", 0)])
+def test_penalty_targets_are_logits_probabilities_or_terms(kind, action_dim):
+    output = build(kind=kind)(batch(action_dim=action_dim), sample=False)
+    th.testing.assert_close(
+        output.penalised("probabilities")[0], th.sigmoid(output.penalised("logits")[0])
+    )
+    assert len(output.penalised("terms")) == (1 if kind == "gail" else 3)
+
+
+def test_the_running_normaliser_has_the_moments_of_all_it_saw():
+    normalizer = RunningNormalizer(3)
+    data = th.randn(500, 3) * th.tensor([1.0, 5.0, 0.2]) + th.tensor([0.0, 100.0, -3.0])
+    for part in data.split([1, 49, 450]):
+        normalizer.update(part)
+    th.testing.assert_close(normalizer.mean, data.mean(0), atol=1e-5, rtol=1e-5)
+    th.testing.assert_close(normalizer.std, data.std(0, unbiased=False), atol=1e-5, rtol=1e-5)
+    th.testing.assert_close(normalizer(data).std(0), th.ones(3), atol=2e-3, rtol=0)
+
+
+def test_a_constant_observation_is_not_blown_up():
+    normalizer = RunningNormalizer(1)
+    normalizer.update(th.full((10, 1), 5.0))
+    assert normalizer(th.tensor([[5.01]])).abs().item() <= 1.01
+
+
+def test_the_bounds_normaliser_maps_the_box_to_unit_range():
+    normalizer = BoundsNormalizer(OBSERVATIONS)
+    th.testing.assert_close(
+        normalizer(th.tensor([[-2.0, 0.0, 2.0]])), th.tensor([[-1.0, 0.0, 1.0]])
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "space", "message"),
+    [
+        ("bounds", spaces.Box(-np.inf, np.inf, (2,)), "finite"),
+        ("bounds", spaces.Discrete(3), "normalize_inputs"),
+        ("sometimes", OBSERVATIONS, "normalize_inputs"),
+    ],
+)
+def test_normalisers_that_cannot_be_are_refused(kind, space, message):
+    with pytest.raises(ValueError, match=message):
+        make_normalizer(kind, space, 2)
+
+
+def test_actions_are_scaled_by_their_bounds_and_discrete_values_are_one_hot():
+    n = 4
+    transitions = Transitions(
+        np.arange(n), np.array([[-5.0, 5.0]] * n, np.float32), np.arange(n), np.zeros(n, bool)
+    )
+    features = FeatureEncoder(spaces.Discrete(n), ACTIONS)
+    encoded = features.encode(transitions, th.device("cpu"), use_actions=True)
+    th.testing.assert_close(encoded.observations, th.eye(n))
+    th.testing.assert_close(encoded.actions, th.tensor([[-1.0, 1.0]] * n))
+
+
+def test_dictionary_observations_are_refused_with_the_remedy():
+    with pytest.raises(ValueError, match="FlattenObservation"):
+        FeatureEncoder(spaces.Dict({"a": OBSERVATIONS}), ACTIONS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"net_arch": ()}, "`net_arch`"),
+        ({"net_arch": (8, 0)}, "`net_arch`"),
+        ({"code_dim": 0}, "`code_dim`"),
+        ({"activation_fn": "Softmax"}, "`activation_fn`"),
+        ({"input_noise_std": -1.0}, "`input_noise_std`"),
+    ],
+)
+def test_bad_architectures_are_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        architecture(**changes)
+
+
+def test_an_architecture_survives_its_description():
+    first = architecture(kind="airl", hidden_noise_std=0.5)
+    assert Architecture.from_dict(first.to_dict()) == first

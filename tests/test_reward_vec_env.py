@@ -1,0 +1,169 @@
+"""The reward wrapper, and the frozen reward that uses it."""
+
+import numpy as np
+import pytest
+import torch as th
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from sb3_vdb import GAIL, VAIRL, RecoveredReward, RewardVecEnv, make_vec_env
+from sb3_vdb.transitions import Transitions
+from tests.conftest import MAZE, small_ppo
+from tests.test_vec_env import Countdown
+
+
+def height(transitions: Transitions) -> np.ndarray:
+    return transitions.next_observations[:, 1].astype(np.float32)
+
+
+def test_the_reward_sees_the_last_observation_of_an_episode_not_the_next_first():
+    seen = []
+
+    def spy(transitions):
+        seen.append(transitions)
+        return np.zeros(len(transitions.observations), np.float32)
+
+    lengths = [2, 3]
+    venv = RewardVecEnv(DummyVecEnv([lambda n=n: Countdown(n) for n in lengths]), spy)
+    venv.reset()
+    for _ in range(6):
+        venv.step(np.zeros(2, int))
+    left = np.stack([each.observations[:, 0] for each in seen])
+    following = np.stack([each.next_observations[:, 0] for each in seen])
+    np.testing.assert_array_equal(following, left - 1)
+    ended = np.stack([each.terminated for each in seen])
+    np.testing.assert_array_equal(ended[:, 0], following[:, 0] == 0)  # length 2 terminates
+    assert not ended[:, 1].any()  # length 3 is a time limit
+
+
+def test_the_learned_reward_replaces_the_tasks_and_the_monitor_keeps_that():
+    venv = RewardVecEnv(make_vec_env(MAZE, 2, seed=0), height)
+    venv.reset()
+    total = np.zeros(2)
+    for _ in range(100):
+        _, rewards, dones, infos = venv.step(np.ones((2, 2), np.float32))
+        total += rewards
+        assert (venv.task_rewards < 0).all()
+    assert dones.all()
+    assert infos[0]["learned_return"] == pytest.approx(total[0], rel=1e-6)
+    assert infos[0]["episode"]["r"] < 0 < infos[0]["learned_return"]
+
+
+def test_recorded_steps_come_back_in_order_and_once():
+    venv = RewardVecEnv(make_vec_env(MAZE, 2, seed=0), None, record=True)
+    venv.reset()
+    actions = np.random.default_rng(0).uniform(-1, 1, (5, 2, 2)).astype(np.float32)
+    for each in actions:
+        assert (venv.step(each)[1] == 0).all()
+    assert venv.n_recorded == 10
+    transitions, dones = venv.pop_recorded()
+    np.testing.assert_array_equal(transitions.actions, actions.reshape(10, 2))
+    np.testing.assert_array_equal(transitions.next_observations[:8], transitions.observations[2:])
+    assert dones.shape == (5, 2)
+    assert venv.n_recorded == 0
+
+
+def test_a_reward_that_is_no_number_stops_the_run():
+    venv = RewardVecEnv(make_vec_env(MAZE, 2), lambda _: np.array([1.0, np.nan], np.float32))
+    venv.reset()
+    with pytest.raises(FloatingPointError, match="learned reward is not finite: nan"):
+        venv.step(np.zeros((2, 2), np.float32))
+
+
+@pytest.fixture
+def trained(demos):
+    venv = make_vec_env(MAZE, 2, seed=0)
+    trainer = VAIRL(demos, venv, small_ppo(venv), demo_batch_size=20, seed=0)
+    return trainer.learn(300)
+
+
+def sample(demos):
+    return demos.transitions().take(np.arange(50))
+
+
+def test_a_recovered_reward_survives_saving_bit_for_bit(trained, demos, tmp_path):
+    reward = trained.recovered_reward()
+    loaded = RecoveredReward.load(reward.save(tmp_path / "reward"))
+    np.testing.assert_array_equal(reward(sample(demos)), loaded(sample(demos)))
+
+
+def test_a_recovered_reward_is_frozen(trained, demos):
+    reward = trained.recovered_reward()
+    before = reward(sample(demos))
+    trained.learn(200, reset_num_timesteps=False)
+    np.testing.assert_array_equal(before, reward(sample(demos)))
+    assert (trained.recovered_reward()(sample(demos)) != before).any()
+    assert not any(each.requires_grad for each in reward.discriminator.parameters())
+
+
+def test_the_reward_is_one_and_the_same_on_every_way(trained, demos, tmp_path):
+    """Trainer, recovered, loaded, wrapped: the same numbers, bit for bit."""
+    data = sample(demos)
+    expected = trained.reward(data)
+    reward = trained.recovered_reward()
+    np.testing.assert_array_equal(reward(data), expected)
+    np.testing.assert_array_equal(reward.of_states(data.observations), expected)
+    venv = RecoveredReward.load(reward.save(tmp_path / "r.pt")).wrap(make_vec_env(MAZE, 2, seed=0))
+    last = venv.reset()
+    rewards = venv.step(np.ones((2, 2), np.float32))[1]
+    np.testing.assert_array_equal(rewards, reward.of_states(last))
+
+
+def test_a_new_policy_can_be_trained_on_it(trained):
+    venv = trained.recovered_reward().wrap(make_vec_env("sb3_vdb/CMazeFlipped-v0", 2, seed=0))
+    model = small_ppo(venv)
+    model.learn(300)
+    assert model.num_timesteps == 300
+
+
+def test_standardised_rewards_have_unit_deviation_and_the_chosen_zero(trained, demos):
+    reward = trained.recovered_reward()
+    data = sample(demos)
+    for shift, function in (("max", np.max), ("mean", np.mean)):
+        scaled = reward.standardized(reward(data), shift)(data)
+        assert scaled.std() == pytest.approx(1.0, rel=1e-4)
+        assert function(scaled) == pytest.approx(0.0, abs=1e-4)
+    twice = reward.standardized(reward(data), "max")
+    twice = twice.standardized(twice(data), "mean")
+    np.testing.assert_allclose(twice(data), reward.standardized(reward(data))(data), atol=1e-4)
+
+
+def test_files_that_are_no_rewards_are_refused(trained, demos, tmp_path):
+    path = trained.recovered_reward().save(tmp_path / "reward.pt")
+    (tmp_path / "short.pt").write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="truncated"):
+        RecoveredReward.load(tmp_path / "short.pt")
+    th.save({"format": "other"}, tmp_path / "other.pt")
+    with pytest.raises(ValueError, match=r"is no sb3_vdb\.recovered_reward file"):
+        RecoveredReward.load(tmp_path / "other.pt")
+    data = th.load(path, weights_only=True)
+    th.save({**data, "version": 99}, tmp_path / "later.pt")
+    with pytest.raises(ValueError, match="upgrade"):
+        RecoveredReward.load(tmp_path / "later.pt")
+
+
+class Evil:
+    def __reduce__(self):
+        return (print, ("code was run",))
+
+
+def test_a_file_cannot_run_code(tmp_path, capsys):
+    th.save({"format": Evil()}, tmp_path / "evil.pt")
+    with pytest.raises(ValueError, match="no file of sb3_vdb"):
+        RecoveredReward.load(tmp_path / "evil.pt")
+    assert "code was run" not in capsys.readouterr().out
+
+
+def test_a_reward_of_other_spaces_is_refused(trained):
+    with pytest.raises(ValueError, match="observation_space"):
+        trained.recovered_reward().wrap(make_vec_env("Pendulum-v1", 1))
+
+
+def test_rewards_that_need_the_policy_or_the_action_say_so(trained, demos):
+    with pytest.raises(ValueError, match="depends on the policy"):
+        trained.recovered_reward("logit")
+    with pytest.raises(ValueError, match="must be one of g, f, logit"):
+        trained.recovered_reward("gail")
+    venv = make_vec_env(MAZE, 2, seed=0)
+    gail = GAIL(demos, venv, small_ppo(venv), demo_batch_size=20)
+    with pytest.raises(ValueError, match="no function of the state alone"):
+        gail.recovered_reward().of_states(np.zeros((1, 2), np.float32))

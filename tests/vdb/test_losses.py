@@ -1,0 +1,95 @@
+"""Loss terms and rewards in closed form."""
+
+import math
+
+import pytest
+import torch as th
+
+from sb3_vdb.rewards import gail_reward, log_d_reward, logit_reward
+from sb3_vdb.vdb import GaussianEncoder, add_noise, expert_loss, generator_loss, gradient_penalty
+
+LOGITS = th.tensor([-2.0, 0.0, 3.0])
+
+
+def test_both_losses_are_ln_2_at_chance():
+    assert expert_loss(th.zeros(5)).item() == pytest.approx(math.log(2))
+    assert generator_loss(th.zeros(5)).item() == pytest.approx(math.log(2))
+
+
+def test_losses_are_cross_entropies_of_d():
+    d = th.sigmoid(LOGITS)
+    th.testing.assert_close(expert_loss(LOGITS), -d.log().mean())
+    th.testing.assert_close(generator_loss(LOGITS), -(1 - d).log().mean())
+
+
+@pytest.mark.parametrize("logit", [-1e4, 1e4])
+def test_losses_and_rewards_stay_finite_for_extreme_logits(logit):
+    extreme = th.tensor([logit], requires_grad=True)
+    for function in (expert_loss, generator_loss, gail_reward, log_d_reward, logit_reward):
+        value = function(extreme).sum()
+        assert th.isfinite(value)
+        assert th.isfinite(th.autograd.grad(value, extreme)[0]).all()
+
+
+def test_rewards_are_the_documented_functions_of_d_with_the_documented_sign():
+    d = th.sigmoid(LOGITS)
+    th.testing.assert_close(gail_reward(LOGITS), -(1 - d).log())
+    th.testing.assert_close(log_d_reward(LOGITS), d.log())
+    th.testing.assert_close(logit_reward(LOGITS), d.log() - (1 - d).log())
+    assert (gail_reward(LOGITS) > 0).all()
+    assert (log_d_reward(LOGITS) < 0).all()
+
+
+@pytest.mark.parametrize("reward", [gail_reward, log_d_reward, logit_reward])
+def test_rewards_grow_with_the_logit(reward):
+    assert (reward(th.linspace(-5, 5, 20)).diff() > 0).all()
+
+
+def test_the_penalty_of_a_linear_function_is_half_its_squared_slope():
+    weights = th.tensor([3.0, 4.0])
+    inputs = th.randn(7, 2, requires_grad=True)
+    assert gradient_penalty([inputs @ weights], [inputs]).item() == pytest.approx(12.5)
+
+
+def test_the_penalty_of_a_quadratic_is_the_mean_of_half_the_squared_inputs():
+    inputs = th.randn(6, 3, requires_grad=True)
+    penalty = gradient_penalty([0.5 * inputs.square().sum(-1)], [inputs])
+    th.testing.assert_close(penalty, 0.5 * inputs.square().sum(-1).mean())
+
+
+def test_the_penalty_of_several_inputs_and_outputs_adds_up():
+    a, b = (th.randn(5, 2, requires_grad=True) for _ in range(2))
+    outputs = [2 * a.sum(-1) + b.sum(-1), 3 * b.sum(-1)]  # |grad|^2 = 2 * 4 + 2 * 1, and 2 * 9
+    assert gradient_penalty(outputs, [a, b]).item() == pytest.approx(0.5 * (10 + 18))
+
+
+def test_the_penalty_through_sampled_codes_agrees_with_finite_differences():
+    th.manual_seed(0)
+    encoder, unit = GaussianEncoder(3, 4).double(), th.nn.Linear(4, 1).double()
+    inputs = th.randn(5, 3, dtype=th.float64, requires_grad=True)
+
+    def value(x):
+        th.manual_seed(7)  # the same epsilon each time
+        return unit(encoder(x.tanh()).sample()).squeeze(-1)
+
+    analytic = gradient_penalty([value(inputs)], [inputs]).item()
+    step, squares = 1e-6, th.zeros(5, dtype=th.float64)
+    for k in range(3):
+        shift = th.zeros(3, dtype=th.float64)
+        shift[k] = step
+        squares += ((value(inputs + shift) - value(inputs - shift)) / (2 * step)).square()
+    assert analytic == pytest.approx(0.5 * squares.mean().item(), rel=1e-6)
+
+
+def test_the_penalty_can_be_minimised():
+    layer = th.nn.Linear(2, 1)
+    inputs = th.randn(4, 2, requires_grad=True)
+    gradient_penalty([layer(inputs).squeeze(-1)], [inputs]).backward()
+    th.testing.assert_close(layer.weight.grad, layer.weight.detach())  # d/dw of |w|^2 / 2
+
+
+def test_instance_noise_has_its_deviation_and_zero_adds_nothing():
+    th.manual_seed(0)
+    values = th.zeros(100_000)
+    assert add_noise(values, 0.0) is values
+    assert add_noise(values, 0.3).std().item() == pytest.approx(0.3, rel=0.02)
