@@ -100,6 +100,19 @@ def demo_seeds(seeds: int, first_seed: int, out: Path, docs: Path | None, worker
     run_seeds(out, range(first_seed, first_seed + seeds), workers, docs)
 
 
+@reproduce.command("maze-pictures")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("docs/images"), show_default=True
+)
+def maze_pictures(out: Path) -> None:
+    """Top views of all mazes, for the documentation."""
+    from sb3_vdb.experiments.pictures import mazes
+    from sb3_vdb_envs import ENVIRONMENTS
+
+    out.mkdir(parents=True, exist_ok=True)
+    mazes([row.id for row in ENVIRONMENTS if "Maze" in row.name], out / "mazes.png")
+
+
 @main.command()
 @click.option(
     "--only",
@@ -118,3 +131,7 @@ def bench(only: str | None, docs: Path | None) -> None:
     from sb3_vdb.experiments.benchmarks import run_benchmarks
 
     run_benchmarks(only, docs)
+
+
+if __name__ == "__main__":
+    main()

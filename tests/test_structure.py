@@ -91,7 +91,8 @@ def test_every_module_has_a_docstring_and_no_drawer_name(name, path):
 def test_importing_the_package_loads_no_simulator():
     # with Gymnasium 0.29, other packages' plugins may load simulators when gymnasium is imported
     loaded = f"{{name for name in {sorted(SIMULATORS)} if name in sys.modules}}"
-    code = f"import sys, gymnasium; before = {loaded}; import sb3_vdb; print(sorted({loaded} - before))"
+    code = f"import sys, gymnasium; before = {loaded}; import sb3_vdb; "
+    code += f"print(sorted({loaded} - before))"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

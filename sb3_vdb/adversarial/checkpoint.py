@@ -132,7 +132,8 @@ def load(
     last = {name: value for name, value in vars(generator).items() if name.startswith("_last_")}
     trainer = cls.__new__(cls)
     architecture = Architecture.from_dict(description["architecture"])
-    trainer._setup(demonstrations, venv, generator, settings, architecture, dual)
+    suffix = f"_from_{generator.num_timesteps}"
+    trainer._setup(demonstrations, venv, generator, settings, architecture, dual, suffix)
     trainer.discriminator.load_state_dict(tensors["discriminator"])
     trainer.disc_optimizer.load_state_dict(tensors["disc_optimizer"])
     trainer._expert_sampler.load_state_dict(description["expert_sampler"])

@@ -1,11 +1,12 @@
-"""What is logged about a round of discriminator updates."""
+"""Where a trainer logs, and what it logs about a round of discriminator updates."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import torch as th
-from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.logger import Logger, make_output_format
 from torch.nn import functional
 
 from sb3_vdb.vdb import DiscriminatorLoss
@@ -56,6 +57,16 @@ class UpdateMetrics(NamedTuple):
             functional.binary_cross_entropy_with_logits(logits, probability),
             kl.detach().mean(),
         )
+
+
+def make_logger(folder: str, verbose: int, suffix: str = "") -> Logger:
+    """Logger to csv and TensorBoard files in a folder, and to the terminal if ``verbose``.
+
+    :param suffix: part of the csv's name, so that a run that goes on does not overwrite its past
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    formats = (["stdout"] if verbose else []) + ["csv", "tensorboard"]
+    return Logger(folder, [make_output_format(each, folder, suffix) for each in formats])
 
 
 def record_means(logger: Logger, updates: list[UpdateMetrics]) -> None:

@@ -11,7 +11,6 @@ import numpy.typing as npt
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
-from stable_baselines3.common.logger import configure
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
 from stable_baselines3.common.utils import get_device
@@ -25,6 +24,7 @@ from sb3_vdb.adversarial.round_metrics import (
     NonFiniteError,
     UpdateMetrics,
     check_finite,
+    make_logger,
     record_means,
 )
 from sb3_vdb.adversarial.settings import (
@@ -171,8 +171,7 @@ class AdversarialTrainer:
         elif information_limit is not None:
             raise ValueError(
                 f"`information_limit` is {information_limit}, but {type(self).__name__} has no "
-                "bottleneck; "
-                f"use V{type(self).__name__}"
+                f"bottleneck; use {'VAIL' if self.kind == 'gail' else 'VAIRL'}"
             )
         self._setup(demonstrations, venv, gen_algo, settings, architecture, dual)
 
@@ -184,6 +183,7 @@ class AdversarialTrainer:
         settings: AdversarialSettings,
         architecture: Architecture,
         dual: DualVariable | None,
+        log_suffix: str = "",
     ) -> None:
         """Check that everything fits together, then build the discriminator and put it into the
         environments.
@@ -223,8 +223,7 @@ class AdversarialTrainer:
         self.reward_shift, self.reward_scale = 0.0, 1.0
         self._learned_returns = EpisodeSums(venv.num_envs)
         if settings.log_dir is not None:
-            outputs = (["stdout"] if settings.verbose else []) + ["csv", "tensorboard"]
-            gen_algo.set_logger(configure(str(settings.log_dir), outputs))
+            gen_algo.set_logger(make_logger(settings.log_dir, settings.verbose, log_suffix))
 
     # ------------------------------------------------------------------ learning
 

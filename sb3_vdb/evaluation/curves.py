@@ -12,15 +12,25 @@ def read_curve(
 ) -> pd.DataFrame:
     """One logged value over environment steps.
 
-    :param folder: run folder with a ``progress.csv``
+    A run that was stopped and went on has several files; where they overlap the later one counts.
+
+    :param folder: run folder with ``progress.csv`` and perhaps ``progress_from_<steps>.csv``
     :param key: log key
     :param step_key: log key of the steps
-    :return: columns ``step`` and ``value``, rows where both were logged; empty if the key was
-        never logged
+    :return: columns ``step`` and ``value``, rows where both were logged; empty without any
     """
-    table = pd.read_csv(Path(folder) / "progress.csv")
-    if key not in table or step_key not in table:
-        return pd.DataFrame({"step": [], "value": []})
-    return (
-        table[[step_key, key]].dropna().set_axis(["step", "value"], axis=1).reset_index(drop=True)
-    )
+    curve = pd.DataFrame({"step": [], "value": []}, dtype=float)
+    for path in sorted(Path(folder).glob("progress*.csv"), key=_first_step):
+        table = pd.read_csv(path)
+        if key not in table or step_key not in table:
+            continue
+        part = table[[step_key, key]].dropna().set_axis(["step", "value"], axis=1)
+        earlier = curve[curve["step"] <= _first_step(path)]
+        curve = part if earlier.empty else pd.concat([earlier, part])
+    return curve.reset_index(drop=True)
+
+
+def _first_step(path: Path) -> int:
+    """Steps that had been made when the file was begun."""
+    _, found, steps = path.stem.partition("_from_")
+    return int(steps) if found else 0

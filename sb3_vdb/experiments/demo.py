@@ -90,9 +90,9 @@ def run_demo(
     try:
         _run_workers(folder, seed, settings, methods, console)
     except KeyboardInterrupt:
-        console.print(
-            f"\nstopped; what is finished stays in {folder}, the same command goes on from there"
-        )
+        console.print(f"\nstopped; {folder} keeps what is finished, the same command goes on")
+        if (folder / "expert" / "demonstrations.npz").exists() and report:
+            write_report(folder, methods)
         raise
     console.print(result_table(folder, methods))
     if not report:

@@ -22,7 +22,7 @@ from sb3_vdb.atomic import write_text
 from sb3_vdb.experiments import maze_transfer as transfer
 from sb3_vdb.experiments.demo import METHODS, run_method
 from sb3_vdb.experiments.environment import versions
-from sb3_vdb.experiments.pictures import COLOURS, STYLE
+from sb3_vdb.experiments.pictures import COLOURS, STYLE, transfer_pictures
 
 THRESHOLD = -12.0  # true return that counts as a solved flipped maze
 PAPER = {"VAIRL-GP": -9.18, "VAIRL": -10.0, "AIRL-GP": -9.14, "AIRL": -15.3}  # Figure 7, C-maze
@@ -30,7 +30,8 @@ STUCK, BEST = -26.5, -4.2
 
 
 def run_seeds(folder: Path, seeds: Sequence[int], workers: int, docs: Path | None) -> pd.DataFrame:
-    """Run what is missing, print the table, and write ``table.csv`` and ``seeds.png``.
+    """Run what is missing, print the table, and write ``table.csv`` and ``seeds.png``; into
+    ``docs`` also the pictures of the first seed.
 
     :param folder: one run folder a seed goes here
     :param seeds: random seeds
@@ -55,6 +56,10 @@ def run_seeds(folder: Path, seeds: Sequence[int], workers: int, docs: Path | Non
         write_text(target / "summary.csv", summary(table).to_csv(index=False))
         write_text(target / "versions.json", json.dumps(versions(), indent=1))
         plot_seeds(table, target / "seeds.png")
+    if docs is not None:
+        settings = transfer.TransferSettings()
+        first = folder / f"seed_{seeds[0]}"
+        transfer_pictures(first, METHODS, settings.train_env, settings.test_env, docs)
     return table
 
 

@@ -237,16 +237,22 @@ def learn_reward(
     folder: Path,
     report: Progress,
 ) -> tuple[AdversarialTrainer, RecoveredReward]:
-    """Inverse RL in the training maze; the reward is scaled so that its map has maximum 0 and
-    standard deviation 1.
+    """Inverse RL in the training maze, from the folder's last checkpoint if there is one.
+
+    The reward is scaled so that its map has maximum 0 and standard deviation 1.
     """
-    trainer = make_trainer(method, settings, demonstrations, seed, folder)
+    checkpoints = sorted(folder.glob("checkpoint_*.zip"), key=lambda path: path.stat().st_mtime)
+    if checkpoints:
+        venv = make_vec_env(settings.train_env, settings.irl_mazes, seed=seed)
+        trainer = (VAIRL if method.startswith("VAIRL") else AIRL).load(checkpoints[-1], venv, "cpu")
+    else:
+        trainer = make_trainer(method, settings, demonstrations, seed, folder)
     steps = settings.irl_iterations * settings.irl_mazes * EPISODE_STEPS
     callbacks = [
         ReportProgress(report, "inverse RL", steps),
         TrainerCheckpoint(trainer, folder, keep=1),
     ]
-    trainer.learn(steps, callback=callbacks)
+    trainer.learn(steps - trainer.num_timesteps, callback=callbacks, reset_num_timesteps=False)
     trainer.save(folder / "trainer.zip")
     raw = trainer.recovered_reward()
     reward = raw.standardized(reward_map(raw, _space(settings.train_env)).rewards, shift="max")

@@ -203,3 +203,29 @@ def _pixels(figure: Figure) -> npt.NDArray[np.uint8]:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def mazes(env_ids: Sequence[str], path: Path) -> None:
+    """Top views of mazes, with the path of no one."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(2.1 * len(env_ids), 3.4), layout="constrained")
+        for axes, env_id in zip(figure.subplots(1, len(env_ids)), env_ids, strict=True):
+            env = gym.make(env_id, render_mode="rgb_array", render_height=500)
+            env.reset(seed=0)
+            picture: Any = env.render()
+            axes.imshow(picture)
+            axes.set_title(env_id.split("/")[1].removesuffix("-v0"))
+            axes.axis("off")
+        figure.savefig(path)
+
+
+def transfer_pictures(
+    folder: Path, methods: Sequence[str], train_env: str, test_env: str, target: Path
+) -> None:
+    """All pictures of one run: curves and, where methods have finished, rewards and animation."""
+    target.mkdir(parents=True, exist_ok=True)
+    learning_curves(folder, methods, target / "curves.png")
+    bottleneck_curves(folder, methods, target / "bottleneck.png")
+    if methods:
+        heat_maps(folder, methods, train_env, test_env, target / "rewards.png")
+        animation(folder, methods, test_env, target / "policies.gif")

@@ -24,15 +24,9 @@ def write_report(folder: Path, methods: Sequence[str]) -> Path:
     """
     config = json.loads((folder / "config.json").read_text())
     finished = [method for method in methods if (folder / method / "result.json").exists()]
-    target = folder / "pictures"
-    target.mkdir(exist_ok=True)
-    pictures.learning_curves(folder, finished, target / "curves.png")
-    pictures.bottleneck_curves(folder, finished, target / "bottleneck.png")
-    if finished:
-        pictures.heat_maps(
-            folder, finished, config["train_env"], config["test_env"], target / "rewards.png"
-        )
-        pictures.animation(folder, finished, config["test_env"], target / "policies.gif")
+    pictures.transfer_pictures(
+        folder, finished, config["train_env"], config["test_env"], folder / "pictures"
+    )
     results = {
         method: json.loads((folder / method / "result.json").read_text()) for method in finished
     }

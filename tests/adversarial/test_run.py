@@ -101,15 +101,23 @@ def test_paying_at_once_equals_paying_step_by_step(algorithm, reward_type, demos
         np.testing.assert_allclose(first, second, atol=1e-4)
 
 
-def test_the_reward_in_the_rollout_is_the_recovered_one(demos):
+def test_the_rollout_is_paid_by_the_discriminator_that_has_just_learned_from_it(demos):
     trainer = make_trainer("VAIRL", "PPO", demos)
-    trainer.learn(100)
-    buffer = trainer.gen_algo.rollout_buffer
-    expected = trainer.recovered_reward("g").of_states(buffer.observations.reshape(-1, 2))
-    paid = buffer.rewards.swapaxes(0, 1).reshape(-1) if buffer.generator_ready else buffer.rewards
-    observed = buffer.observations.reshape(-1, 2)
-    assert len(observed) == len(expected)
-    np.testing.assert_allclose(np.sort(paid.reshape(-1)), np.sort(expected), atol=1e-5)
+    rollouts = []
+
+    class Watch(BaseCallback):
+        def _on_rollout_end(self):
+            buffer = self.model.rollout_buffer
+            rollouts.append((buffer.observations.reshape(-1, 2), buffer.rewards.reshape(-1)))
+
+        def _on_step(self):
+            return True
+
+    trainer.learn(100, callback=Watch())
+    observations, rewards = rollouts[0]  # one rollout of 50 steps: no episode ends in it
+    np.testing.assert_allclose(
+        rewards, trainer.recovered_reward("g").of_states(observations), atol=1e-6
+    )
 
 
 def test_the_learning_rate_schedule_covers_the_whole_run(demos):
@@ -126,7 +134,7 @@ def test_the_learning_rate_schedule_covers_the_whole_run(demos):
         "GAIL", "PPO", demos, gen_kwargs={"learning_rate": lambda left: 1e-3 * left}
     )
     trainer.learn(400, callback=Watch())
-    # before the first update the optimiser has the initial rate; update k runs at progress left 1 - k/4
+    # before its first update the optimiser has the initial rate; update k has 1 - k/4 left
     assert rates == pytest.approx([1e-3, 0.75e-3, 0.5e-3, 0.25e-3])
 
 
@@ -182,14 +190,11 @@ def test_everything_that_matters_is_logged(demos, tmp_path):
     trainer = make_trainer("VAIL", "PPO", demos, grad_penalty_coef=1.0, log_dir=str(tmp_path))
     trainer.learn(400)
     header = (tmp_path / "progress.csv").read_text().splitlines()[0].split(",")
-    expected = {
-        *(f"discriminator/{name}" for name in (
-            "loss_expert", "loss_generator", "loss_bottleneck", "gradient_penalty", "accuracy_expert",
-            "accuracy_generator", "entropy", "kl", "beta", "information_limit", "learning_rate", "n_updates",
-        )),
-        "reward/mean", "reward/std", "rollout/ep_learned_rew_mean", "rollout/ep_rew_mean", "train/learning_rate",
-        "train/entropy_loss",
-    }  # fmt: skip
+    discriminator = """loss_expert loss_generator loss_bottleneck gradient_penalty accuracy_expert
+        accuracy_generator entropy kl beta information_limit learning_rate n_updates"""
+    expected = {f"discriminator/{name}" for name in discriminator.split()}
+    expected |= {"reward/mean", "reward/std", "train/learning_rate", "train/entropy_loss"}
+    expected |= {"rollout/ep_learned_rew_mean", "rollout/ep_rew_mean"}
     assert expected <= set(header)
     assert all(len(name) <= 36 for name in header)
     assert list(tmp_path.glob("events.out.tfevents*"))

@@ -28,7 +28,7 @@ def make_venv(normalize):
 
 
 def fingerprint(trainer) -> str:
-    """Hash of everything a run is about: policy, optimisers, discriminator, beta, normaliser, samples."""
+    """Hash of what a run is about: policy, optimisers, discriminator, beta, normaliser, samples."""
     digest = hashlib.sha256()
 
     def add(value):

@@ -121,7 +121,8 @@ def test_ids_are_found_after_either_way_of_importing(code):
 
 def test_gymnasium_1_registers_with_register_envs_and_029_by_itself():
     if int(gym.__version__.split(".")[0]) >= 1:
-        code = "import gymnasium as gym, sb3_vdb; gym.register_envs(sb3_vdb); gym.spec('sb3_vdb/SMaze-v0')"
+        code = "import gymnasium as gym, sb3_vdb; gym.register_envs(sb3_vdb); "
+        code += "gym.spec('sb3_vdb/SMaze-v0')"
     else:
         code = "import gymnasium as gym; gym.spec('sb3_vdb/SMaze-v0')"
     subprocess.run([sys.executable, "-c", code], check=True)

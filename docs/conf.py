@@ -1,0 +1,17 @@
+"""Sphinx configuration."""
+
+from sb3_vdb import __version__
+
+project = "sb3_vdb"
+author = "The sb3_vdb developers"
+copyright = "2026, The sb3_vdb developers"
+release = version = __version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.viewcode"]
+myst_enable_extensions = ["dollarmath", "deflist"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = "sb3_vdb"
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+add_module_names = False
