@@ -1,19 +1,10 @@
 """Reward conventions: what a policy is paid for a logit. D = sigmoid(logit) is the probability of
-"expert".
+"expert". The sign decides what a learner makes of episodes whose length it can influence:
 
-The sign decides what a learner makes of episodes whose length it can influence:
-
-========== =================== ============
-=========================================================== name       reward              sign
-    survival bias
-========== =================== ============
-=========================================================== ``gail``   -log(1 - D)         positive
-    every step pays: a learner gains by staying alive ``log_d``  log D               negative
-    every step costs: a learner gains by ending the episode
-``logit``  log D - log(1 - D)  either       none at D = 1/2; AIRL's reward with the policy's
-log-density
-========== =================== ============
-===========================================================
+- ``gail``, -log(1 - D): positive; every step pays, a learner gains by staying alive
+- ``log_d``, log D: negative; every step costs, a learner gains by ending the episode
+- ``logit``, log D - log(1 - D): either sign; no bias at D = 1/2. AIRL's reward, with the policy's
+  log-density
 
 AIRL-type discriminators offer their own terms instead, ``g`` and ``f``
 (:mod:`sb3_vdb.discriminators.airl`), which are free up to a constant and therefore biased by that

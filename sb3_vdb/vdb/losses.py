@@ -21,7 +21,7 @@ class DiscriminatorLoss(NamedTuple):
     :param expert: E_expert[-log D]
     :param generator: E_generator[-log(1 - D)]
     :param bottleneck: beta (E[KL] - I_c), zero without a bottleneck
-    :param gradient_penalty: w_GP E_expert[|grad_x D|^2 / 2], zero without a penalty
+    :param gradient_penalty: ``w_GP E_expert[|grad_x D|^2 / 2]``, zero without a penalty
     """
 
     expert: th.Tensor
@@ -70,7 +70,7 @@ def bottleneck_loss(kl: th.Tensor, beta: float, information_limit: float) -> th.
 
 
 def gradient_penalty(outputs: Sequence[th.Tensor], inputs: Sequence[th.Tensor]) -> th.Tensor:
-    """E[sum_k |grad_x D_k(mean(x) + std(x) epsilon)|^2 / 2] of eq. 15, differentiable.
+    """``E[sum_k |grad_x D_k(mean(x) + std(x) epsilon)|^2 / 2]`` of eq. 15, differentiable.
 
     The outputs must have been computed from ``inputs`` through sampled codes. Row i of an output
     may depend on row i of the inputs only; this is not checked.

@@ -55,6 +55,7 @@ class MazeEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzPickl
     ``distance_to_goal`` in m and ``is_success`` (within 0.1 m), both after the step.
 
     ## Arguments
+
     :param layout: name of a layout (``c_maze``, ``c_maze_flipped``, ``s_maze``,
         ``s_maze_flipped``) or a ``MazeLayout``
     :param start_noise: radius in m of the disc of start positions

@@ -16,40 +16,43 @@ DAMPING = 1.0  # steps, prediction horizon of the braking
 
 
 class WaypointController:
-    """Steers through the middle of every gap and then to the goal; a yardstick for returns, no
-    learner.
+    """Steers through every gap and then to the goal: a scripted expert and a yardstick for returns.
+
+    It has SB3's ``predict``, so it can be evaluated and recorded like a trained model.
 
     :param layout: the maze
-    :param n_mazes: number of copies it steers
     """
 
-    def __init__(self, layout: str | MazeLayout, n_mazes: int = 1) -> None:
+    def __init__(self, layout: str | MazeLayout) -> None:
         self.layout = layout_named(layout)
         x_min, x_max = self.layout.box[:2]
         points = []
         for wall in self.layout.walls:
-            left, right = (x_min, wall.x_min), (wall.x_max, x_max)
-            gap = max((left, right), key=lambda sides: sides[1] - sides[0])
-            inner = gap[1] if gap is left else gap[0]  # the wall's free end
-            away = -1.0 if gap is left else 1.0
-            points.append((inner + away * CLEARANCE, wall.y))
+            gap_is_left = wall.x_min - x_min > x_max - wall.x_max
+            free_end = wall.x_min - CLEARANCE if gap_is_left else wall.x_max + CLEARANCE
+            points.append((free_end, wall.y))
         self._points = np.array([*points, self.layout.goal])
         self._heights = np.array([wall.y for wall in self.layout.walls])
-        self._previous: npt.NDArray[np.float64] | None = None
-        self.n_mazes = n_mazes
 
-    def reset(self) -> None:
-        """Forget the last positions (call it when episodes start)."""
-        self._previous = None
+    def predict(
+        self,
+        observation: npt.NDArray[np.floating],
+        state: tuple[npt.NDArray[np.float64], ...] | None = None,
+        episode_start: npt.NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[npt.NDArray[np.float32], tuple[npt.NDArray[np.float64], ...]]:
+        """Actions for positions.
 
-    def __call__(self, observations: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-        """Actions, shape (n_mazes, 2), for positions of shape (n_mazes, 2)."""
-        positions = observations.astype(np.float64)
-        target = self._points[
-            np.searchsorted(self._heights - LOOK_AHEAD, positions[:, 1], side="right")
-        ]
-        motion = 0.0 if self._previous is None else positions - self._previous
-        self._previous = positions
-        return np.clip(
-            GAIN * (target - positions) - DAMPING * GAIN * np.asarray(motion), -1.0, 1.0
-        ).astype(np.float32)
+        :param observation: positions in m, shape (n_mazes, 2)
+        :param state: the last positions, as returned by the last call
+        :param episode_start: which mazes have just begun an episode, shape (n_mazes,)
+        :param deterministic: not used; the controller is
+        :return: actions of shape (n_mazes, 2), and the positions for the next call
+        """
+        positions = observation.astype(np.float64)
+        previous = positions if state is None else state[0]
+        if episode_start is not None:
+            previous = np.where(episode_start[:, None], positions, previous)
+        following = np.searchsorted(self._heights - LOOK_AHEAD, positions[:, 1], side="right")
+        ahead = self._points[following] - positions - DAMPING * (positions - previous)
+        return np.clip(GAIN * ahead, -1.0, 1.0).astype(np.float32), (positions,)
