@@ -5,7 +5,7 @@ VENV ?= .venv
 IMITATION_VENV ?= .venv-imitation
 # The one torch both stacks are developed and tested with; a newer one would pull gigabytes of CUDA packages
 TORCH ?= torch==2.13.0
-PIP_FLAGS ?= --quiet --disable-pip-version-check
+PIP_FLAGS ?= -qq --disable-pip-version-check
 STAMPS := $(VENV)/.installed $(IMITATION_VENV)/.installed
 OUT ?= runs/demo
 SEED ?= 0

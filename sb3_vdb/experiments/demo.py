@@ -33,6 +33,7 @@ from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.evaluation.returns import EvaluationResult
 from sb3_vdb.experiments import maze_transfer as transfer
 from sb3_vdb.experiments.environment import versions
+from sb3_vdb.recovered_reward import RecoveredReward
 from sb3_vdb.vec_env import make_vec_env
 
 METHODS = ("VAIRL-GP", "AIRL")
@@ -247,39 +248,50 @@ def _evaluate_imitation(
 
 
 def result_rows(folder: Path, methods: Sequence[str]) -> list[dict[str, Any]]:
-    """Rows of the table: the expert, every finished method, and random actions."""
+    """Rows of the table: the expert, every finished method, and random actions.
+
+    Expert and random actions have learned returns by the reward of the first finished method.
+    """
     config = json.loads((folder / "config.json").read_text())
-    expert = Demonstrations.load(folder / "expert" / "demonstrations.npz")
-    returns = expert.returns
-    assert returns is not None
-    random = transfer.evaluate_random(config["test_env"], 1000 * config["seed"] + 950)
+    finished = [method for method in methods if (folder / method / "result.json").exists()]
+    judge = None
+    if finished:
+        judge = RecoveredReward.load(folder / finished[0] / "irl" / "reward.pt")
+    expert = json.loads((folder / "expert" / "result.json").read_text())
+    demonstrations = Demonstrations.load(folder / "expert" / "demonstrations.npz")
+    random = transfer.evaluate_random(config["test_env"], 1000 * config["seed"] + 950, judge)
     rows = [
         {
             "name": "expert (training maze)",
-            "mean": float(returns.mean()),
-            "std": float(returns.std()),
+            "mean": expert["return"],
+            "std": expert["return_std"],
+            "success_rate": expert["success_rate"],
+            "learned_return": judge
+            and float(judge(demonstrations.transitions()).sum() / len(demonstrations)),
+            "judge": finished[0] if finished else None,
         }
     ]
-    for method in methods:
-        if (folder / method / "result.json").exists():
-            result = json.loads((folder / method / "result.json").read_text())
-            rows.append(
-                {
-                    "name": method,
-                    "mean": result["transfer_return"],
-                    "std": result["transfer_return_std"],
-                    "success_rate": result["success_rate"],
-                    "learned_return": result["learned_return"],
-                    "stuck": result["stuck"],
-                    "retrainings": len(result["retrainings"]),
-                }
-            )
+    for method in finished:
+        result = json.loads((folder / method / "result.json").read_text())
+        rows.append(
+            {
+                "name": method,
+                "mean": result["transfer_return"],
+                "std": result["transfer_return_std"],
+                "success_rate": result["success_rate"],
+                "learned_return": result["learned_return"],
+                "stuck": result["stuck"],
+                "retrainings": len(result["retrainings"]),
+            }
+        )
     rows.append(
         {
             "name": "random actions",
             "mean": random.mean,
             "std": random.std,
             "success_rate": random.success_rate,
+            "learned_return": random.learned_mean,
+            "judge": finished[0] if finished else None,
         }
     )
     return rows
@@ -305,6 +317,8 @@ def result_table(folder: Path, methods: Sequence[str]) -> Table:
 def remark(row: dict[str, Any]) -> str:
     """What has to be said about a row, in words."""
     parts = []
+    if row.get("judge"):
+        parts.append(f"learned return by the reward of {row['judge']}")
     if row.get("retrainings", 1) > 1:
         parts.append(f"best of {row['retrainings']} retrainings by learned return")
     if row.get("stuck"):

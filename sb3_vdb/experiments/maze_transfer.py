@@ -189,9 +189,11 @@ def train_expert(
     model.learn(steps, callback=ReportProgress(report, "expert", steps))
     model.save(folder / "model.zip")
     venv = make_vec_env(settings.train_env, min(settings.n_demonstrations, 100), seed=seed + 1)
-    demonstrations = Demonstrations.from_rollouts(model, venv, settings.n_demonstrations)
-    demonstrations.save(folder / "demonstrations.npz")
-    return demonstrations
+    result = evaluate_returns(model, venv, settings.n_demonstrations, deterministic=False)
+    figures = {"return": result.mean, "return_std": result.std, "success_rate": result.success_rate}
+    write_text(folder / "result.json", json.dumps(figures, indent=1))
+    result.episodes.save(folder / "demonstrations.npz")
+    return result.episodes
 
 
 def make_trainer(
