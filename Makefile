@@ -46,7 +46,7 @@ test-main: $(VENV)/.installed browser
 	@$(VENV)/bin/python -m pytest -n 2
 
 test-imitation: $(IMITATION_VENV)/.installed browser
-	@$(IMITATION_VENV)/bin/python -m pytest -n 2 -m "not docs"
+	@$(IMITATION_VENV)/bin/python -m pytest -n 2
 
 check: $(VENV)/.installed docs  ## format, lint, types, docs and the fast tests
 	@$(VENV)/bin/ruff format --check .
