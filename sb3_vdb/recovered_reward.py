@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 
-from sb3_vdb.atomic import write_bytes
 from sb3_vdb.discriminators import Architecture, Discriminator, FeatureEncoder
+from sb3_vdb.files import with_default_suffix, write_bytes
 from sb3_vdb.reward_vec_env import RewardVecEnv
 from sb3_vdb.space_dicts import space_from_dict, space_to_dict
 from sb3_vdb.tensor_files import load_tensors
@@ -107,14 +107,22 @@ class RecoveredReward:
 
         :param venv: environments with the spaces the reward was learned in (their observations not
             normalised)
-        :raises ValueError: other spaces
+        :raises ValueError: other spaces, or observations that are normalised
         """
-        for name in ("observation_space", "action_space"):
+        names = ["observation_space"]
+        if self.discriminator.uses_actions:
+            names.append("action_space")
+        for name in names:
             theirs, ours = getattr(venv, name), getattr(self.features, name)
-            if name == "action_space" and not self.discriminator.uses_actions:
-                continue
-            if theirs.shape != ours.shape or type(theirs) is not type(ours):
+            both_boxes = isinstance(theirs, spaces.Box) and isinstance(ours, spaces.Box)
+            if not (theirs.shape == ours.shape if both_boxes else theirs == ours):
                 raise ValueError(f"the reward was learned with {name} {ours}, `venv` has {theirs}")
+        normalize = unwrap_vec_normalize(venv)
+        if normalize is not None and normalize.norm_obs:
+            raise ValueError(
+                "`venv` normalises observations and the reward takes raw ones; "
+                "wrap first and normalise then: VecNormalize(reward.wrap(venv))"
+            )
         return RewardVecEnv(venv, self)
 
     def save(self, path: str | Path) -> Path:
@@ -122,8 +130,7 @@ class RecoveredReward:
 
         :return: the path written to, with the suffix ``.pt`` if it had none
         """
-        path = Path(path)
-        path = path if path.suffix else path.with_suffix(".pt")
+        path = with_default_suffix(path, ".pt")
         buffer = io.BytesIO()
         th.save(
             {
@@ -149,7 +156,8 @@ class RecoveredReward:
         :raises FileNotFoundError: no such file
         :raises ValueError: not a file of ours, truncated, or of a later version
         """
-        data = load_tensors(Path(path).read_bytes(), str(path), FORMAT, VERSION, device)
+        path = with_default_suffix(path, ".pt")
+        data = load_tensors(path.read_bytes(), str(path), FORMAT, VERSION, device)
         observation_space, action_space = (
             space_from_dict(data[f"{name}_space"]) for name in ("observation", "action")
         )

@@ -50,6 +50,7 @@ class RewardVecEnv(TaskRewardVecEnv):
         self.record = record
         self.task_rewards: npt.NDArray[np.float32] = np.zeros(self.num_envs, dtype=np.float32)
         self.learned_returns: npt.NDArray[np.float64] = np.zeros(self.num_envs)
+        self.finished_returns: list[float] = []
         self._steps: list[Transitions] = []
         self._dones: list[npt.NDArray[np.bool_]] = []
         self._last: Any = None
@@ -93,11 +94,28 @@ class RewardVecEnv(TaskRewardVecEnv):
             raise FloatingPointError(
                 f"the learned reward is not finite: {rewards[~np.isfinite(rewards)][0]}"
             )
-        self.learned_returns += rewards
-        for i in np.flatnonzero(dones):
-            infos[i]["learned_return"] = float(self.learned_returns[i])
-            self.learned_returns[i] = 0.0
+        self.count_returns(rewards, dones)
+        for i, total in zip(
+            np.flatnonzero(dones), self.finished_returns[-int(dones.sum()) :], strict=False
+        ):
+            infos[i]["learned_return"] = total
         return rewards
+
+    def count_returns(self, rewards: npt.NDArray[np.float32], dones: npt.NDArray[np.bool_]) -> None:
+        """Add one step's rewards to the learned returns; those of ended episodes are finished.
+
+        :param rewards: what was paid, shape (num_envs,)
+        :param dones: which episodes ended, shape (num_envs,)
+        """
+        self.learned_returns += rewards
+        if dones.any():
+            self.finished_returns += self.learned_returns[dones].tolist()
+            self.learned_returns[dones] = 0.0
+
+    def pop_finished_returns(self) -> list[float]:
+        """Learned returns of the episodes that ended since the last call."""
+        finished, self.finished_returns = self.finished_returns, []
+        return finished
 
     @property
     def n_recorded(self) -> int:
@@ -110,8 +128,12 @@ class RewardVecEnv(TaskRewardVecEnv):
         :return: transitions of shape (n_steps * num_envs, ...), dones of shape (n_steps, num_envs)
         """
         transitions, dones = Transitions.join(self._steps), np.stack(self._dones)
-        self._steps, self._dones = [], []
+        self.drop_recorded()
         return transitions, dones
+
+    def drop_recorded(self) -> None:
+        """Forget the recorded steps, of a rollout that was not finished."""
+        self._steps, self._dones = [], []
 
     def get_state(self) -> dict[str, Any]:
         """What the next step depends on: last observations, returns so far, and the recorded

@@ -11,10 +11,11 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.env_util import make_vec_env as make_sb3_vec_env
-from stable_baselines3.common.vec_env import VecEnv, VecMonitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 GYMNASIUM_1 = int(gym.__version__.split(".")[0]) >= 1
+NAMESPACE = "sb3_vdb"  # other packages' batches may not restart as SB3 needs it
 SAME_STEP, NEXT_STEP, DISABLED = "SameStep", "NextStep", "Disabled"
 
 
@@ -42,12 +43,17 @@ class GymnasiumVecEnv(VecEnv):
     ``infos[i]`` has ``terminal_observation`` and ``TimeLimit.truncated`` at the end of an episode,
     and then also the sub-environment's own infos.
 
-    :param env: the vector environment
+    :param env: a vector environment with array observations
     :param every_step_infos: give every sub-environment's infos at every step; slow for large
         batches
     """
 
     def __init__(self, env: Any, every_step_infos: bool = False) -> None:
+        if isinstance(env.single_observation_space, (gym.spaces.Dict, gym.spaces.Tuple)):
+            raise ValueError(
+                f"{env} has observations of {env.single_observation_space}; "
+                "wrap its sub-environments with gymnasium.wrappers.FlattenObservation"
+            )
         self.env = env
         self.every_step_infos = every_step_infos
         self.autoreset_mode = autoreset_mode_of(env)
@@ -62,6 +68,8 @@ class GymnasiumVecEnv(VecEnv):
     def reset(self) -> VecEnvObs:
         """Start episodes everywhere."""
         seeds: Any = None if all(seed is None for seed in self._seeds) else list(self._seeds)
+        if seeds is not None and seeds == [seeds[0] + i for i in range(self.num_envs)]:
+            seeds = seeds[0]  # the same to Gymnasium, and some environments take one number only
         options = self._options[0] or None
         observations, infos = self.env.reset(seed=seeds, options=options)
         self.reset_infos = [self._one(infos, i) for i in range(self.num_envs)]
@@ -86,7 +94,7 @@ class GymnasiumVecEnv(VecEnv):
             ended = np.flatnonzero(dones)
             finals = [self._final(observations, infos, i) for i in map(int, ended)]
             if self.autoreset_mode != SAME_STEP:
-                observations, infos = self._restart(observations, dones)
+                observations, infos = self._restart(np.array(observations), dones)
             for i, (last, info) in zip(ended, finals, strict=True):
                 truncated = bool(truncations[i]) and not bool(terminations[i])
                 listed[i] = {**info, "terminal_observation": last, "TimeLimit.truncated": truncated}
@@ -99,7 +107,13 @@ class GymnasiumVecEnv(VecEnv):
         """Last observation and infos of an ended episode."""
         if self.autoreset_mode != SAME_STEP:
             return np.array(observations[i]), self._one(infos, i)
-        last = infos["final_obs" if "final_obs" in infos else "final_observation"][i]
+        key = next((key for key in ("final_obs", "final_observation") if key in infos), None)
+        if key is None:
+            raise RuntimeError(
+                f"{self.env} restarts within the step but does not give the last observation; "
+                "use gym.vector.SyncVectorEnv"
+            )
+        last = infos[key][i]
         final_info = infos.get("final_info")
         if final_info is None:
             return last, {}
@@ -117,12 +131,12 @@ class GymnasiumVecEnv(VecEnv):
             observations, _, _, _, infos = self.env.step(self._actions)
             return observations, infos
         observations, infos = self.env.reset(options={"reset_mask": dones.copy()})
-        if not np.array_equal(np.asarray(observations)[~dones], np.asarray(before)[~dones]):
+        running = ~dones
+        if not np.array_equal(np.asarray(observations)[running], before[running], equal_nan=True):
             raise RuntimeError(
                 f"{self.env} ended in {int(dones.sum())} of {self.num_envs} sub-environments and "
-                "restarted the others "
-                'too: it ignores options["reset_mask"]; make it with '
-                "`autoreset_mode=AutoresetMode.SAME_STEP`"
+                'restarted the others too: it ignores options["reset_mask"]; use its '
+                "`autoreset_mode=AutoresetMode.SAME_STEP` if it has one, or a SyncVectorEnv"
             )
         return observations, infos
 
@@ -194,7 +208,8 @@ def make_vec_env(
     env_kwargs: dict[str, Any] | None = None,
     monitor: bool = True,
 ) -> VecEnv:
-    """SB3 environments of an id: one batch where the id can be batched, else SB3's ``DummyVecEnv``.
+    """SB3 environments of an id: one batch for the ids of this package that can be batched, else
+    SB3's ``DummyVecEnv``.
 
     :param env_id: a registered id
     :param n_envs: number of environments
@@ -207,8 +222,12 @@ def make_vec_env(
     if n_envs < 1:
         raise ValueError(f"`n_envs` must be at least 1, got {n_envs}")
     spec = gym.spec(env_id)
-    if spec.vector_entry_point is None:
-        return make_sb3_vec_env(env_id, n_envs=n_envs, seed=seed, env_kwargs=env_kwargs)
+    if spec.vector_entry_point is None or spec.namespace != NAMESPACE:
+        if monitor:
+            return make_sb3_vec_env(env_id, n_envs=n_envs, seed=seed, env_kwargs=env_kwargs)
+        dummy = DummyVecEnv([lambda: gym.make(env_id, **(env_kwargs or {}))] * n_envs)
+        dummy.seed(seed)
+        return dummy
     kwargs = dict(env_kwargs or {})
     # Gymnasium 0.29 passes keyword arguments of a batch under another name and calls its mode
     # differently

@@ -66,6 +66,34 @@ def test_a_foreign_file_is_refused(tmp_path):
         Demonstrations.load(tmp_path / "other.npz")
 
 
+@pytest.mark.parametrize("name", ["version", "lengths", "observations"])
+def test_a_file_without_a_part_is_refused(tmp_path, name):
+    path = Demonstrations([trajectory()]).save(tmp_path / "demos.npz")
+    with np.load(path) as archive:
+        fields = {key: archive[key] for key in archive.files if key != name}
+    np.savez(path, **fields)
+    with pytest.raises(ValueError, match=f"lacks {name}"):
+        Demonstrations.load(path)
+
+
+def test_a_damaged_file_gives_a_clear_error_or_the_same_data(tmp_path):
+    demos = Demonstrations([trajectory(50)])
+    path = demos.save(tmp_path / "demos.npz")
+    content = path.read_bytes()
+    outcomes = set()
+    for position in range(0, len(content), 7):
+        damaged = bytearray(content)
+        damaged[position] ^= 0xFF
+        path.write_bytes(bytes(damaged))
+        try:
+            loaded = Demonstrations.load(path)
+        except ValueError as error:
+            outcomes.add("demos.npz" in str(error))
+        else:
+            np.testing.assert_array_equal(loaded[0].observations, demos[0].observations)
+    assert outcomes == {True}
+
+
 def test_a_later_version_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(npz, "VERSION", 2)
     path = Demonstrations([trajectory()]).save(tmp_path / "demos.npz")
@@ -108,6 +136,11 @@ def test_rollouts_under_vec_normalize_are_stored_raw():
     [
         ([], "empty"),
         ([trajectory(0)], "trajectory 0 has 1 observations and so no step"),
+        ([Trajectory(np.zeros((0, 2)))], "trajectory 0 has 0 observations and so no step"),
+        (
+            [trajectory(), Trajectory(np.zeros((2, 2)), np.zeros((1, 2)))],
+            "dtype float64, trajectory 0",
+        ),
         (
             [trajectory(), Trajectory(np.zeros((4, 2)), np.zeros((5, 2)))],
             "trajectory 1 has 4 observations and 5 actions",

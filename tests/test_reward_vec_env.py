@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch as th
-from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from sb3_vdb import GAIL, VAIRL, RecoveredReward, RewardVecEnv, make_vec_env
 from sb3_vdb.transitions import Transitions
@@ -156,6 +156,11 @@ def test_a_file_cannot_run_code(tmp_path, capsys):
 def test_a_reward_of_other_spaces_is_refused(trained):
     with pytest.raises(ValueError, match="observation_space"):
         trained.recovered_reward().wrap(make_vec_env("Pendulum-v1", 1))
+
+
+def test_a_reward_is_not_put_on_top_of_normalised_observations(trained):
+    with pytest.raises(ValueError, match=r"VecNormalize\(reward.wrap\(venv\)\)"):
+        trained.recovered_reward().wrap(VecNormalize(make_vec_env(MAZE, 1)))
 
 
 def test_rewards_that_need_the_policy_or_the_action_say_so(trained, demos):

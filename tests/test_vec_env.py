@@ -4,12 +4,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 from sb3_vdb import GymnasiumVecEnv, make_vec_env
 from sb3_vdb.vec_env import NEXT_STEP, SAME_STEP, autoreset_mode_of
 from sb3_vdb_envs.maze import MazeVectorEnv
-from tests.conftest import GYMNASIUM_1, MAZE, small_ppo
+from tests.conftest import GYMNASIUM_1, MAZE, make_batch, small_ppo
 
 MODES = ["SameStep", "NextStep", "Disabled"]
 
@@ -158,3 +159,32 @@ def test_attributes_belong_to_the_batch():
     assert venv.env_is_wrapped(gym.Wrapper) == [False, False]
     assert isinstance(venv, VecMonitor)
     venv.close()
+
+
+def test_other_packages_batches_are_not_taken_for_granted():
+    """CartPole has a batch of its own, which cannot restart single environments."""
+    venv = make_vec_env("CartPole-v1", 2, seed=0)
+    assert isinstance(venv, DummyVecEnv)
+    small_ppo(venv).learn(200)
+    unmonitored = make_vec_env("Pendulum-v1", 2, seed=0, monitor=False)
+    assert unmonitored.env_is_wrapped(Monitor) == [False, False]
+
+
+def test_a_batch_that_cannot_restart_single_environments_says_so():
+    venv = GymnasiumVecEnv(make_batch("CartPole-v1", 3))
+    venv.seed(0)
+    venv.reset()
+
+    def play():
+        for _ in range(500):
+            venv.step(np.array([0, 1, 0]))
+
+    with pytest.raises(RuntimeError, match="SyncVectorEnv"):
+        play()
+
+
+def test_dictionary_observations_are_refused_with_the_remedy():
+    env = MazeVectorEnv(2)
+    env.single_observation_space = gym.spaces.Dict({"a": env.single_observation_space})
+    with pytest.raises(ValueError, match="FlattenObservation"):
+        GymnasiumVecEnv(env)

@@ -27,6 +27,10 @@ class DiscriminatorCallback(BaseCallback):
     def _on_step(self) -> bool:
         return True
 
+    def _on_rollout_start(self) -> None:
+        if self.trainer.is_on_policy:  # what a stopped rollout left behind belongs to no round
+            self.trainer.reward_venv.drop_recorded()
+
     def _on_rollout_end(self) -> None:
         if self.trainer.reward_venv.n_recorded >= self.trainer.gen_train_timesteps:
             self.trainer.finish_round(self.locals)
@@ -43,7 +47,7 @@ class TrainerCheckpoint(BaseCallback):
     :param folder: where the files go
     :param every_n_rounds: rounds between two files, positive
     :param name: first part of the file names
-    :param keep: how many of the newest files stay; None keeps all
+    :param keep: how many of the files it wrote stay; None keeps all
     """
 
     def __init__(
@@ -62,19 +66,16 @@ class TrainerCheckpoint(BaseCallback):
         self.trainer, self.folder, self.every_n_rounds = trainer, Path(folder), every_n_rounds
         self.name, self.keep = name, keep
         self._saved_at = trainer.n_rounds
+        self._written: list[Path] = []
 
     def _on_rollout_start(self) -> None:
         if self.trainer.n_rounds - self._saved_at < self.every_n_rounds:
             return
         self._saved_at = self.trainer.n_rounds
-        self.trainer.save(self.folder / f"{self.name}_{self.num_timesteps}.zip")
-        if self.keep is not None:
-            files = sorted(
-                self.folder.glob(f"{self.name}_*.zip"),
-                key=lambda path: int(path.stem.rsplit("_", 1)[1]),
-            )
-            for old in files[: -self.keep]:
-                old.unlink()
+        path = self.trainer.save(self.folder / f"{self.name}_{self.num_timesteps}.zip")
+        self._written.append(path)
+        while self.keep is not None and len(self._written) > self.keep:
+            self._written.pop(0).unlink(missing_ok=True)
 
     def _on_step(self) -> bool:
         return True

@@ -35,9 +35,9 @@ from sb3_vdb.adversarial.run_state import (
     to_tensors,
 )
 from sb3_vdb.adversarial.settings import AdversarialSettings
-from sb3_vdb.atomic import write_bytes
 from sb3_vdb.demonstrations import Demonstrations, npz
 from sb3_vdb.discriminators import Architecture
+from sb3_vdb.files import with_default_suffix, write_bytes
 from sb3_vdb.tensor_files import load_tensors
 from sb3_vdb.vdb import DualVariable
 from sb3_vdb.version import __version__
@@ -46,13 +46,13 @@ if TYPE_CHECKING:
     from sb3_vdb.adversarial.trainer import AdversarialTrainer
 
 FORMAT, VERSION = "sb3_vdb.trainer", 1
+PARTS = ("discriminator", "generator")
 COUNTERS = ("n_rounds", "n_disc_updates", "reward_shift", "reward_scale")
 
 
 def save(trainer: AdversarialTrainer, path: str | Path) -> Path:
     """Write the trainer's file; see :meth:`AdversarialTrainer.save`."""
-    path = Path(path)
-    path = path if path.suffix else path.with_suffix(".zip")
+    path = with_default_suffix(path, ".zip")
     generator, tensors = io.BytesIO(), io.BytesIO()
     trainer.gen_algo.save(generator)
     th.save(_tensors(trainer), tensors)
@@ -74,6 +74,10 @@ def _description(trainer: AdversarialTrainer) -> dict[str, Any]:
         "class": type(trainer).__name__,
         "generator_class": [algorithm.__module__, algorithm.__qualname__],
         "settings": trainer.settings.to_dict(),
+        "devices": {
+            "discriminator": str(trainer.device),
+            "generator": str(trainer.gen_algo.device),
+        },
         "architecture": trainer.architecture.to_dict(),
         "dual": trainer.dual.state_dict() if trainer.dual else None,
         "expert_sampler": trainer._expert_sampler.state_dict(),
@@ -90,63 +94,60 @@ def _description(trainer: AdversarialTrainer) -> dict[str, Any]:
 def _tensors(trainer: AdversarialTrainer) -> dict[str, Any]:
     buffer = getattr(trainer.gen_algo, "replay_buffer", None)
     state = {
-        "random": get_random_state(trainer.device),
+        "random": get_random_state(),
         "environments": get_env_state(trainer.venv),
         "replay": get_buffer_state(buffer) if buffer is not None else None,
-        "learned_returns": trainer._learned_returns.sums,
         "action_space": trainer.gen_algo.action_space.np_random.bit_generator.state,
     }
     return {
         "format": FORMAT,
         "version": VERSION,
         "discriminator": trainer.discriminator.state_dict(),
-        "disc_optimizer": trainer.disc_optimizer.state_dict(),
+        "disc_optimizer": trainer.learner.optimizer.state_dict(),
         "state": to_tensors(state),
     }
 
 
-def load(
-    cls: type[AdversarialTrainer], path: str | Path, venv: VecEnv, device: th.device | str
-) -> AdversarialTrainer:
+def load_into(
+    trainer: AdversarialTrainer, path: str | Path, venv: VecEnv, device: th.device | str | None
+) -> None:
     """Build a trainer from a file; see :meth:`AdversarialTrainer.load`."""
+    path = with_default_suffix(path, ".zip")
     description, parts = _read(path)
-    if description["class"] != cls.__name__:
+    name = type(trainer).__name__
+    if description["class"] != name:
         raise ValueError(
-            f"{path} holds a {description['class']}, no {cls.__name__}; "
+            f"{path} holds a {description['class']}, no {name}; "
             f"load it with {description['class']}.load"
         )
     tensors = load_tensors(parts["tensors.pt"], f"tensors.pt in {path}", FORMAT, VERSION, "cpu")
     state = to_arrays(tensors["state"])
-    generator = _load_generator(description, parts["generator.zip"], venv, device, path)
-    settings = AdversarialSettings(
-        **{**description["settings"], "device": str(device), "seed": None}
-    )
-    dual = None
-    if description["dual"] is not None:
-        dual = DualVariable(description["dual"]["information_limit"])
-        dual.load_state_dict(description["dual"])
-    demonstrations = Demonstrations(
-        npz.from_bytes(parts["demonstrations.npz"], f"demonstrations.npz in {path}")
-    )
-
+    devices = description["devices"] if device is None else dict.fromkeys(PARTS, str(device))
+    generator = _load_generator(description, parts["generator.zip"], venv, devices, path)
     last = {name: value for name, value in vars(generator).items() if name.startswith("_last_")}
-    trainer = cls.__new__(cls)
-    architecture = Architecture.from_dict(description["architecture"])
-    suffix = f"_from_{generator.num_timesteps}"
-    trainer._setup(demonstrations, venv, generator, settings, architecture, dual, suffix)
+    settings = AdversarialSettings(
+        **{**description["settings"], "device": devices["discriminator"]}
+    )
+    source = f"demonstrations.npz in {path}"
+    trainer._setup(
+        Demonstrations(npz.from_bytes(parts["demonstrations.npz"], source)),
+        venv,
+        generator,
+        settings,
+        Architecture.from_dict(description["architecture"]),
+        None if description["dual"] is None else DualVariable.from_state(description["dual"]),
+        log_suffix=f"_from_{generator.num_timesteps}",
+    )
     trainer.discriminator.load_state_dict(tensors["discriminator"])
-    trainer.disc_optimizer.load_state_dict(tensors["disc_optimizer"])
+    trainer.learner.optimizer.load_state_dict(tensors["disc_optimizer"])
     trainer._expert_sampler.load_state_dict(description["expert_sampler"])
     vars(trainer).update(description["counters"])
-    trainer._learned_returns.sums[:] = state["learned_returns"]
     generator.action_space.np_random.bit_generator.state = state["action_space"]
     if state["replay"] is not None:
         set_buffer_state(generator.replay_buffer, state["replay"])  # type: ignore[attr-defined]
-    if state["environments"] is not None:
-        set_env_state(trainer.venv, state["environments"])
+    if set_env_state(trainer.venv, state["environments"]):
         vars(generator).update(last)  # set_env() forgot them
     set_random_state(state["random"])
-    return trainer
 
 
 def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -164,7 +165,7 @@ def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, bytes]]:
         ) from error
     try:
         description = json.loads(parts["trainer.json"])
-    except (KeyError, json.JSONDecodeError) as error:
+    except (KeyError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(
             f"{path} is no trainer file of sb3_vdb; "
             "SB3's own files are read with their algorithm's load()"
@@ -178,6 +179,9 @@ def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, bytes]]:
             f"{path} has format version {description['version']} (written by sb3_vdb "
             f"{description['versions']['sb3_vdb']}), this one reads up to {VERSION}; upgrade it"
         )
+    missing = {"tensors.pt", "generator.zip", "demonstrations.npz"} - set(parts)
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(sorted(missing))}; use an earlier checkpoint")
     return description, parts
 
 
@@ -185,8 +189,8 @@ def _load_generator(
     description: dict[str, Any],
     content: bytes,
     venv: VecEnv,
-    device: th.device | str,
-    path: str | Path,
+    devices: dict[str, str],
+    path: Path,
 ) -> BaseAlgorithm:
     module, name = description["generator_class"]
     algorithm = getattr(importlib.import_module(module), name)
@@ -194,7 +198,11 @@ def _load_generator(
         raise ValueError(
             f"{path} names {module}.{name} as its generator, which is no SB3 algorithm"
         )
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        raise ValueError(f"generator.zip in {path} is damaged; use an earlier checkpoint")
     try:
-        return algorithm.load(io.BytesIO(content), env=venv, device=device, force_reset=False)
+        return algorithm.load(
+            io.BytesIO(content), env=venv, device=devices["generator"], force_reset=False
+        )
     except (ValueError, AssertionError) as error:
         raise ValueError(f"`venv` does not fit the generator in {path}: {error}") from error

@@ -4,6 +4,7 @@ compares f with (eq. 13).
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch as th
@@ -11,6 +12,7 @@ from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 
+SQUASHED_EDGE = 1e-3  # of a range of [-1, 1]: nearer to a bound a squashed action counts as on it
 SUPPORTED = "PPO, A2C, TRPO (and others with an ActorCriticPolicy), SAC, TQC"
 
 
@@ -50,21 +52,46 @@ def action_log_prob(policy: Any, observations: th.Tensor, actions: th.Tensor) ->
     """
     if not isinstance(policy, ActorCriticPolicy):
         mean, log_std, kwargs = policy.actor.get_action_dist_params(observations)
-        distribution = policy.actor.action_dist.proba_distribution(mean, log_std, **kwargs)
-        return distribution.log_prob(_scaled(policy, actions))  # type: ignore[no-any-return]
-    wrapper = policy.get_distribution(observations)
-    if not isinstance(policy.action_space, spaces.Box):
-        return wrapper.log_prob(actions)
-    if policy.squash_output:
-        return wrapper.log_prob(_scaled(policy, actions))
+        wrapper = policy.actor.action_dist.proba_distribution(mean, log_std, **kwargs)
+    else:
+        wrapper = policy.get_distribution(observations)
+    space = policy.action_space
+    if not isinstance(space, spaces.Box):
+        binary = isinstance(space, spaces.MultiBinary)
+        return wrapper.log_prob(actions.float() if binary else actions)
     normal: Any = wrapper.distribution
-    return censored_log_prob(
-        normal.mean, normal.stddev, actions.reshape(normal.mean.shape), policy.action_space
+    actions = actions.reshape(normal.mean.shape)
+    low, high = (
+        th.as_tensor(bound.reshape(-1), device=actions.device).to(normal.mean.dtype)
+        for bound in (space.low, space.high)
     )
+    if policy.squash_output:
+        return squashed_log_prob(normal.mean, normal.stddev, 2 * (actions - low) / (high - low) - 1)
+    return censored_log_prob(normal.mean, normal.stddev, actions, low, high)
+
+
+def squashed_log_prob(mean: th.Tensor, std: th.Tensor, actions: th.Tensor) -> th.Tensor:
+    """Log-density of tanh(x) with x ~ N(mean, diag(std^2)), and the tail's mass within
+    :data:`SQUASHED_EDGE` of a bound, where the density would be infinite for an expert that sits on
+    it and huge for a policy that comes near.
+
+    :param mean: shape (batch, action_dim)
+    :param std: shape (batch, action_dim)
+    :param actions: in [-1, 1], shape (batch, action_dim)
+    :return: shape (batch,)
+    """
+    edge = 1.0 - SQUASHED_EDGE
+    inner = actions.clamp(-edge, edge)
+    normal = th.distributions.Normal(mean, std)
+    inside = normal.log_prob(th.atanh(inner)) - th.log1p(-inner.square())
+    bound = math.atanh(edge)
+    below, above = (th.special.log_ndtr((side * mean - bound) / std) for side in (-1.0, 1.0))
+    per_dim = th.where(actions <= -edge, below, th.where(actions >= edge, above, inside))
+    return per_dim.sum(dim=-1)
 
 
 def censored_log_prob(
-    mean: th.Tensor, std: th.Tensor, actions: th.Tensor, space: spaces.Box
+    mean: th.Tensor, std: th.Tensor, actions: th.Tensor, low: th.Tensor, high: th.Tensor
 ) -> th.Tensor:
     """Log-density of clip(x, low, high) with x ~ N(mean, diag(std^2)): tail masses at the bounds,
     the density between.
@@ -72,25 +99,12 @@ def censored_log_prob(
     :param mean: shape (batch, action_dim)
     :param std: shape (batch, action_dim)
     :param actions: shape (batch, action_dim)
-    :param space: the bounds
+    :param low: shape (action_dim,)
+    :param high: shape (action_dim,)
     :return: shape (batch,)
     """
-    low, high = (
-        th.as_tensor(bound.reshape(-1), device=mean.device).to(mean.dtype)
-        for bound in (space.low, space.high)
-    )
     inside = th.distributions.Normal(mean, std).log_prob(actions)
-    below, above = th.special.log_ndtr((low - mean) / std), th.special.log_ndtr((mean - high) / std)
-    per_dim = th.where(
-        actions <= low, below, th.where(actions >= high, above, inside)
-    )  # (batch, action_dim)
+    below = th.special.log_ndtr((low - mean) / std)
+    above = th.special.log_ndtr((mean - high) / std)
+    per_dim = th.where(actions <= low, below, th.where(actions >= high, above, inside))
     return per_dim.sum(dim=-1)
-
-
-def _scaled(policy: Any, actions: th.Tensor) -> th.Tensor:
-    """Actions of the environment's range in [-1, 1], where squashed policies have their density."""
-    low, high = (
-        th.as_tensor(bound, device=actions.device)
-        for bound in (policy.action_space.low, policy.action_space.high)
-    )
-    return 2.0 * (actions - low) / (high - low) - 1.0

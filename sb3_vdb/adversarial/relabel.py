@@ -27,28 +27,3 @@ def relabel_rollout(
     """
     buffer.rewards += rewards
     buffer.compute_returns_and_advantage(last_values=last_values, dones=dones)
-
-
-class EpisodeSums:
-    """Sums of rewards over episodes that may span several rollouts.
-
-    :param n_envs: number of environments
-    """
-
-    def __init__(self, n_envs: int) -> None:
-        self.sums: npt.NDArray[np.float64] = np.zeros(n_envs)
-
-    def add(self, rewards: npt.NDArray[np.float32], dones: npt.NDArray[np.bool_]) -> list[float]:
-        """Take a rollout into account.
-
-        :param rewards: shape (n_steps, n_envs)
-        :param dones: shape (n_steps, n_envs)
-        :return: sums of the episodes that ended
-        """
-        finished: list[float] = []
-        for step_rewards, step_dones in zip(rewards, dones, strict=True):
-            self.sums += step_rewards
-            if step_dones.any():
-                finished += self.sums[step_dones].tolist()
-                self.sums[step_dones] = 0.0
-        return finished

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch as th
 from stable_baselines3.common.logger import Logger, make_output_format
+from torch import nn
 from torch.nn import functional
 
 from sb3_vdb.vdb import DiscriminatorLoss
@@ -84,3 +85,21 @@ def check_finite(loss: DiscriminatorLoss) -> None:
         return
     bad = [name for name, term in loss._asdict().items() if not bool(th.isfinite(term))]
     raise NonFiniteError(f"discriminator loss term `{', '.join(bad) or 'total'}` is not finite")
+
+
+def check_finite_gradients(module: nn.Module) -> None:
+    """Refuse to take a step along a gradient that is not finite.
+
+    :raises NonFiniteError: naming the first parameter
+    """
+    gradients = [each.grad for each in module.parameters() if each.grad is not None]
+    if bool(th.isfinite(th.stack(th._foreach_norm(gradients)).sum())):
+        return
+    for name, parameter in module.named_parameters():
+        if parameter.grad is not None and not bool(th.isfinite(parameter.grad).all()):
+            raise NonFiniteError(f"the gradient of the discriminator's `{name}` is not finite")
+
+
+def is_finite(module: nn.Module) -> bool:
+    """Whether all parameters are finite."""
+    return all(bool(th.isfinite(each).all()) for each in module.parameters())

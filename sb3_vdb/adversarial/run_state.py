@@ -14,7 +14,7 @@ import numpy as np
 import torch as th
 from stable_baselines3.common.buffers import BaseBuffer
 from stable_baselines3.common.running_mean_std import RunningMeanStd
-from stable_baselines3.common.vec_env import VecEnv, VecMonitor, VecNormalize
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, VecNormalize
 
 from sb3_vdb.adversarial.wiring import wrappers
 from sb3_vdb.reward_vec_env import RewardVecEnv
@@ -43,7 +43,7 @@ def to_arrays(state: Any) -> Any:
 # ---------------------------------------------------------------------- random generators
 
 
-def get_random_state(device: th.device) -> dict[str, Any]:
+def get_random_state() -> dict[str, Any]:
     """States of the global generators of torch, numpy and Python."""
     legacy: Any = np.random.get_state()
     state: dict[str, Any] = {
@@ -51,7 +51,7 @@ def get_random_state(device: th.device) -> dict[str, Any]:
         "numpy": [legacy[0], np.asarray(legacy[1]).astype(np.int64), *legacy[2:]],
         "python": [random.getstate()[0], list(random.getstate()[1]), random.getstate()[2]],
     }
-    if device.type == "cuda":
+    if th.cuda.is_available():
         state["cuda"] = [each.numpy() for each in th.cuda.get_rng_state_all()]
     return state
 
@@ -70,20 +70,16 @@ def set_random_state(state: dict[str, Any]) -> None:
 # ---------------------------------------------------------------------- environments
 
 
-def get_env_state(venv: VecEnv) -> list[dict[str, Any]] | None:
+def get_env_state(venv: VecEnv) -> list[dict[str, Any] | None]:
     """State of every layer of a stack of environments, outermost first.
 
-    :return: None if the innermost environment cannot say in what state it is (only vector
-        environments with ``get_state`` and ``set_state`` can); a run then goes on with new episodes
+    The innermost one is None if it cannot say in what state it is: only vector environments with
+    ``get_state`` and ``set_state`` can. A run then goes on with new episodes.
     """
-    stack = wrappers(venv)
-    base: Any = getattr(stack[-1], "env", None)
-    if not hasattr(getattr(base, "unwrapped", base), "get_state"):
-        return None
-    return [_get_layer_state(layer) for layer in stack]
+    return [_get_layer_state(layer) for layer in wrappers(venv)]
 
 
-def _get_layer_state(layer: Any) -> dict[str, Any]:
+def _get_layer_state(layer: Any) -> dict[str, Any] | None:
     if isinstance(layer, RewardVecEnv):
         return layer.get_state()
     if isinstance(layer, VecMonitor):
@@ -103,26 +99,39 @@ def _get_layer_state(layer: Any) -> dict[str, Any]:
             "old_obs": layer.old_obs,
             "old_reward": layer.old_reward,
         }
-    base = getattr(layer, "env", None)
-    return base.unwrapped.get_state() if base is not None else {}  # type: ignore[no-any-return]
+    if isinstance(layer, VecEnvWrapper):
+        return {}
+    base = _stateful(layer)
+    return None if base is None else base.get_state()
 
 
-def set_env_state(venv: VecEnv, states: list[dict[str, Any]]) -> None:
+def _stateful(layer: Any) -> Any:
+    """The vector environment behind an innermost layer, if it can say in what state it is."""
+    env = getattr(layer, "env", None)
+    env = getattr(env, "unwrapped", env)
+    return env if hasattr(env, "get_state") else None
+
+
+def set_env_state(venv: VecEnv, states: list[dict[str, Any] | None]) -> bool:
     """Restore what :func:`get_env_state` returned, in a stack of the same layers.
 
+    :return: whether episodes go on; else the environments have to be reset
     :raises ValueError: the stack has other layers
     """
     stack = wrappers(venv)
     if len(stack) != len(states):
         raise ValueError(
-            f"`venv` has {len(stack)} layers, the saved one had {len(states)}; wrap it as it was "
-            "in training"
+            f"`venv` has {len(stack)} layers, the saved one had {len(states)}; "
+            "wrap it as it was in training"
         )
     for layer, state in zip(stack, states, strict=True):
-        _set_layer_state(layer, state)
-    vars(stack[-1])["_seeds"] = [
-        None
-    ] * venv.num_envs  # seeds that wait for the next reset belong to a new run
+        if state is not None:
+            _set_layer_state(layer, state)
+    if states[-1] is None or _stateful(stack[-1]) is None:
+        return False
+    # seeds that wait for the next reset belong to a new run
+    vars(stack[-1])["_seeds"] = [None] * venv.num_envs
+    return True
 
 
 def _set_layer_state(layer: Any, state: dict[str, Any]) -> None:
@@ -137,8 +146,8 @@ def _set_layer_state(layer: Any, state: dict[str, Any]) -> None:
                 vars(target).update(value)
             else:
                 setattr(layer, name, value)
-    elif getattr(layer, "env", None) is not None:
-        layer.env.unwrapped.set_state(state)
+    elif not isinstance(layer, VecEnvWrapper) and _stateful(layer) is not None:
+        _stateful(layer).set_state(state)
 
 
 # ---------------------------------------------------------------------- replay buffer

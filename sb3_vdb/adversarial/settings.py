@@ -4,6 +4,7 @@ written to a file.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,6 +45,7 @@ class AdversarialSettings:
     verbose: int
 
     def __post_init__(self) -> None:
+        self._coerce()
         for name in ("demo_batch_size", "n_disc_updates_per_round"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}")
@@ -65,6 +67,19 @@ class AdversarialSettings:
                 raise ValueError(
                     f"`{name}` must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"
                 )
+
+    def _coerce(self) -> None:
+        """Plain numbers and strings, so that the settings can be written to a file."""
+        for name in ("demo_batch_size", "n_disc_updates_per_round", "verbose"):
+            object.__setattr__(self, name, operator.index(getattr(self, name)))
+        for name in ("disc_learning_rate", "grad_penalty_coef"):
+            object.__setattr__(self, name, float(getattr(self, name)))
+        for name in ("train_timesteps", "seed"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, operator.index(getattr(self, name)))
+        object.__setattr__(self, "device", str(self.device))
+        if self.log_dir is not None:
+            object.__setattr__(self, "log_dir", str(self.log_dir))
 
     def checked_reward_type(self, allowed: tuple[str, ...]) -> str:
         """The reward type, the first allowed one by default."""
@@ -110,7 +125,9 @@ class AdversarialSettings:
         that is possible.
         """
         normalize = lowest_normalize(venv)
-        possible = isinstance(gen_algo, OnPolicyAlgorithm) and not (
+        # algorithms with a rollout of their own (recurrent, masked) do not tell its last values
+        collect = getattr(type(gen_algo), "collect_rollouts", None)
+        possible = collect is OnPolicyAlgorithm.collect_rollouts and not (
             normalize is not None and normalize.norm_reward
         )
         if self.relabel_rollouts and not possible:
@@ -159,6 +176,10 @@ def make_architecture(
                 f"{', '.join(values)}"
             )
         values[name] = value
+    if has_bottleneck and values["code_dim"] is None:
+        raise ValueError(
+            "`code_dim` must be positive, got None; use GAIL or AIRL for no bottleneck"
+        )
     activation = values["activation_fn"]
     return Architecture(
         kind=kind,

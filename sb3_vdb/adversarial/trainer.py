@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+import inspect
+import warnings
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +22,12 @@ from stable_baselines3.common.vec_env import VecEnv
 from sb3_vdb.adversarial import checkpoint
 from sb3_vdb.adversarial.callbacks import DiscriminatorCallback
 from sb3_vdb.adversarial.densities import action_log_prob, check_has_density
-from sb3_vdb.adversarial.relabel import EpisodeSums, relabel_rollout
+from sb3_vdb.adversarial.discriminator_learner import DiscriminatorLearner
+from sb3_vdb.adversarial.relabel import relabel_rollout
 from sb3_vdb.adversarial.round_metrics import (
     NonFiniteError,
     UpdateMetrics,
-    check_finite,
+    is_finite,
     make_logger,
     record_means,
 )
@@ -39,20 +43,15 @@ from sb3_vdb.adversarial.wiring import (
     insert_reward,
     lowest_normalize,
 )
-from sb3_vdb.demonstrations import Demonstrations, EpochSampler
+from sb3_vdb.demonstrations import Demonstrations, EpochSampler, Trajectory
 from sb3_vdb.discriminators import Architecture, Batch, FeatureEncoder, PenaltyTarget
 from sb3_vdb.evaluation.returns import EvaluationResult, evaluate_returns
 from sb3_vdb.recovered_reward import RecoveredReward
 from sb3_vdb.transitions import Transitions
-from sb3_vdb.vdb import (
-    Constraint,
-    DiscriminatorLoss,
-    DualVariable,
-    bottleneck_loss,
-    expert_loss,
-    generator_loss,
-    gradient_penalty,
-)
+from sb3_vdb.vdb import Constraint, DualVariable
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 DEFAULT_INFORMATION_LIMIT = 0.5  # nats; the paper's for motion imitation and the C-maze
 
@@ -66,7 +65,7 @@ class AdversarialTrainer:
     and the discriminator learns inside a callback, so learning-rate schedules, callbacks, loggers
     and the progress bar work as in SB3.
 
-    :param demonstrations: what to learn from
+    :param demonstrations: what to learn from: demonstrations, or trajectories to make them of
     :param venv: environments of the generator; put a monitor in to log the task's return
     :param gen_algo: SB3 algorithm made with ``venv``
     :param demo_batch_size: expert samples in a discriminator update, and as many generator samples
@@ -101,7 +100,8 @@ class AdversarialTrainer:
         (True for GAIL types, False for AIRL types, whose state-only reward transfers),
         ``use_next_observations`` (GAIL types; False) and ``code_dim`` (VAIL and VAIRL; 32)
     :param log_dir: folder for csv and TensorBoard logs; None leaves the generator's logger as it is
-    :param seed: seed of the discriminator's weights and batches; the generator has its own
+    :param seed: seed of the discriminator's weights and batches and of torch's global generator,
+        from which codes and the generator's actions are drawn; make the generator with the same
     :param device: where the discriminator lives
     :param verbose: 1 prints the log as well, with ``log_dir``
     :raises ValueError: an argument is out of range or does not fit the others, before any training
@@ -112,7 +112,7 @@ class AdversarialTrainer:
 
     def __init__(
         self,
-        demonstrations: Demonstrations,
+        demonstrations: Demonstrations | Iterable[Trajectory],
         venv: VecEnv,
         gen_algo: BaseAlgorithm,
         *,
@@ -134,11 +134,13 @@ class AdversarialTrainer:
         hidden_noise_std: float = 0.0,
         normalize_inputs: str = "running",
         discriminator_kwargs: Mapping[str, Any] | None = None,
-        log_dir: str | None = None,
+        log_dir: str | Path | None = None,
         seed: int | None = None,
-        device: str = "auto",
+        device: th.device | str = "auto",
         verbose: int = 0,
     ) -> None:
+        if not isinstance(demonstrations, Demonstrations):
+            demonstrations = Demonstrations(demonstrations)
         settings = AdversarialSettings(
             demo_batch_size=demo_batch_size,
             n_disc_updates_per_round=n_disc_updates_per_round,
@@ -150,9 +152,9 @@ class AdversarialTrainer:
             reward_scaling=reward_scaling,
             relabel_rollouts=relabel_rollouts,
             train_timesteps=gen_train_timesteps,
-            log_dir=log_dir,
+            log_dir=None if log_dir is None else str(log_dir),
             seed=seed,
-            device=device,
+            device=str(device),
             verbose=verbose,
         )
         architecture = make_architecture(
@@ -168,12 +170,20 @@ class AdversarialTrainer:
         if self.has_bottleneck:
             limit = DEFAULT_INFORMATION_LIMIT if information_limit is None else information_limit
             dual = DualVariable(limit, beta, beta_step_size, constraint)
-        elif information_limit is not None:
-            raise ValueError(
-                f"`information_limit` is {information_limit}, but {type(self).__name__} has no "
-                f"bottleneck; use {'VAIL' if self.kind == 'gail' else 'VAIRL'}"
-            )
+        else:
+            self._refuse_bottleneck(information_limit, beta, beta_step_size, constraint)
         self._setup(demonstrations, venv, gen_algo, settings, architecture, dual)
+
+    def _refuse_bottleneck(self, *given: Any) -> None:
+        """An algorithm without a bottleneck takes none of its arguments."""
+        signature = inspect.signature(AdversarialTrainer).parameters
+        names = ("information_limit", "beta", "beta_step_size", "constraint")
+        for name, value in zip(names, given, strict=True):
+            if value != signature[name].default:
+                raise ValueError(
+                    f"`{name}` is {value}, but {type(self).__name__} has no bottleneck; "
+                    f"use {'VAIL' if self.kind == 'gail' else 'VAIRL'}"
+                )
 
     def _setup(
         self,
@@ -205,9 +215,7 @@ class AdversarialTrainer:
             th.manual_seed(settings.seed)
         self.discriminator = architecture.build(self.features).to(self.device)
         self.reward_type = settings.checked_reward_type(self.discriminator.reward_types)
-        self.disc_optimizer = th.optim.Adam(
-            self.discriminator.parameters(), lr=settings.disc_learning_rate
-        )
+        self.learner = DiscriminatorLearner(self.discriminator, settings, dual)
         self._expert = demonstrations.transitions()
         self._expert_batch = self.features.encode(
             self._expert, self.device, architecture.use_actions
@@ -221,7 +229,7 @@ class AdversarialTrainer:
         gen_algo.set_env(self.venv)
         self.n_rounds = self.n_disc_updates = 0
         self.reward_shift, self.reward_scale = 0.0, 1.0
-        self._learned_returns = EpisodeSums(venv.num_envs)
+        self._finite_generator: dict[str, Any] | None = None
         if settings.log_dir is not None:
             gen_algo.set_logger(make_logger(settings.log_dir, settings.verbose, log_suffix))
 
@@ -235,7 +243,7 @@ class AdversarialTrainer:
         tb_log_name: str | None = None,
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
-    ) -> AdversarialTrainer:
+    ) -> Self:
         """Train generator and discriminator; arguments as for SB3's ``learn``.
 
         :param total_timesteps: environment steps, all environments together
@@ -256,20 +264,30 @@ class AdversarialTrainer:
             self.gen_algo.learn(
                 total_timesteps,
                 CallbackList([DiscriminatorCallback(self), *theirs]),
-                log_interval=log_interval
-                or (1 if isinstance(self.gen_algo, OnPolicyAlgorithm) else 4),
+                log_interval=log_interval or (1 if self.is_on_policy else 4),
                 tb_log_name=tb_log_name or type(self).__name__,
                 reset_num_timesteps=reset_num_timesteps,
                 progress_bar=progress_bar,
             )
-        except FloatingPointError as error:
-            path = self.save(
-                self.settings.emergency_path(type(self).__name__, self.gen_algo.num_timesteps)
-            )
-            raise NonFiniteError(
-                f"{error}; training stopped and its last finite state was saved to {path}"
-            ) from error
+        except (FloatingPointError, ValueError) as error:
+            self._stop_if_not_finite(error)
+            raise
         return self
+
+    def _stop_if_not_finite(self, error: Exception) -> None:
+        """Save the last finite state and name the term, if that is what ended training."""
+        what = str(error)
+        if not is_finite(self.gen_algo.policy):
+            what = f"a parameter of the policy of {type(self.gen_algo).__name__} is not finite"
+            if self._finite_generator is not None:
+                self.gen_algo.set_parameters(self._finite_generator)
+        elif not isinstance(error, FloatingPointError):
+            return
+        self.reward_venv.drop_recorded()
+        path = self.save(self.settings.emergency_path(type(self).__name__, self.num_timesteps))
+        raise NonFiniteError(
+            f"{what}; training stopped and its last finite state was saved to {path}"
+        ) from error
 
     def finish_round(self, rollout: Mapping[str, Any]) -> None:
         """Train the discriminator on the samples collected since the last round, and pay the
@@ -279,21 +297,22 @@ class AdversarialTrainer:
         """
         transitions, dones = self.reward_venv.pop_recorded()
         generator = self._encode(transitions)
+        self._finite_generator = copy.deepcopy(self.gen_algo.get_parameters())
         self._update_normalizer(generator)
-        record_means(self.gen_algo.logger, self.train_discriminator(generator))
+        record_means(self.logger, self.train_discriminator(generator))
         with th.no_grad():
             rewards = self.discriminator.reward(generator, self.reward_type)  # (n_steps * n_envs,)
-        self._update_reward_scaling(rewards)
-        paid = (
-            ((rewards - self.reward_shift) / self.reward_scale).cpu().numpy().reshape(dones.shape)
-        )
-        if not np.isfinite(paid).all():
-            raise FloatingPointError(f"the learned reward `{self.reward_type}` is not finite")
+        if not bool(th.isfinite(rewards).all()):
+            raise NonFiniteError(f"the learned reward `{self.reward_type}` is not finite")
+        self._update_reward_scaling(rewards, transitions)
         if self.relabels:
             assert isinstance(self.gen_algo, OnPolicyAlgorithm)
+            paid = self._scaled(rewards).reshape(dones.shape)
             relabel_rollout(self.gen_algo.rollout_buffer, paid, rollout["values"], rollout["dones"])
+            for step_paid, step_dones in zip(paid, dones, strict=True):
+                self.reward_venv.count_returns(step_paid, step_dones)
         self.n_rounds += 1
-        self._log_round(rewards, self._learned_returns.add(paid, dones))
+        self._log_round(rewards)
 
     def train_discriminator(self, generator: Batch) -> list[UpdateMetrics]:
         """One round of discriminator updates (eqs. 9, 10 and 15).
@@ -301,70 +320,22 @@ class AdversarialTrainer:
         :param generator: the generator's samples of this round
         :return: metrics of every update
         """
-        n_updates, batch_size = (
-            self.settings.n_disc_updates_per_round,
-            self.settings.demo_batch_size,
-        )
-        expert_rows = self._expert_sampler.draw(n_updates * batch_size)
-        generator_sampler = EpochSampler(
-            len(generator.observations), self._expert_sampler.spawn_seed()
-        )
-        generator_rows = generator_sampler.draw(n_updates * batch_size)
+        n = self.settings.n_disc_updates_per_round * self.settings.demo_batch_size
+        expert_rows = self._expert_sampler.draw(n)
+        seed = self._expert_sampler.spawn_seed()
+        generator_rows = EpochSampler(len(generator.observations), seed).draw(n)
         expert = self._expert_batch.rows(th.as_tensor(expert_rows, device=self.device))
         if self.discriminator.uses_log_probs:
-            taken = self._expert.take(expert_rows)
-            expert = expert._replace(log_probs=self._log_probs(taken))
+            log_probs = self._log_probs(self._expert.take(expert_rows))
+            expert = expert._replace(log_probs=log_probs)
         chosen = generator.rows(th.as_tensor(generator_rows, device=self.device))
-        # (n_updates, 2 batch_size, ...): each update sees an equal mix, experts first
-        mixed = Batch(
-            *(
-                th.cat(
-                    [
-                        ours.view(n_updates, batch_size, *ours.shape[1:]),
-                        theirs.view(n_updates, batch_size, *theirs.shape[1:]),
-                    ],
-                    1,
-                )
-                for ours, theirs in zip(expert, chosen, strict=True)
-            )
-        )
-        self.discriminator.train()
-        metrics = [
-            self._disc_update(Batch(*(field[i] for field in mixed))) for i in range(n_updates)
-        ]
-        self.discriminator.eval()
-        self.n_disc_updates += n_updates
+        metrics = self.learner.train_round(expert, chosen)
+        self.n_disc_updates += len(metrics)
         return metrics
 
-    def _disc_update(self, mixed: Batch) -> UpdateMetrics:
-        """One gradient step on the Lagrangian, then one step of the dual variable."""
-        n = self.settings.demo_batch_size
-        coef = self.settings.grad_penalty_coef
-        output = self.discriminator(mixed, sample=True, inputs_require_grad=coef > 0.0)
-        logits_expert, logits_generator = output.logits_expert_is_high.split(n)
-        zero = logits_expert.new_zeros(())
-        penalty, bottleneck = zero, zero
-        if coef > 0.0:
-            outputs = output.penalised(self.settings.grad_penalty_target)
-            if self.settings.grad_penalty_on == "expert":
-                outputs = tuple(each[:n] for each in outputs)
-            penalty = coef * gradient_penalty(outputs, output.inputs)
-        if self.dual is not None:
-            bottleneck = bottleneck_loss(output.kl, self.dual.beta, self.dual.information_limit)
-        loss = DiscriminatorLoss(
-            expert_loss(logits_expert), generator_loss(logits_generator), bottleneck, penalty
-        )
-        check_finite(loss)
-        self.disc_optimizer.zero_grad(set_to_none=True)
-        loss.total().backward()
-        self.disc_optimizer.step()
-        if self.dual is not None:
-            self.dual.update(output.kl)
-        return UpdateMetrics.of(loss, logits_expert, logits_generator, output.kl)
-
-    def _encode(self, transitions: Transitions) -> Batch:
+    def _encode(self, transitions: Transitions, log_probs: bool = True) -> Batch:
         batch = self.features.encode(transitions, self.device, self.architecture.use_actions)
-        if self.discriminator.uses_log_probs:
+        if log_probs and self.discriminator.uses_log_probs:
             batch = batch._replace(log_probs=self._log_probs(transitions))
         return batch
 
@@ -389,13 +360,22 @@ class AdversarialTrainer:
         )
         self.discriminator.normalizer.update(observations)
 
-    def _update_reward_scaling(self, rewards: th.Tensor) -> None:
+    def _update_reward_scaling(self, rewards: th.Tensor, transitions: Transitions) -> None:
         kind = self.settings.reward_scaling
+        if kind == "mean_std" and transitions.terminated.any():
+            warnings.warn(
+                '`reward_scaling="mean_std"` shifts the reward, and episodes of this task can end '
+                'early: the shift decides whether they should; use "std"',
+                stacklevel=2,
+            )
         self.reward_shift = float(rewards.mean()) if kind == "mean_std" else 0.0
         self.reward_scale = 1.0 if kind == "none" else max(float(rewards.std()), 1e-8)
 
-    def _log_round(self, rewards: th.Tensor, episode_returns: list[float]) -> None:
-        logger = self.gen_algo.logger
+    def _scaled(self, rewards: th.Tensor) -> npt.NDArray[np.float32]:
+        return ((rewards - self.reward_shift) / self.reward_scale).cpu().numpy()
+
+    def _log_round(self, rewards: th.Tensor) -> None:
+        logger = self.logger
         if self.dual is not None:
             logger.record("discriminator/beta", self.dual.beta)
             logger.record("discriminator/information_limit", self.dual.information_limit)
@@ -403,10 +383,15 @@ class AdversarialTrainer:
         logger.record("discriminator/n_updates", self.n_disc_updates)
         logger.record("reward/mean", float(rewards.mean()))
         logger.record("reward/std", float(rewards.std()))
-        if episode_returns:
-            logger.record("rollout/ep_learned_rew_mean", float(np.mean(episode_returns)))
+        if finished := self.reward_venv.pop_finished_returns():
+            logger.record("rollout/ep_learned_rew_mean", float(np.mean(finished)))
 
     # ------------------------------------------------------------------ using what was learned
+
+    @property
+    def is_on_policy(self) -> bool:
+        """Whether the generator learns from whole rollouts."""
+        return isinstance(self.gen_algo, OnPolicyAlgorithm)
 
     @property
     def policy(self) -> Any:
@@ -437,9 +422,9 @@ class AdversarialTrainer:
         """The reward the generator is paid at present, shape (batch,): scaled, at the mean
         codes.
         """
+        batch = self._encode(transitions, log_probs=self.reward_type == "logit")
         with th.no_grad():
-            rewards = self.discriminator.reward(self._encode(transitions), self.reward_type)
-            return ((rewards - self.reward_shift) / self.reward_scale).cpu().numpy()
+            return self._scaled(self.discriminator.reward(batch, self.reward_type))
 
     def recovered_reward(self, reward_type: str | None = None) -> RecoveredReward:
         """The learned reward, frozen, to train new policies with.
@@ -462,10 +447,19 @@ class AdversarialTrainer:
         in.
 
         :param venv: environments to evaluate in; wrapped like the training environments, without
-            the learned reward
+            the learned reward. Statistics of a VecNormalize are taken from the training.
         :param n_eval_episodes: number of episodes
         :param deterministic: whether the policy acts without noise
+        :raises ValueError: the policy needs normalised observations and ``venv`` has raw ones
         """
+        ours, theirs = lowest_normalize(self.venv), lowest_normalize(venv)
+        if ours is not None and ours.norm_obs:
+            if theirs is None:
+                raise ValueError(
+                    "`venv` must be a VecNormalize, since the policy was trained on normalised "
+                    "observations"
+                )
+            theirs.obs_rms = copy.deepcopy(ours.obs_rms)
         return evaluate_returns(self.gen_algo, venv, n_eval_episodes, deterministic, self.reward)
 
     def prepare_eval_env(self, venv: VecEnv) -> VecEnv:
@@ -487,7 +481,7 @@ class AdversarialTrainer:
         return checkpoint.save(self, path)
 
     @classmethod
-    def load(cls, path: str | Path, venv: VecEnv, device: th.device | str = "auto") -> Any:
+    def load(cls, path: str | Path, venv: VecEnv, device: th.device | str | None = None) -> Self:
         """Read what :meth:`save` wrote; ``learn(..., reset_num_timesteps=False)`` then goes on
         where it stopped.
 
@@ -495,8 +489,11 @@ class AdversarialTrainer:
         files you trust.
 
         :param venv: environments like those it was trained in
+        :param device: where generator and discriminator go; by default where they were
         :raises FileNotFoundError: no such file
         :raises ValueError: not a file of this class, truncated, of a later version, or for other
             environments
         """
-        return checkpoint.load(cls, path, venv, device)
+        trainer = cls.__new__(cls)
+        checkpoint.load_into(trainer, path, venv, device)
+        return trainer

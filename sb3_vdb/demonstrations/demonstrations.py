@@ -43,6 +43,15 @@ class Demonstrations(Sequence[Trajectory]):
                     f"trajectory {i} has no {name} and others have; give all of them {name} or none"
                 )
 
+        for name in ("observations", "actions", "rewards"):
+            kinds = [getattr(getattr(each, name), "dtype", None) for each in self._trajectories]
+            if len(set(kinds)) > 1:
+                i = next(i for i, kind in enumerate(kinds) if kind != kinds[0])
+                raise ValueError(
+                    f"trajectory {i} has {name} of dtype {kinds[i]}, trajectory 0 of {kinds[0]}; "
+                    "convert them to one"
+                )
+
     def __len__(self) -> int:
         """Number of trajectories."""
         return len(self._trajectories)

@@ -6,16 +6,30 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from sb3_vdb.atomic import write_bytes
 from sb3_vdb.demonstrations.trajectory import Trajectory
+from sb3_vdb.files import with_default_suffix, write_bytes
 
 FORMAT = "sb3_vdb.demonstrations"
 VERSION = 1
+# what numpy, zipfile and zlib raise for damaged files
+READING_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    EOFError,
+    OSError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+)
 
 
 def to_bytes(trajectories: Sequence[Trajectory]) -> bytes:
@@ -46,7 +60,7 @@ def from_bytes(content: bytes, source: str) -> list[Trajectory]:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             fields = {name: archive[name] for name in archive.files}
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
+    except READING_ERRORS as error:
         raise ValueError(
             f"{source} is truncated or no demonstrations file ({error}); record or copy it again"
         ) from error
@@ -55,6 +69,9 @@ def from_bytes(content: bytes, source: str) -> list[Trajectory]:
             f"{source} is no demonstrations file of sb3_vdb; build one with "
             "Demonstrations.from_arrays(...)"
         )
+    missing = {"version", "lengths", "terminals", "observations"} - set(fields)
+    if missing:
+        raise ValueError(f"{source} lacks {', '.join(sorted(missing))}; record or copy it again")
     if int(fields["version"]) > VERSION:
         raise ValueError(
             f"{source} has format version {int(fields['version'])}, this sb3_vdb reads "
@@ -75,12 +92,12 @@ def from_bytes(content: bytes, source: str) -> list[Trajectory]:
 
 def write(trajectories: Sequence[Trajectory], path: str | Path) -> Path:
     """Write trajectories; the path gets the suffix ``.npz`` if it has none."""
-    path = Path(path)
-    path = path if path.suffix else path.with_suffix(".npz")
+    path = with_default_suffix(path, ".npz")
     write_bytes(path, to_bytes(trajectories))
     return path
 
 
 def read(path: str | Path) -> list[Trajectory]:
     """Trajectories of a file."""
-    return from_bytes(Path(path).read_bytes(), str(path))
+    path = with_default_suffix(path, ".npz")
+    return from_bytes(path.read_bytes(), str(path))

@@ -54,6 +54,23 @@ def collect_episodes(
     if n_episodes < 1:
         raise ValueError(f"`n_episodes` must be at least 1, got {n_episodes}")
     normalizer = unwrap_vec_normalize(venv)
+    if normalizer is None:
+        return _collect(model, venv, n_episodes, deterministic, None)
+    training, normalizer.training = normalizer.training, False  # recording teaches it nothing
+    try:
+        return _collect(model, venv, n_episodes, deterministic, normalizer)
+    finally:
+        normalizer.training = training
+
+
+def _collect(
+    model: BaseAlgorithm,
+    venv: VecEnv,
+    n_episodes: int,
+    deterministic: bool,
+    normalizer: VecNormalize | None,
+) -> list[Episode]:
+    """Body of :func:`collect_episodes`; ``normalizer`` is the stack's VecNormalize."""
     quota = [(n_episodes + i) // venv.num_envs for i in range(venv.num_envs)]
     episodes: list[list[Episode]] = [[] for _ in range(venv.num_envs)]
     observations: Any = venv.reset()

@@ -28,7 +28,7 @@ class Trajectory:
 
     def __len__(self) -> int:
         """Number of steps."""
-        return len(self.observations) - 1
+        return max(0, len(self.observations) - 1)
 
 
 def trajectory_problem(trajectory: Trajectory) -> str | None:

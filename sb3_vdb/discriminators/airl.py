@@ -33,7 +33,7 @@ class AIRLDiscriminator(Discriminator):
     :param code_dim: dimension of each code; None for no bottleneck
     :param gamma: discount of the potential
     :param activation_fn: activation of the hidden layers
-    :param input_noise_std: instance noise on the inputs
+    :param input_noise_std: instance noise on the observations (not on actions)
     :param hidden_noise_std: instance noise on the last hidden layers
     """
 
@@ -82,18 +82,16 @@ class AIRLDiscriminator(Discriminator):
         both, kl_both = self.h(th.cat([states, next_states]), sample)  # (2 batch,)
         h, h_next = both.chunk(2)
         kl = kl_g + sum(kl_both.chunk(2))
-        f = self._f(g, h, h_next, batch.terminated)
+        f = g + self.gamma * (1.0 - batch.terminated) * h_next - h
         return DiscriminatorOutput(f - batch.log_probs, kl, (states, next_states), (g, h_next, h))
 
-    def _f(self, g: th.Tensor, h: th.Tensor, h_next: th.Tensor, terminated: th.Tensor) -> th.Tensor:
-        return g + self.gamma * (1.0 - terminated) * h_next - h
-
     def reward(self, batch: Batch, reward_type: str) -> th.Tensor:
-        """G at the mean code (what transfers), f, or the logit f - log pi(a|s); shape (batch,)."""
+        """g at the mean code (what transfers), f, or the logit f - log pi(a|s); shape (batch,)."""
+        states = self.normalizer(batch.observations)
+        g = self.g(th.cat([states, batch.actions], dim=1), sample=False).values
         if reward_type == "g":
-            return self.g(
-                th.cat([self.normalizer(batch.observations), batch.actions], dim=1), sample=False
-            ).values
-        output = self(batch, sample=False)
-        logits: th.Tensor = output.logits_expert_is_high
-        return logits if reward_type == "logit" else logits + batch.log_probs
+            return g
+        h = self.h(states, sample=False).values
+        h_next = self.h(self.normalizer(batch.next_observations), sample=False).values
+        f: th.Tensor = g + self.gamma * (1.0 - batch.terminated) * h_next - h
+        return f if reward_type == "f" else f - batch.log_probs

@@ -8,7 +8,11 @@ from typing import Any, NamedTuple
 
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.preprocessing import get_flattened_obs_dim, preprocess_obs
+from stable_baselines3.common.preprocessing import (
+    get_flattened_obs_dim,
+    is_image_space,
+    preprocess_obs,
+)
 
 from sb3_vdb.transitions import Array, Transitions
 
@@ -52,9 +56,15 @@ class FeatureEncoder:
                 space, (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
             ):
                 raise ValueError(
-                    f"{name} space {space} cannot be flattened for a discriminator; "
-                    f"wrap the environment with gymnasium.wrappers.Flatten{name.capitalize()}"
+                    f"{name} space {space} cannot be flattened for a discriminator; it must be a "
+                    "Box, Discrete, MultiDiscrete or MultiBinary space (for Dict and Tuple "
+                    "observations: gymnasium.wrappers.FlattenObservation)"
                 )
+        if is_image_space(observation_space):
+            raise ValueError(
+                f"observation space {observation_space} is an image, and these discriminators are "
+                "fully connected; use vector observations"
+            )
         self.observation_space, self.action_space = observation_space, action_space
         self.observation_dim = get_flattened_obs_dim(observation_space)
         self.action_dim = get_flattened_obs_dim(action_space)

@@ -23,8 +23,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env as make_sb3_vec_env
 
 from sb3_vdb.adversarial import GAIL, VAIL
-from sb3_vdb.atomic import write_text
 from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.files import write_text
 from sb3_vdb_envs.maze.layout import LAYOUTS
 from sb3_vdb_envs.maze.mujoco_maze import MujocoMaze
 

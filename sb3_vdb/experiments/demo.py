@@ -32,7 +32,7 @@ from rich.table import Table
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.evaluation.returns import EvaluationResult
 from sb3_vdb.experiments import maze_transfer as transfer
-from sb3_vdb.experiments.environment import versions
+from sb3_vdb.experiments.versions import versions
 from sb3_vdb.recovered_reward import RecoveredReward
 from sb3_vdb.vec_env import make_vec_env
 

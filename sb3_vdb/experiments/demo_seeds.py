@@ -18,11 +18,11 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from tqdm.rich import tqdm
 
-from sb3_vdb.atomic import write_text
 from sb3_vdb.experiments import maze_transfer as transfer
 from sb3_vdb.experiments.demo import METHODS, run_method
-from sb3_vdb.experiments.environment import versions
 from sb3_vdb.experiments.pictures import COLOURS, STYLE, transfer_pictures
+from sb3_vdb.experiments.versions import versions
+from sb3_vdb.files import write_text
 
 THRESHOLD = -12.0  # true return that counts as a solved flipped maze
 PAPER = {"VAIRL-GP": -9.18, "VAIRL": -10.0, "AIRL-GP": -9.14, "AIRL": -15.3}  # Figure 7, C-maze

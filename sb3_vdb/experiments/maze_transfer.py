@@ -22,11 +22,11 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.adversarial import AIRL, VAIRL, AdversarialTrainer, TrainerCheckpoint
-from sb3_vdb.atomic import write_text
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.evaluation.returns import EvaluationResult, evaluate_returns
 from sb3_vdb.evaluation.reward_maps import reward_map
 from sb3_vdb.extractors import BoundsExtractor
+from sb3_vdb.files import write_text
 from sb3_vdb.recovered_reward import RecoveredReward
 from sb3_vdb.vec_env import make_vec_env
 
@@ -246,7 +246,9 @@ def learn_reward(
     checkpoints = sorted(folder.glob("checkpoint_*.zip"), key=lambda path: path.stat().st_mtime)
     if checkpoints:
         venv = make_vec_env(settings.train_env, settings.irl_mazes, seed=seed)
-        trainer = (VAIRL if method.startswith("VAIRL") else AIRL).load(checkpoints[-1], venv, "cpu")
+        trainer: AdversarialTrainer = (VAIRL if method.startswith("VAIRL") else AIRL).load(
+            checkpoints[-1], venv, "cpu"
+        )
     else:
         trainer = make_trainer(method, settings, demonstrations, seed, folder)
     steps = settings.irl_iterations * settings.irl_mazes * EPISODE_STEPS

@@ -9,9 +9,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from sb3_vdb.atomic import write_text
 from sb3_vdb.experiments import pictures
 from sb3_vdb.experiments.demo import remark, result_rows
+from sb3_vdb.files import write_text
 
 
 def write_report(folder: Path, methods: Sequence[str]) -> Path:

@@ -65,6 +65,7 @@ class DualVariable:
         """Multiplier and settings, JSON-able."""
         return dict(vars(self))
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what :meth:`state_dict` returned."""
-        vars(self).update(state)
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> DualVariable:
+        """The variable that :meth:`state_dict` described."""
+        return cls(**state)

@@ -19,6 +19,9 @@ from tests.conftest import MAZE
         ("VAIL", {"beta": -0.1}, "`beta` must not be negative"),
         ("VAIL", {"beta_step_size": -1.0}, "`beta_step_size`"),
         ("VAIL", {"constraint": "rarely"}, "`constraint`"),
+        ("GAIL", {"beta": 0.2}, "`beta` is 0.2, but GAIL has no bottleneck; use VAIL"),
+        ("AIRL", {"constraint": "pointwise"}, "AIRL has no bottleneck; use VAIRL"),
+        ("VAIL", {"discriminator_kwargs": {"code_dim": None}}, "`code_dim` must be positive"),
         ("GAIL", {"demo_batch_size": 0}, "`demo_batch_size` must be at least 1"),
         (
             "GAIL",
@@ -138,3 +141,13 @@ def test_nothing_is_written_or_wrapped_when_an_argument_is_refused(demos, tmp_pa
         )
     assert venv.venv is inner
     assert not (tmp_path / "logs").exists()
+
+
+def test_image_observations_are_refused_by_name():
+    import gymnasium as gym
+
+    from sb3_vdb.discriminators import FeatureEncoder
+
+    images = gym.spaces.Box(0, 255, (64, 64, 3), np.uint8)
+    with pytest.raises(ValueError, match="is an image"):
+        FeatureEncoder(images, gym.spaces.Discrete(2))

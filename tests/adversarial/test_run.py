@@ -2,15 +2,21 @@
 
 import warnings
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
 from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
 from stable_baselines3.common.vec_env import VecNormalize
 
-from sb3_vdb import VAIL, NonFiniteError, TrainerCheckpoint, make_vec_env
+from sb3_vdb import GAIL, VAIL, Demonstrations, NonFiniteError, TrainerCheckpoint, make_vec_env
+from sb3_vdb.adversarial import discriminator_learner
+from sb3_vdb.adversarial.densities import action_log_prob
 from sb3_vdb.discriminators import GAILDiscriminator
-from tests.adversarial.generators import ALGORITHMS, GENERATORS, OFF_POLICY, ON_POLICY, make_trainer
+from sb3_vdb.evaluation.curves import read_curve
+from sb3_vdb.transitions import Transitions
+from sb3_vdb.vdb import bottleneck_loss, gradient_penalty
+from tests.adversarial.generators import ALGORITHMS, GENERATORS, ON_POLICY, make_trainer
 from tests.conftest import MAZE
 
 
@@ -177,13 +183,13 @@ def test_sb3_callbacks_and_several_of_them_work(normalize, demos, tmp_path):
     assert len(list((tmp_path / "c").glob("checkpoint_*.zip"))) == 1
 
 
-def test_old_checkpoints_make_room(demos, tmp_path):
+def test_old_checkpoints_make_room_and_those_of_others_stay(demos, tmp_path):
+    for name in ("checkpoint_900.zip", "checkpoint_best.zip"):
+        (tmp_path / name).touch()
     trainer = make_trainer("GAIL", "PPO", demos)
     trainer.learn(500, callback=TrainerCheckpoint(trainer, tmp_path, every_n_rounds=1, keep=2))
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "checkpoint_300.zip",
-        "checkpoint_400.zip",
-    ]
+    found = sorted(path.stem.removeprefix("checkpoint_") for path in tmp_path.iterdir())
+    assert found == ["300", "400", "900", "best"]
 
 
 def test_everything_that_matters_is_logged(demos, tmp_path):
@@ -226,14 +232,235 @@ def test_under_vec_normalize_the_discriminator_sees_raw_observations(algorithm, 
     assert venv.ret_rms.count > 100
 
 
-def test_the_discriminator_learns_to_tell_a_fixed_expert_from_the_generator(demos):
+def test_the_discriminator_learns_to_tell_expert_from_generator(demos):
     trainer = make_trainer(
-        "GAIL", "PPO", demos, disc_learning_rate=3e-3, n_disc_updates_per_round=60
+        "GAIL", "PPO", demos, disc_learning_rate=3e-3, n_disc_updates_per_round=100
     )
-    trainer.learn(300)
-    batch = trainer._expert_batch
-    logits = trainer.discriminator(batch, sample=False).logits_expert_is_high
-    assert (logits > 0).float().mean() > 0.6
+    still = Transitions(  # a generator that stands still at the start
+        np.full((100, 2), [0.3, 0.0], np.float32),
+        np.zeros((100, 2), np.float32),
+        np.full((100, 2), [0.3, 0.0], np.float32),
+        np.zeros(100, bool),
+    )
+    for _ in range(3):
+        metrics = trainer.train_discriminator(trainer._encode(still))
+    assert metrics[-1].accuracy_expert > 0.9
+    assert metrics[-1].accuracy_generator > 0.9
+    assert trainer.reward(still).mean() < trainer.reward(demos.transitions()).mean()
+
+
+def test_the_penalty_is_taken_at_expert_samples_unless_both_are_asked_for(demos, monkeypatch):
+    seen = []
+
+    def spy(outputs, inputs):
+        seen.append((outputs[0].detach(), inputs[0].detach()))
+        return gradient_penalty(outputs, inputs)
+
+    monkeypatch.setattr(discriminator_learner, "gradient_penalty", spy)
+    for side, size in (("expert", 20), ("both", 40)):
+        trainer = make_trainer("GAIL", "PPO", demos, grad_penalty_coef=1.0, grad_penalty_on=side)
+        trainer.learn(100)
+        outputs, inputs = seen[-1]
+        assert len(outputs) == size
+        assert len(inputs) == 40
+        # the experts come first: their inputs are those of the demonstrations
+        batch = trainer._expert_batch
+        known = trainer.discriminator._inputs(batch)
+        assert th.cdist(inputs[:20], known).min(dim=1).values.max() < 1e-3
+
+
+def test_beta_is_updated_after_the_step_that_used_it(demos, monkeypatch):
+    used = []
+
+    def spy(kl, beta, limit):
+        used.append(beta)
+        return bottleneck_loss(kl, beta, limit)
+
+    monkeypatch.setattr(discriminator_learner, "bottleneck_loss", spy)
+    trainer = make_trainer("VAIL", "PPO", demos, beta=0.3, beta_step_size=0.1)
+    trainer.learn(100)
+    assert used[0] == 0.3
+    assert len(set(used)) == 3
+    assert trainer.dual.beta not in used
+
+
+def test_airl_asks_a_normalised_policy_with_normalised_observations(demos):
+    venv = VecNormalize(make_vec_env(MAZE, 2, seed=0))
+    trainer = make_trainer("AIRL", "PPO", demos, venv=venv)
+    trainer.learn(200)
+    data = demos.transitions().take(np.arange(30))
+    normalised = th.as_tensor(venv.normalize_obs(data.observations)).float()
+    with th.no_grad():
+        expected = action_log_prob(trainer.policy, normalised, th.as_tensor(data.actions))
+    th.testing.assert_close(trainer._encode(data).log_probs, expected)
+
+
+def random_demos(env_id, n=3):
+    venv = make_vec_env(env_id, n, seed=9)
+    venv.action_space.seed(0)
+
+    class Random:
+        def predict(self, observation, **_):
+            return np.stack([venv.action_space.sample() for _ in observation]), None
+
+    return Demonstrations.from_rollouts(Random(), venv, n)
+
+
+class ManyButtons(gym.Env):
+    """Five steps; discrete observations; several buttons at once."""
+
+    observation_space = gym.spaces.Discrete(6)
+    render_mode = None
+
+    def __init__(self, action_space):
+        self.action_space = action_space
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.count = 0
+        return 0, {}
+
+    def step(self, action):
+        assert self.action_space.contains(action)
+        self.count += 1
+        return self.count, 1.0, self.count == 5, False, {}
+
+
+@pytest.fixture(params=["multi_binary", "multi_discrete", "matrix"])
+def buttons(request):
+    space = {
+        "multi_binary": gym.spaces.MultiBinary(3),
+        "multi_discrete": gym.spaces.MultiDiscrete([2, 4]),
+        "matrix": gym.spaces.Box(-1, 1, (2, 2), np.float32),
+    }[request.param]
+    if ENV_ID in gym.registry:
+        del gym.registry[ENV_ID]
+    gym.register(ENV_ID, entry_point=lambda: ManyButtons(space))
+    return ENV_ID
+
+
+ENV_ID = "tests/ManyButtons-v0"
+
+
+@pytest.mark.parametrize("algorithm", ["VAIL", "VAIRL"])
+def test_discrete_and_shaped_spaces_work(algorithm, buttons):
+    demos = random_demos(buttons, 6)
+    trainer = make_trainer(algorithm, "PPO", demos, venv=make_vec_env(buttons, 2, seed=0))
+    trainer.learn(200)
+    assert trainer.n_rounds == 2
+
+
+@pytest.mark.parametrize("algorithm", ["GAIL", "AIRL"])
+def test_cartpole_with_discrete_actions_works(algorithm):
+    demos = random_demos("CartPole-v1", 6)
+    venv = make_vec_env("CartPole-v1", 2, seed=0)
+    make_trainer(algorithm, "PPO", demos, venv=venv).learn(300)
+
+
+def test_gail_works_on_dqn():
+    from stable_baselines3 import DQN
+
+    venv = make_vec_env("CartPole-v1", 1, seed=0)
+    model = DQN("MlpPolicy", venv, learning_starts=20, buffer_size=500, device="cpu")
+    trainer = GAIL(
+        random_demos("CartPole-v1", 6), venv, model, demo_batch_size=20, gen_train_timesteps=60
+    )
+    assert trainer.learn(200).n_rounds == 3
+
+
+def test_an_algorithm_with_a_rollout_of_its_own_is_paid_step_by_step(demos):
+    from sb3_contrib import RecurrentPPO
+
+    venv = make_vec_env(MAZE, 2)
+    model = RecurrentPPO("MlpLstmPolicy", venv, n_steps=50, batch_size=50, device="cpu")
+    trainer = GAIL(demos, venv, model, demo_batch_size=20)
+    assert not trainer.relabels
+    trainer.learn(200)
+
+
+@pytest.mark.parametrize("generator", ["PPO", "SAC"])
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_stopped_run_can_go_on(generator, reset, demos):
+    trainer = make_trainer("GAIL", generator, demos)
+
+    class Stop(BaseCallback):
+        def _on_step(self):
+            return self.num_timesteps < 130  # in the middle of a rollout
+
+    trainer.learn(1000, callback=Stop())
+    assert trainer.num_timesteps == 130
+    trainer.learn(300, reset_num_timesteps=reset)
+    assert trainer.num_timesteps >= 300
+
+
+def test_a_file_saved_within_a_rollout_can_go_on(demos, tmp_path):
+    trainer = make_trainer("GAIL", "PPO", demos)
+
+    class Save(BaseCallback):
+        def _on_step(self):
+            if self.num_timesteps == 130:
+                trainer.save(tmp_path / "middle.zip")
+            return True
+
+    trainer.learn(200, callback=Save())
+    loaded = GAIL.load(tmp_path / "middle", make_vec_env(MAZE, 2))
+    loaded.learn(200, reset_num_timesteps=False)
+    assert loaded.num_timesteps >= 330
+
+
+@pytest.mark.parametrize("relabel", [True, False])
+def test_the_logged_learned_return_is_what_was_paid(relabel, demos, tmp_path):
+    trainer = make_trainer(
+        "GAIL",
+        "PPO",
+        demos,
+        relabel_rollouts=relabel,
+        log_dir=str(tmp_path),
+        n_disc_updates_per_round=1,
+    )
+    paid = []
+
+    class Watch(BaseCallback):
+        def _on_rollout_end(self):
+            paid.append(self.model.rollout_buffer.rewards.copy())
+
+        def _on_step(self):
+            return True
+
+    # two rollouts of 50 steps make the episodes of 100 steps of two mazes
+    trainer.learn(200, callback=Watch())
+    logged = read_curve(tmp_path, "rollout/ep_learned_rew_mean")["value"].to_numpy()
+    rewards = np.concatenate(paid)
+    with th.no_grad():  # the last reward holds the value of the episode's last observation too
+        rewards[-1] = rewards[-2]
+    assert logged[-1] == pytest.approx(rewards.sum(axis=0).mean(), rel=0.05)
+
+
+def test_the_progress_bar_works(demos):
+    make_trainer("GAIL", "PPO", demos).learn(200, progress_bar=True)
+
+
+def test_trajectories_are_taken_for_demonstrations(demos):
+    assert make_trainer("GAIL", "PPO", list(demos)).demonstrations.n_steps == demos.n_steps
+
+
+def test_shifting_the_reward_of_tasks_that_end_early_is_warned_of():
+    venv = make_vec_env("CartPole-v1", 2, seed=0)
+    trainer = make_trainer(
+        "GAIL", "PPO", random_demos("CartPole-v1", 6), venv=venv, reward_scaling="mean_std"
+    )
+    with pytest.warns(UserWarning, match="can end early"):
+        trainer.learn(200)
+
+
+def test_evaluation_uses_the_statistics_of_the_training(demos):
+    trainer = make_trainer("GAIL", "PPO", demos, venv=VecNormalize(make_vec_env(MAZE, 2, seed=0)))
+    trainer.learn(200)
+    with pytest.raises(ValueError, match="must be a VecNormalize"):
+        trainer.evaluate(make_vec_env(MAZE, 1), 1)
+    venv = VecNormalize(make_vec_env(MAZE, 1), training=False)
+    trainer.evaluate(venv, 1)
+    np.testing.assert_array_equal(venv.obs_rms.mean, trainer.venv.obs_rms.mean)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -249,24 +476,78 @@ def test_the_discriminators_update_leaves_the_policy_alone_and_vice_versa(algori
     th.testing.assert_close(parameters(trainer.discriminator), discriminator, atol=0, rtol=0)
 
 
-def test_a_loss_that_is_no_number_stops_with_its_name_after_saving(demos, tmp_path, monkeypatch):
-    trainer = make_trainer("VAIL", "PPO", demos, log_dir=str(tmp_path))
+def broken_forward(self, *args, **kwargs):
+    output = GAILDiscriminator.plain_forward(self, *args, **kwargs)
+    return output._replace(kl=output.kl * float("nan"))
+
+
+def broken_gradient(self, *args, **kwargs):
+    output = GAILDiscriminator.plain_forward(self, *args, **kwargs)
+    logits = output.logits_expert_is_high
+    if logits.requires_grad:
+        logits.register_hook(lambda gradient: gradient * float("inf"))
+    return output
+
+
+def broken_reward(self, batch, reward_type):
+    return batch.terminated * float("nan")
+
+
+FAULTS = {
+    "loss term `bottleneck`": ("forward", broken_forward),
+    "gradient of the discriminator's": ("forward", broken_gradient),
+    "learned reward `gail`": ("reward", broken_reward),
+}
+
+
+@pytest.mark.parametrize("what", FAULTS)
+@pytest.mark.parametrize("relabel", [True, False])
+def test_what_is_no_number_stops_with_its_name_after_saving(
+    what, relabel, demos, tmp_path, monkeypatch
+):
+    trainer = make_trainer("VAIL", "PPO", demos, log_dir=tmp_path, relabel_rollouts=relabel)
     trainer.learn(100)
-    good = parameters(trainer.discriminator)
-    forward = GAILDiscriminator.forward
-
-    def broken(self, *args, **kwargs):
-        output = forward(self, *args, **kwargs)
-        return output._replace(kl=output.kl * float("nan"))
-
-    monkeypatch.setattr(GAILDiscriminator, "forward", broken)
-    with pytest.raises(
-        NonFiniteError, match=r"`bottleneck` is not finite.*saved to .*vail_stopped_at_200.zip"
-    ):
+    method, fault = FAULTS[what]
+    monkeypatch.setattr(
+        GAILDiscriminator, "plain_forward", GAILDiscriminator.forward, raising=False
+    )
+    monkeypatch.setattr(GAILDiscriminator, method, fault)
+    with pytest.raises(NonFiniteError, match=r"is not finite.*saved to .*vail_stopped_at_") as info:
         trainer.learn(200, reset_num_timesteps=False)
+    assert what in str(info.value) or "learned reward is not finite" in str(info.value)
     monkeypatch.undo()
+    (path,) = tmp_path.glob("vail_stopped_at_*.zip")
+    loaded = VAIL.load(path, make_vec_env(MAZE, 2))
+    assert th.isfinite(parameters(loaded.discriminator)).all()
+    loaded.learn(100, reset_num_timesteps=False)
+
+
+def test_a_policy_that_is_no_number_stops_with_its_name_after_saving(demos, tmp_path):
+    trainer = make_trainer("VAIL", "PPO", demos, log_dir=tmp_path)
+
+    class Break(BaseCallback):
+        def _on_rollout_end(self):
+            if self.num_timesteps == 200:
+                with th.no_grad():
+                    self.model.policy.action_net.weight.fill_(float("nan"))
+
+        def _on_step(self):
+            return True
+
+    with pytest.raises(NonFiniteError, match="a parameter of the policy of PPO is not finite"):
+        trainer.learn(400, callback=Break())
     loaded = VAIL.load(tmp_path / "vail_stopped_at_200.zip", make_vec_env(MAZE, 2))
-    th.testing.assert_close(parameters(loaded.discriminator), good, atol=0, rtol=0)
+    assert th.isfinite(parameters(loaded.policy)).all()
+
+
+def test_other_errors_are_passed_on(demos):
+    trainer = make_trainer("VAIL", "PPO", demos)
+
+    def fail(*_):
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match=r"^mine$"):
+        trainer.learn(100, callback=fail)
 
 
 def test_evaluation_counts_true_and_learned_returns(demos):
@@ -284,4 +565,3 @@ def test_off_policy_rounds_are_counted_in_environment_steps(demos):
     trainer = make_trainer("GAIL", "SAC", demos, gen_train_timesteps=100)
     trainer.learn(500)
     assert trainer.n_rounds == 5
-    assert set(OFF_POLICY) == {"SAC", "TD3", "TQC"}

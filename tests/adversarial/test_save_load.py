@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 import torch as th
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.env_util import make_vec_env as sb3_make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
-from sb3_vdb import AIRL, GAIL, VAIL, VAIRL, TrainerCheckpoint, atomic, make_vec_env
+from sb3_vdb import AIRL, GAIL, VAIL, VAIRL, TrainerCheckpoint, files, make_vec_env
 from sb3_vdb.adversarial import checkpoint
+from sb3_vdb.evaluation.curves import read_curve
 from tests.adversarial.generators import ALGORITHMS, GENERATORS, make_generator, make_trainer
 from tests.conftest import MAZE
 
@@ -49,7 +51,7 @@ def fingerprint(trainer) -> str:
     for name, state in sorted(trainer.gen_algo.get_parameters().items()):
         add((name, state))
     add(trainer.discriminator.state_dict())
-    add(trainer.disc_optimizer.state_dict()["state"])
+    add(trainer.learner.optimizer.state_dict()["state"])
     add((trainer.dual.beta if trainer.dual else None, trainer.n_rounds, trainer.n_disc_updates))
     add((trainer.reward_shift, trainer.reward_scale, trainer.num_timesteps))
     add(trainer.gen_algo._last_obs)
@@ -148,18 +150,51 @@ def test_predictions_and_rewards_survive_saving(algorithm, demos, tmp_path):
     )
     data = demos.transitions()
     np.testing.assert_array_equal(trainer.reward(data), loaded.reward(data))
-    assert loaded.settings.to_dict() | {"seed": 0, "device": "cpu"} == trainer.settings.to_dict()
+    assert loaded.settings == trainer.settings
     assert [len(each) for each in loaded.demonstrations] == [len(each) for each in demos]
 
 
 def test_without_environment_state_a_run_goes_on_with_new_episodes(demos, tmp_path):
-    from stable_baselines3.common.env_util import make_vec_env as sb3_make_vec_env
+    """Statistics of VecNormalize are kept even then."""
 
-    venv = sb3_make_vec_env(MAZE, 2, seed=0)
-    trainer = make_trainer("GAIL", "PPO", demos, venv=venv).learn(100)
-    loaded = GAIL.load(trainer.save(tmp_path / "t"), sb3_make_vec_env(MAZE, 2, seed=1))
+    def make(seed):
+        return VecNormalize(sb3_make_vec_env(MAZE, 2, seed=seed))
+
+    trainer = make_trainer("GAIL", "PPO", demos, venv=make(0)).learn(100)
+    loaded = GAIL.load(trainer.save(tmp_path / "t"), make(1))
+    assert loaded.venv.obs_rms.count == trainer.venv.obs_rms.count
+    np.testing.assert_array_equal(loaded.venv.obs_rms.mean, trainer.venv.obs_rms.mean)
     loaded.learn(100, reset_num_timesteps=False)
     assert loaded.num_timesteps == 200
+
+
+def test_arguments_of_ordinary_types_can_be_saved(demos, tmp_path):
+    trainer = make_trainer(
+        "VAIL",
+        "PPO",
+        demos,
+        log_dir=tmp_path / "logs",
+        demo_batch_size=np.int64(20),
+        disc_learning_rate=np.float32(1e-3),
+        seed=np.int64(3),
+        device=th.device("cpu"),
+    )
+    loaded = VAIL.load(trainer.save(tmp_path / "name"), make_vec_env(MAZE, 2))
+    assert loaded.settings == trainer.settings
+
+
+def test_what_is_saved_as_a_name_is_loaded_as_that_name(demos, tmp_path):
+    trainer = make_trainer("VAIL", "PPO", demos)
+    assert trainer.save(tmp_path / "name") == tmp_path / "name.zip"
+    VAIL.load(tmp_path / "name", make_vec_env(MAZE, 2))
+
+
+def test_logs_of_a_loaded_run_do_not_overwrite_its_past(demos, tmp_path):
+    trainer = make_trainer("VAIL", "PPO", demos, log_dir=tmp_path).learn(200)
+    loaded = VAIL.load(trainer.save(tmp_path / "t"), make_vec_env(MAZE, 2))
+    loaded.learn(200, reset_num_timesteps=False)
+    curve = read_curve(tmp_path, "discriminator/beta")
+    np.testing.assert_array_equal(curve["step"], [100, 200, 300, 400])
 
 
 @pytest.fixture
@@ -229,6 +264,16 @@ def test_damaged_tensors_are_refused(saved):
         load(rewrite(saved, tensors__pt=b"nothing"))
 
 
+def test_a_damaged_generator_is_refused(saved):
+    with pytest.raises(ValueError, match=r"generator\.zip in .* is damaged"):
+        load(rewrite(saved, generator__zip=b"nothing"))
+
+
+def test_a_missing_part_is_refused(saved):
+    with pytest.raises(ValueError, match=r"lacks tensors\.pt"):
+        load(rewrite(saved, tensors__pt=None))
+
+
 def test_a_generator_that_is_no_algorithm_is_refused(saved):
     with pytest.raises(ValueError, match="no SB3 algorithm"):
         load(changed_description(saved, generator_class=["os", "system"]))
@@ -253,7 +298,7 @@ def test_an_interrupted_save_leaves_the_old_file(saved, demos, monkeypatch):
     def power_cut(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(atomic.os, "replace", power_cut)
+    monkeypatch.setattr(files.os, "replace", power_cut)
     with pytest.raises(KeyboardInterrupt):
         make_trainer("VAIL", "PPO", demos).save(saved)
     assert saved.read_bytes() == before

@@ -91,9 +91,7 @@ def test_beta_is_a_plain_float_and_is_restored():
     dual = DualVariable(0.5, beta=0.3, constraint="pointwise")
     dual.update(th.ones(3))
     assert type(dual.beta) is float
-    other = DualVariable(1.0)
-    other.load_state_dict(dual.state_dict())
-    assert vars(other) == vars(dual)
+    assert vars(DualVariable.from_state(dual.state_dict())) == vars(dual)
 
 
 def test_dual_ascent_holds_the_average_divergence_at_its_limit():

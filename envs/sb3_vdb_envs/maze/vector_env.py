@@ -206,7 +206,9 @@ class MazeVectorEnv(VectorEnv):  # type: ignore[misc]
         self._batch.set_state(state)
         self._steps, self._ended = state["steps"].copy(), state["ended"].copy()
         self._any_ended = bool(self._ended.any())
-        self._seed([0] * self.num_envs)
+        self._generators = []
+        if state["generators"]:  # empty before the first reset
+            self._seed([0] * self.num_envs)
         for generator, one in zip(self._generators, state["generators"], strict=True):
             generator.bit_generator.state = one
         observations = self._batch.observe()

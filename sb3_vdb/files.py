@@ -1,4 +1,4 @@
-"""Writing files so that an interruption leaves the old content or the new, never a part of it."""
+"""Files: written so that an interruption leaves the old content or the new, never a part of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def write_bytes(path: str | Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -29,3 +29,20 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 def write_text(path: str | Path, content: str) -> None:
     """Write text as UTF-8, like :func:`write_bytes`."""
     write_bytes(path, content.encode("utf-8"))
+
+
+def with_default_suffix(path: str | Path, suffix: str) -> Path:
+    """The path, with a suffix if it has none: what is saved as ``name`` is loaded as ``name``.
+
+    :param path: a path
+    :param suffix: with its dot
+    """
+    path = Path(path)
+    return path if path.suffix else path.with_suffix(suffix)
+
+
+def _umask() -> int:
+    """Permissions that new files do not get."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
