@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "sb3_vdb.trainer", 1
 PARTS = ("discriminator", "generator")
-COUNTERS = ("n_rounds", "n_disc_updates", "reward_shift", "reward_scale")
+COUNTERS = ("n_rounds", "n_disc_updates")
 
 
 def save(trainer: AdversarialTrainer, path: str | Path) -> Path:
@@ -82,6 +82,7 @@ def _description(trainer: AdversarialTrainer) -> dict[str, Any]:
         "dual": trainer.dual.state_dict() if trainer.dual else None,
         "expert_sampler": trainer._expert_sampler.state_dict(),
         "counters": {name: getattr(trainer, name) for name in COUNTERS},
+        "reward_scaling": vars(trainer.reward_scaling),
         "versions": {
             "sb3_vdb": __version__,
             "stable_baselines3": sb3.__version__,
@@ -142,6 +143,7 @@ def load_into(
     trainer.learner.optimizer.load_state_dict(tensors["disc_optimizer"])
     trainer._expert_sampler.load_state_dict(description["expert_sampler"])
     vars(trainer).update(description["counters"])
+    vars(trainer.reward_scaling).update(description["reward_scaling"])
     generator.action_space.np_random.bit_generator.state = state["action_space"]
     if state["replay"] is not None:
         set_buffer_state(generator.replay_buffer, state["replay"])  # type: ignore[attr-defined]

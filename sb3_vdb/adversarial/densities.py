@@ -7,10 +7,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.vec_env import VecNormalize
+
+from sb3_vdb.transitions import Transitions
 
 SQUASHED_EDGE = 1e-3  # of a range of [-1, 1]: nearer to a bound a squashed action counts as on it
 SUPPORTED = "PPO, A2C, TRPO (and others with an ActorCriticPolicy), SAC, TQC"
@@ -34,6 +38,26 @@ def check_has_density(gen_algo: BaseAlgorithm) -> None:
 
 def _has_stochastic_actor(policy: Any) -> bool:
     return hasattr(getattr(policy, "actor", None), "get_action_dist_params")
+
+
+def transition_log_prob(
+    gen_algo: BaseAlgorithm, normalize: VecNormalize | None, transitions: Transitions
+) -> th.Tensor:
+    """Log-density of the actions of transitions under a generator's present policy.
+
+    :param gen_algo: the generator
+    :param normalize: what normalises the policy's observations; None for nothing
+    :param transitions: raw transitions with executed actions
+    :return: shape (batch,)
+    """
+    observations: Any = transitions.observations
+    if normalize is not None:
+        observations = normalize.normalize_obs(observations)
+    policy: Any = gen_algo.policy
+    policy.set_training_mode(False)
+    tensors = policy.obs_to_tensor(observations)[0]
+    actions = th.as_tensor(np.asarray(transitions.actions), device=policy.device)
+    return action_log_prob(policy, tensors, actions)
 
 
 @th.no_grad()

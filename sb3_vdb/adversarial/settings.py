@@ -15,11 +15,15 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
+from sb3_vdb.adversarial.reward_scaling import SCALINGS, Scaling
 from sb3_vdb.adversarial.wiring import lowest_normalize
 from sb3_vdb.discriminators import PENALTY_TARGETS, Architecture, PenaltyTarget
+from sb3_vdb.vdb import Constraint, DualVariable
 
 PenaltySide = Literal["expert", "both"]
-RewardScaling = Literal["none", "std", "mean_std"]
+DEFAULT_INFORMATION_LIMIT = 0.5  # nats; the paper's for motion imitation and the C-maze
+DEFAULT_BETA = 0.1  # the authors' image experiments
+DEFAULT_BETA_STEP_SIZE = 1e-5  # the paper's for all experiments
 OFF_POLICY_ROUND = (
     1000  # environment steps between two rounds of an off-policy generator, unless it is set
 )
@@ -36,7 +40,7 @@ class AdversarialSettings:
     grad_penalty_on: PenaltySide
     grad_penalty_target: PenaltyTarget
     reward_type: str | None
-    reward_scaling: RewardScaling
+    reward_scaling: Scaling
     relabel_rollouts: bool | None
     train_timesteps: int | None
     log_dir: str | None
@@ -61,7 +65,7 @@ class AdversarialSettings:
         for name, allowed in (
             ("grad_penalty_on", ("expert", "both")),
             ("grad_penalty_target", PENALTY_TARGETS),
-            ("reward_scaling", ("none", "std", "mean_std")),
+            ("reward_scaling", SCALINGS),
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(
@@ -193,3 +197,33 @@ def make_architecture(
         input_noise_std=input_noise_std,
         hidden_noise_std=hidden_noise_std,
     )
+
+
+def make_dual(
+    algorithm: str,
+    has_bottleneck: bool,
+    *,
+    information_limit: float | None,
+    beta: float,
+    beta_step_size: float,
+    constraint: Constraint,
+) -> DualVariable | None:
+    """Dual variable of an algorithm with a bottleneck; the others take none of its arguments.
+
+    :raises ValueError: an argument is out of range, or the algorithm has no bottleneck
+    """
+    if has_bottleneck:
+        limit = DEFAULT_INFORMATION_LIMIT if information_limit is None else information_limit
+        return DualVariable(limit, beta, beta_step_size, constraint)
+    for name, value, default in (
+        ("information_limit", information_limit, None),
+        ("beta", beta, DEFAULT_BETA),
+        ("beta_step_size", beta_step_size, DEFAULT_BETA_STEP_SIZE),
+        ("constraint", constraint, "average"),
+    ):
+        if value != default:
+            raise ValueError(
+                f"`{name}` is {value}, but {algorithm} has no bottleneck; "
+                f"use {algorithm.replace('GAIL', 'VAIL').replace('AIRL', 'VAIRL')}"
+            )
+    return None

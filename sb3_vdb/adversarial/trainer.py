@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,9 +19,10 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.adversarial import checkpoint
 from sb3_vdb.adversarial.callbacks import DiscriminatorCallback
-from sb3_vdb.adversarial.densities import action_log_prob, check_has_density
+from sb3_vdb.adversarial.densities import check_has_density, transition_log_prob
 from sb3_vdb.adversarial.discriminator_learner import DiscriminatorLearner
 from sb3_vdb.adversarial.relabel import relabel_rollout
+from sb3_vdb.adversarial.reward_scaling import RewardScaling, Scaling
 from sb3_vdb.adversarial.round_metrics import (
     NonFiniteError,
     UpdateMetrics,
@@ -32,10 +31,12 @@ from sb3_vdb.adversarial.round_metrics import (
     record_means,
 )
 from sb3_vdb.adversarial.settings import (
+    DEFAULT_BETA,
+    DEFAULT_BETA_STEP_SIZE,
     AdversarialSettings,
     PenaltySide,
-    RewardScaling,
     make_architecture,
+    make_dual,
 )
 from sb3_vdb.adversarial.wiring import (
     check_compatible,
@@ -52,8 +53,6 @@ from sb3_vdb.vdb import Constraint, DualVariable
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-DEFAULT_INFORMATION_LIMIT = 0.5  # nats; the paper's for motion imitation and the C-maze
 
 
 class AdversarialTrainer:
@@ -121,11 +120,11 @@ class AdversarialTrainer:
         gen_train_timesteps: int | None = None,
         disc_learning_rate: float = 3e-4,
         information_limit: float | None = None,
-        beta: float = 0.1,
-        beta_step_size: float = 1e-5,
+        beta: float = DEFAULT_BETA,
+        beta_step_size: float = DEFAULT_BETA_STEP_SIZE,
         constraint: Constraint = "average",
         reward_type: str | None = None,
-        reward_scaling: RewardScaling = "none",
+        reward_scaling: Scaling = "none",
         relabel_rollouts: bool | None = None,
         grad_penalty_coef: float = 0.0,
         grad_penalty_on: PenaltySide = "expert",
@@ -166,24 +165,15 @@ class AdversarialTrainer:
             hidden_noise_std=hidden_noise_std,
             discriminator_kwargs=discriminator_kwargs,
         )
-        dual = None
-        if self.has_bottleneck:
-            limit = DEFAULT_INFORMATION_LIMIT if information_limit is None else information_limit
-            dual = DualVariable(limit, beta, beta_step_size, constraint)
-        else:
-            self._refuse_bottleneck(information_limit, beta, beta_step_size, constraint)
+        dual = make_dual(
+            type(self).__name__,
+            self.has_bottleneck,
+            information_limit=information_limit,
+            beta=beta,
+            beta_step_size=beta_step_size,
+            constraint=constraint,
+        )
         self._setup(demonstrations, venv, gen_algo, settings, architecture, dual)
-
-    def _refuse_bottleneck(self, *given: Any) -> None:
-        """An algorithm without a bottleneck takes none of its arguments."""
-        signature = inspect.signature(AdversarialTrainer).parameters
-        names = ("information_limit", "beta", "beta_step_size", "constraint")
-        for name, value in zip(names, given, strict=True):
-            if value != signature[name].default:
-                raise ValueError(
-                    f"`{name}` is {value}, but {type(self).__name__} has no bottleneck; "
-                    f"use {'VAIL' if self.kind == 'gail' else 'VAIRL'}"
-                )
 
     def _setup(
         self,
@@ -228,7 +218,7 @@ class AdversarialTrainer:
         )
         gen_algo.set_env(self.venv)
         self.n_rounds = self.n_disc_updates = 0
-        self.reward_shift, self.reward_scale = 0.0, 1.0
+        self.reward_scaling = RewardScaling(settings.reward_scaling)
         self._finite_generator: dict[str, Any] | None = None
         if settings.log_dir is not None:
             gen_algo.set_logger(make_logger(settings.log_dir, settings.verbose, log_suffix))
@@ -304,10 +294,10 @@ class AdversarialTrainer:
             rewards = self.discriminator.reward(generator, self.reward_type)  # (n_steps * n_envs,)
         if not bool(th.isfinite(rewards).all()):
             raise NonFiniteError(f"the learned reward `{self.reward_type}` is not finite")
-        self._update_reward_scaling(rewards, transitions)
+        self.reward_scaling.update(rewards, bool(transitions.terminated.any()))
         if self.relabels:
             assert isinstance(self.gen_algo, OnPolicyAlgorithm)
-            paid = self._scaled(rewards).reshape(dones.shape)
+            paid = self.reward_scaling(rewards).reshape(dones.shape)
             relabel_rollout(self.gen_algo.rollout_buffer, paid, rollout["values"], rollout["dones"])
             for step_paid, step_dones in zip(paid, dones, strict=True):
                 self.reward_venv.count_returns(step_paid, step_dones)
@@ -340,16 +330,8 @@ class AdversarialTrainer:
         return batch
 
     def _log_probs(self, transitions: Transitions) -> th.Tensor:
-        """Log pi(a|s) of executed actions under the present policy, shape (batch,)."""
         normalize = lowest_normalize(self.venv)
-        observations: Any = transitions.observations
-        if normalize is not None:
-            observations = normalize.normalize_obs(observations)
-        policy: Any = self.gen_algo.policy
-        policy.set_training_mode(False)
-        tensors = policy.obs_to_tensor(observations)[0]
-        actions = th.as_tensor(np.asarray(transitions.actions), device=policy.device)
-        return action_log_prob(policy, tensors, actions).to(self.device)
+        return transition_log_prob(self.gen_algo, normalize, transitions).to(self.device)
 
     def _update_normalizer(self, generator: Batch) -> None:
         """Show the normaliser as many expert as generator observations."""
@@ -359,20 +341,6 @@ class AdversarialTrainer:
             self._expert_batch.observations[th.as_tensor(rows, device=self.device)]
         )
         self.discriminator.normalizer.update(observations)
-
-    def _update_reward_scaling(self, rewards: th.Tensor, transitions: Transitions) -> None:
-        kind = self.settings.reward_scaling
-        if kind == "mean_std" and transitions.terminated.any():
-            warnings.warn(
-                '`reward_scaling="mean_std"` shifts the reward, and episodes of this task can end '
-                'early: the shift decides whether they should; use "std"',
-                stacklevel=2,
-            )
-        self.reward_shift = float(rewards.mean()) if kind == "mean_std" else 0.0
-        self.reward_scale = 1.0 if kind == "none" else max(float(rewards.std()), 1e-8)
-
-    def _scaled(self, rewards: th.Tensor) -> npt.NDArray[np.float32]:
-        return ((rewards - self.reward_shift) / self.reward_scale).cpu().numpy()
 
     def _log_round(self, rewards: th.Tensor) -> None:
         logger = self.logger
@@ -424,7 +392,7 @@ class AdversarialTrainer:
         """
         batch = self._encode(transitions, log_probs=self.reward_type == "logit")
         with th.no_grad():
-            return self._scaled(self.discriminator.reward(batch, self.reward_type))
+            return self.reward_scaling(self.discriminator.reward(batch, self.reward_type))
 
     def recovered_reward(self, reward_type: str | None = None) -> RecoveredReward:
         """The learned reward, frozen, to train new policies with.

@@ -25,6 +25,7 @@ from stable_baselines3.common.env_util import make_vec_env as make_sb3_vec_env
 from sb3_vdb.adversarial import GAIL, VAIL
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.files import write_text
+from sb3_vdb.vec_env import GYMNASIUM_1
 from sb3_vdb_envs.maze.layout import LAYOUTS
 from sb3_vdb_envs.maze.mujoco_maze import MujocoMaze
 
@@ -118,12 +119,8 @@ def bench_mazes() -> pd.DataFrame:
 
 
 def _maze_job(env_id: str, n: int) -> Job:
-    arguments: dict[str, Any] = (
-        {} if int(gym.__version__[0]) >= 1 else {"vectorization_mode": "custom"}
-    )
-    if int(gym.__version__[0]) >= 1:
-        arguments = {"vectorization_mode": "vector_entry_point"}
-    env = gym.make_vec(env_id, num_envs=n, **arguments)
+    mode = "vector_entry_point" if GYMNASIUM_1 else "custom"
+    env = gym.make_vec(env_id, num_envs=n, vectorization_mode=mode)
     env.reset(seed=0)
     actions = np.random.default_rng(0).uniform(-1, 1, (200, n, 2)).astype(np.float32) + np.array(
         [0.0, 0.4], np.float32
@@ -240,13 +237,32 @@ def bench_imitation() -> pd.DataFrame:
 
 
 def _bench_imitation(generator: Generator) -> pd.DataFrame:
+    demonstrations = _demonstrations()
+
+    def ours() -> float:
+        trainer = generator.trainer(GAIL, demonstrations)
+        return timed(lambda: trainer.learn(TOTAL_STEPS))
+
+    def plain() -> float:
+        model = generator.ppo()
+        return timed(lambda: model.learn(TOTAL_STEPS))
+
+    imitation = _imitation_job(generator, demonstrations)
+    jobs = {"imitation 1.0.1 GAIL": imitation, "PPO": plain, "sb3_vdb GAIL": ours}
+    with contextlib.redirect_stderr(io.StringIO()):  # imitation draws a progress bar
+        table = compare(jobs)
+    table.insert(0, "generator", generator.name)
+    return table
+
+
+def _imitation_job(generator: Generator, demonstrations: Demonstrations) -> Job:
+    """Training of ``imitation``'s GAIL with the discriminator that ours has by default."""
     from imitation.algorithms.adversarial.gail import GAIL as ImitationGAIL
     from imitation.data.types import TrajectoryWithRew
     from imitation.rewards.reward_nets import BasicRewardNet
     from imitation.util import logger as imitation_logger
     from imitation.util.networks import RunningNorm
 
-    demonstrations = _demonstrations()
     theirs = [
         TrajectoryWithRew(
             obs=each.observations,
@@ -258,7 +274,7 @@ def _bench_imitation(generator: Generator) -> pd.DataFrame:
         for each in demonstrations
     ]
 
-    def imitation() -> float:
+    def run() -> float:
         model = generator.ppo()
         net = BasicRewardNet(
             model.observation_space,
@@ -278,16 +294,4 @@ def _bench_imitation(generator: Generator) -> pd.DataFrame:
             )
             return timed(lambda: trainer.train(TOTAL_STEPS))
 
-    def ours() -> float:
-        trainer = generator.trainer(GAIL, demonstrations)
-        return timed(lambda: trainer.learn(TOTAL_STEPS))
-
-    def plain() -> float:
-        model = generator.ppo()
-        return timed(lambda: model.learn(TOTAL_STEPS))
-
-    jobs = {"imitation 1.0.1 GAIL": imitation, "PPO": plain, "sb3_vdb GAIL": ours}
-    with contextlib.redirect_stderr(io.StringIO()):  # imitation draws a progress bar
-        table = compare(jobs)
-    table.insert(0, "generator", generator.name)
-    return table
+    return run

@@ -260,41 +260,42 @@ def result_rows(folder: Path, methods: Sequence[str]) -> list[dict[str, Any]]:
     expert = json.loads((folder / "expert" / "result.json").read_text())
     demonstrations = Demonstrations.load(folder / "expert" / "demonstrations.npz")
     random = transfer.evaluate_random(config["test_env"], 1000 * config["seed"] + 950, judge)
-    rows = [
-        {
-            "name": "expert (training maze)",
-            "mean": expert["return"],
-            "std": expert["return_std"],
-            "success_rate": expert["success_rate"],
-            "learned_return": judge
-            and float(judge(demonstrations.transitions()).sum() / len(demonstrations)),
-            "judge": finished[0] if finished else None,
-        }
+    judged = {"judge": finished[0]} if finished else {}
+    learned = judge and float(judge(demonstrations.transitions()).sum() / len(demonstrations))
+    expert_row = {"mean": expert["return"], "std": expert["return_std"], "learned_return": learned}
+    random_row = {"mean": random.mean, "std": random.std, "learned_return": random.learned_mean}
+    return [
+        {"name": "expert (training maze)", "success_rate": expert["success_rate"]}
+        | expert_row
+        | judged,
+        *(_method_row(folder / method) for method in finished),
+        {"name": "random actions", "success_rate": random.success_rate} | random_row | judged,
     ]
-    for method in finished:
-        result = json.loads((folder / method / "result.json").read_text())
-        rows.append(
-            {
-                "name": method,
-                "mean": result["transfer_return"],
-                "std": result["transfer_return_std"],
-                "success_rate": result["success_rate"],
-                "learned_return": result["learned_return"],
-                "stuck": result["stuck"],
-                "retrainings": len(result["retrainings"]),
-            }
-        )
-    rows.append(
-        {
-            "name": "random actions",
-            "mean": random.mean,
-            "std": random.std,
-            "success_rate": random.success_rate,
-            "learned_return": random.learned_mean,
-            "judge": finished[0] if finished else None,
-        }
-    )
-    return rows
+
+
+def _method_row(folder: Path) -> dict[str, Any]:
+    result = json.loads((folder / "result.json").read_text())
+    return {
+        "name": folder.name,
+        "mean": result["transfer_return"],
+        "std": result["transfer_return_std"],
+        "success_rate": result["success_rate"],
+        "learned_return": result["learned_return"],
+        "stuck": result["stuck"],
+        "retrainings": len(result["retrainings"]),
+    }
+
+
+def row_in_words(row: dict[str, Any]) -> dict[str, str]:
+    """A row of the table as it is shown."""
+    success, learned = row.get("success_rate"), row.get("learned_return")
+    return {
+        "policy": row["name"],
+        "true return": f"{row['mean']:.2f} ± {row['std']:.2f}",
+        "success": "" if success is None else f"{success:.0%}",
+        "learned return": "" if learned is None else f"{learned:.1f}",
+        "remark": remark(row),
+    }
 
 
 def result_table(folder: Path, methods: Sequence[str]) -> Table:
@@ -303,14 +304,7 @@ def result_table(folder: Path, methods: Sequence[str]) -> Table:
     for name in ("policy", "true return", "success", "learned return", "remark"):
         table.add_column(name, justify="left" if name in ("policy", "remark") else "right")
     for row in result_rows(folder, methods):
-        success, learned = row.get("success_rate"), row.get("learned_return")
-        table.add_row(
-            row["name"],
-            f"{row['mean']:.2f} ± {row['std']:.2f}",
-            "" if success is None else f"{success:.0%}",
-            "" if learned is None else f"{learned:.1f}",
-            remark(row),
-        )
+        table.add_row(*row_in_words(row).values())
     return table
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sb3_vdb.experiments import pictures
-from sb3_vdb.experiments.demo import remark, result_rows
+from sb3_vdb.experiments.demo import result_rows, row_in_words
 from sb3_vdb.files import write_text
 
 
@@ -35,24 +34,13 @@ def write_report(folder: Path, methods: Sequence[str]) -> Path:
     )
     page = environment.get_template("report.html").render(
         config=config,
-        rows=[_row(row) for row in result_rows(folder, methods)],
+        rows=[row_in_words(row) for row in result_rows(folder, methods)],
         results=results,
         missing=[method for method in methods if method not in finished],
         files=_files(folder, finished),
     )
     write_text(folder / "report.html", page)
     return folder / "report.html"
-
-
-def _row(row: dict[str, Any]) -> dict[str, str]:
-    success, learned = row.get("success_rate"), row.get("learned_return")
-    return {
-        "name": row["name"],
-        "true": f"{row['mean']:.2f} ± {row['std']:.2f}",
-        "success": "" if success is None else f"{success:.0%}",
-        "learned": "" if learned is None else f"{learned:.1f}",
-        "remark": remark(row),
-    }
 
 
 def _files(folder: Path, methods: Sequence[str]) -> list[str]:

@@ -53,7 +53,7 @@ def fingerprint(trainer) -> str:
     add(trainer.discriminator.state_dict())
     add(trainer.learner.optimizer.state_dict()["state"])
     add((trainer.dual.beta if trainer.dual else None, trainer.n_rounds, trainer.n_disc_updates))
-    add((trainer.reward_shift, trainer.reward_scale, trainer.num_timesteps))
+    add((vars(trainer.reward_scaling), trainer.num_timesteps))
     add(trainer.gen_algo._last_obs)
     replay = getattr(trainer.gen_algo, "replay_buffer", None)
     if replay is not None:
