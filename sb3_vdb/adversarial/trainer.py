@@ -285,6 +285,8 @@ class AdversarialTrainer:
 
         :param rollout: local variables of the generator's rollout collection
         """
+        if not is_finite(self.gen_algo.policy):
+            raise NonFiniteError("the policy is not finite")
         transitions, dones = self.reward_venv.pop_recorded()
         generator = self._encode(transitions)
         self._finite_generator = copy.deepcopy(self.gen_algo.get_parameters())
