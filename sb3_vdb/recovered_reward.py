@@ -56,7 +56,15 @@ class RecoveredReward:
         self.shift, self.scale = float(shift), float(scale)
 
     def __call__(self, transitions: Transitions) -> npt.NDArray[np.float32]:
-        """Rewards of transitions, shape (batch,)."""
+        """Rewards of transitions, shape (batch,).
+
+        :raises ValueError: something else than transitions
+        """
+        if not isinstance(transitions, Transitions):
+            raise ValueError(
+                f"a reward takes Transitions, got {type(transitions).__name__}; "
+                "for states alone use of_states(observations)"
+            )
         device = self.discriminator.normalizer.mean.device
         batch = self.features.encode(transitions, device, self.discriminator.uses_actions)
         with th.no_grad():
@@ -78,6 +86,12 @@ class RecoveredReward:
             raise ValueError(
                 f"the reward `{self.reward_type}` is no function of the state alone; call it "
                 "with transitions"
+            )
+        expected = self.features.observation_space.shape
+        observations = np.asarray(observations)
+        if observations.shape[1:] != expected:
+            raise ValueError(
+                f"`observations` must have shape (batch, *{expected}), got {observations.shape}"
             )
         return self(
             Transitions(observations, None, observations, np.zeros(len(observations), dtype=bool))

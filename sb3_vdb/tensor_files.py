@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import zipfile
 from typing import Any
 
 import torch as th
@@ -20,12 +21,18 @@ def load_tensors(
     :param version: the newest version of the format that can be read
     :raises ValueError: truncated, of another format, or of a later version
     """
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if "trainer.json" in archive.namelist():
+                raise ValueError(
+                    f"{source} holds a whole trainer; load it with its class, for example "
+                    "VAIRL.load(path, venv).recovered_reward()"
+                )
     try:
         data = th.load(io.BytesIO(content), map_location=device, weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError, KeyError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
-            f"{source} is truncated or no file of sb3_vdb ({reason}); save or copy it again"
+            f"{source} is truncated or no file of sb3_vdb; save or copy it again"
         ) from error
     if not isinstance(data, dict) or data.get("format") != expected_format:
         found = data.get("format") if isinstance(data, dict) else type(data).__name__

@@ -211,3 +211,24 @@ def test_a_sampler_goes_on_where_it_stopped():
     first.draw(13)
     second.load_state_dict(first.state_dict())
     np.testing.assert_array_equal(first.draw(25), second.draw(25))
+
+
+def test_one_episode_without_a_list_is_found_out():
+    with pytest.raises(ValueError, match=r"for a single episode `\[observations\]`"):
+        Demonstrations.from_arrays(np.zeros((5, 2)), np.zeros((4, 2)))
+
+
+def test_a_missing_episode_is_named():
+    with pytest.raises(ValueError, match=r"`actions\[1\]` is None"):
+        Demonstrations.from_arrays([np.zeros((2, 2))] * 2, [np.zeros((1, 2)), None])
+
+
+def test_float_actions_of_a_discrete_space_are_refused():
+    demos = Demonstrations.from_arrays([np.zeros((2, 2))], [np.zeros(1)])
+    with pytest.raises(ValueError, match="actions have dtype float64"):
+        demos.validate(BOX, spaces.Discrete(2))
+
+
+def test_demonstrations_say_what_they_are():
+    text = repr(Demonstrations([trajectory(1), trajectory(2)]))
+    assert text == "Demonstrations(2 trajectories, 3 steps)"

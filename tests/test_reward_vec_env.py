@@ -158,6 +158,14 @@ def test_a_reward_of_other_spaces_is_refused(trained):
         trained.recovered_reward().wrap(make_vec_env("Pendulum-v1", 1))
 
 
+def test_a_reward_names_what_it_takes(trained):
+    reward = trained.recovered_reward()
+    with pytest.raises(ValueError, match=r"must have shape \(batch, \*\(2,\)\), got \(2,\)"):
+        reward.of_states(np.zeros(2, np.float32))
+    with pytest.raises(ValueError, match="takes Transitions, got ndarray"):
+        reward(np.zeros((3, 2), np.float32))
+
+
 def test_a_reward_is_not_put_on_top_of_normalised_observations(trained):
     with pytest.raises(ValueError, match=r"VecNormalize\(reward.wrap\(venv\)\)"):
         trained.recovered_reward().wrap(VecNormalize(make_vec_env(MAZE, 1)))

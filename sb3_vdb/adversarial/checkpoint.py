@@ -73,6 +73,7 @@ def _description(trainer: AdversarialTrainer) -> dict[str, Any]:
         "version": VERSION,
         "class": type(trainer).__name__,
         "generator_class": [algorithm.__module__, algorithm.__qualname__],
+        "n_envs": trainer.venv.num_envs,
         "settings": trainer.settings.to_dict(),
         "devices": {
             "discriminator": str(trainer.device),
@@ -121,6 +122,13 @@ def load_into(
             f"{path} holds a {description['class']}, no {name}; "
             f"load it with {description['class']}.load"
         )
+    if not isinstance(venv, VecEnv):
+        raise ValueError(f"`venv` must be an SB3 VecEnv, got {type(venv).__name__}")
+    if venv.num_envs != description["n_envs"]:
+        raise ValueError(
+            f"`venv` has {venv.num_envs} environments, the run in {path} had "
+            f"{description['n_envs']}; make as many"
+        )
     tensors = load_tensors(parts["tensors.pt"], f"tensors.pt in {path}", FORMAT, VERSION, "cpu")
     state = to_arrays(tensors["state"])
     devices = description["devices"] if device is None else dict.fromkeys(PARTS, str(device))
@@ -160,6 +168,9 @@ def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     content = Path(path).read_bytes()
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            # the directory of a zip inside a truncated one can be taken for the whole's
+            if min((each.header_offset for each in archive.infolist()), default=0) > 0:
+                raise zipfile.BadZipFile("its end is missing")
             parts = {name: archive.read(name) for name in archive.namelist()}
     except (zipfile.BadZipFile, EOFError, OSError) as error:
         raise ValueError(

@@ -74,6 +74,11 @@ class AdversarialSettings:
 
     def _coerce(self) -> None:
         """Plain numbers and strings, so that the settings can be written to a file."""
+        if callable(self.disc_learning_rate) or isinstance(self.disc_learning_rate, str):
+            raise ValueError(
+                f"`disc_learning_rate` must be a number, got {self.disc_learning_rate!r}; "
+                "schedules are for the generator's learning rate"
+            )
         for name in ("demo_batch_size", "n_disc_updates_per_round", "verbose"):
             object.__setattr__(self, name, operator.index(getattr(self, name)))
         for name in ("disc_learning_rate", "grad_penalty_coef"):
@@ -113,15 +118,14 @@ class AdversarialSettings:
 
     def check_batch(self, n_expert: int, n_generator: int) -> None:
         """Refuse batches larger than the data they are drawn from."""
-        for source, n in (
-            ("the demonstrations have", n_expert),
-            ("a round of the generator has", n_generator),
+        for source, n, remedy in (
+            ("the demonstrations have", n_expert, "more demonstrations"),
+            ("a round of the generator has", n_generator, "a larger `n_steps` or `n_envs`"),
         ):
             if self.demo_batch_size > n:
                 raise ValueError(
                     f"`demo_batch_size` is {self.demo_batch_size}, but {source} only {n} "
-                    "transitions; "
-                    "use a smaller batch or more data"
+                    f"transitions; use a smaller batch or {remedy}"
                 )
 
     def relabels(self, gen_algo: BaseAlgorithm, venv: VecEnv) -> bool:
@@ -183,6 +187,11 @@ def make_architecture(
     if has_bottleneck and values["code_dim"] is None:
         raise ValueError(
             "`code_dim` must be positive, got None; use GAIL or AIRL for no bottleneck"
+        )
+    if isinstance(values["net_arch"], Mapping):
+        raise ValueError(
+            f"`net_arch` must be a list of widths, got {values['net_arch']}; "
+            "a discriminator has no policy and value part"
         )
     activation = values["activation_fn"]
     return Architecture(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -140,6 +141,7 @@ class AdversarialTrainer:
     ) -> None:
         if not isinstance(demonstrations, Demonstrations):
             demonstrations = Demonstrations(demonstrations)
+        check_compatible(venv, gen_algo)
         settings = AdversarialSettings(
             demo_batch_size=demo_batch_size,
             n_disc_updates_per_round=n_disc_updates_per_round,
@@ -221,7 +223,14 @@ class AdversarialTrainer:
         self.reward_scaling = RewardScaling(settings.reward_scaling)
         self._finite_generator: dict[str, Any] | None = None
         if settings.log_dir is not None:
-            gen_algo.set_logger(make_logger(settings.log_dir, settings.verbose, log_suffix))
+            if gen_algo.tensorboard_log is not None:
+                warnings.warn(
+                    f"`log_dir` takes the place of the generator's `tensorboard_log`, "
+                    f"{gen_algo.tensorboard_log}",
+                    stacklevel=3,
+                )
+            verbose = max(settings.verbose, gen_algo.verbose)
+            gen_algo.set_logger(make_logger(settings.log_dir, verbose, log_suffix))
 
     # ------------------------------------------------------------------ learning
 
@@ -422,14 +431,10 @@ class AdversarialTrainer:
         :param deterministic: whether the policy acts without noise
         :raises ValueError: the policy needs normalised observations and ``venv`` has raw ones
         """
-        ours, theirs = lowest_normalize(self.venv), lowest_normalize(venv)
+        ours = lowest_normalize(self.venv)
         if ours is not None and ours.norm_obs:
-            if theirs is None:
-                raise ValueError(
-                    "`venv` must be a VecNormalize, since the policy was trained on normalised "
-                    "observations"
-                )
-            theirs.obs_rms = copy.deepcopy(ours.obs_rms)
+            self._check_normalised(venv)
+            vars(lowest_normalize(venv))["obs_rms"] = copy.deepcopy(ours.obs_rms)
         return evaluate_returns(self.gen_algo, venv, n_eval_episodes, deterministic, self.reward)
 
     def prepare_eval_env(self, venv: VecEnv) -> VecEnv:
@@ -437,8 +442,19 @@ class AdversarialTrainer:
         those the generator trains in.
 
         :param venv: evaluation environments, normalised if the training environments are
+        :raises ValueError: they are normalised and the training's are not, or the reverse
         """
+        self._check_normalised(venv)
         return insert_pass_through(venv)
+
+    def _check_normalised(self, venv: VecEnv) -> None:
+        """Refuse evaluation environments that are normalised otherwise than the training's."""
+        ours, theirs = lowest_normalize(self.venv), lowest_normalize(venv)
+        if (ours is None) != (theirs is None):
+            raise ValueError(
+                f"`venv` must {'not ' if ours is None else ''}be a VecNormalize, since the "
+                f"training environments are {'none' if ours is None else 'one'}"
+            )
 
     # ------------------------------------------------------------------ saving
 

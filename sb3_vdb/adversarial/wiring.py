@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -15,6 +16,15 @@ def check_compatible(venv: VecEnv, gen_algo: BaseAlgorithm) -> None:
 
     :raises ValueError: naming what differs
     """
+    if not isinstance(venv, VecEnv):
+        raise ValueError(
+            f"`venv` must be an SB3 VecEnv, got {type(venv).__name__}; make it with "
+            "sb3_vdb.make_vec_env(id, n_envs) or DummyVecEnv([lambda: env])"
+        )
+    if not isinstance(gen_algo, BaseAlgorithm):
+        raise ValueError(
+            f"`gen_algo` must be an SB3 algorithm made with `venv`, got {type(gen_algo).__name__}"
+        )
     for name in ("observation_space", "action_space"):
         theirs, ours = getattr(gen_algo, name), getattr(venv, name)
         if theirs != ours:
@@ -55,18 +65,28 @@ def _insert(
     """Wrap what is below the lowest ``VecNormalize`` if there is one, and everything else.
 
     Below it the discriminator sees raw observations, as the demonstrations have them, and
-    ``VecNormalize`` scales the learned reward. A wrapper of this kind that is there already is
-    replaced.
+    ``VecNormalize`` scales the learned reward. The user's own wrappers are left as they are: those
+    above the new one are copied and share their statistics. A wrapper of this kind that is there
+    already is replaced.
     """
     parent = lowest_normalize(venv)
     inner = venv if parent is None else parent.venv
     if isinstance(inner, TaskRewardVecEnv):
         inner = inner.venv
     wrapper = wrap(inner)
-    if parent is None:
-        return wrapper, wrapper
-    parent.venv = wrapper
-    return venv, wrapper
+    return (wrapper if parent is None else _copied_onto(venv, parent, wrapper)), wrapper
+
+
+def _copied_onto(layer: VecEnv, lowest: VecEnv, inner: VecEnv) -> VecEnv:
+    """Copies of the wrappers from ``layer`` down to ``lowest``, on top of ``inner``."""
+    assert isinstance(layer, VecEnvWrapper)
+    clone = copy.copy(layer)  # a VecNormalize leaves its environment behind and shares its moments
+    below = inner if layer is lowest else _copied_onto(layer.venv, lowest, inner)
+    if isinstance(clone, VecNormalize):
+        clone.set_venv(below)
+    else:
+        clone.venv = below
+    return clone
 
 
 def wrappers(venv: VecEnv) -> list[VecEnv]:

@@ -33,6 +33,11 @@ class Demonstrations(Sequence[Trajectory]):
         if not self._trajectories:
             raise ValueError("`trajectories` is empty; demonstrations need at least one trajectory")
         for i, trajectory in enumerate(self._trajectories):
+            if not isinstance(trajectory, Trajectory):
+                raise ValueError(
+                    f"trajectory {i} is a {type(trajectory).__name__}; demonstrations are made of "
+                    "Trajectory objects, with Demonstrations.from_arrays(...) or .load(path)"
+                )
             if problem := trajectory_problem(trajectory):
                 raise ValueError(f"trajectory {i} {problem}")
         for name in ("actions", "rewards"):
@@ -60,6 +65,11 @@ class Demonstrations(Sequence[Trajectory]):
         """Trajectory at ``index``; a slice gives demonstrations."""
         chosen = self._trajectories[index]
         return chosen if isinstance(chosen, Trajectory) else Demonstrations(chosen)
+
+    def __repr__(self) -> str:
+        returns = self.returns
+        mean = "" if returns is None else f", mean return {returns.mean():.2f}"
+        return f"Demonstrations({len(self)} trajectories, {self.n_steps} steps{mean})"
 
     def __iter__(self) -> Iterator[Trajectory]:
         """The trajectories in order."""
@@ -143,6 +153,11 @@ class Demonstrations(Sequence[Trajectory]):
         :param terminals: whether each episode ended by itself; by default none did
         :raises ValueError: the lists differ in length, or an episode is inconsistent
         """
+        if isinstance(observations, np.ndarray) and observations.ndim <= 2:
+            raise ValueError(
+                f"`observations` is one array of shape {observations.shape}; give a list with one "
+                "array an episode, for a single episode `[observations]`"
+            )
         n = len(observations)
         for name, values in (("actions", actions), ("rewards", rewards), ("terminals", terminals)):
             if values is not None and len(values) != n:
@@ -150,6 +165,12 @@ class Demonstrations(Sequence[Trajectory]):
                     f"`{name}` has {len(values)} entries, `observations` has {n}; give one an "
                     "episode"
                 )
+        for name, values in (("observations", observations), ("actions", actions)):
+            for i, one in enumerate(values or []):
+                if one is None:
+                    raise ValueError(
+                        f"`{name}[{i}]` is None; give every episode its {name}, or give none"
+                    )
         return cls(
             Trajectory(
                 np.asarray(observations[i]),
@@ -168,10 +189,18 @@ class Demonstrations(Sequence[Trajectory]):
 
         :param model: any SB3 algorithm (or whatever has its ``predict``)
         :param venv: environments it can act in, wrapped as in its training
-        :param n_episodes: how many episodes; from n environments the same number of each, so that
-            short episodes are not over-represented
+        :param n_episodes: how many episodes; each environment gives the same number (up to one), so
+            that short episodes are not over-represented
         :param deterministic: whether the policy acts without noise
+        :raises ValueError: something else than environments or a model
         """
+        if not isinstance(venv, VecEnv):
+            raise ValueError(
+                f"`venv` must be an SB3 VecEnv, got {type(venv).__name__}; "
+                "make it with sb3_vdb.make_vec_env(id, n_envs)"
+            )
+        if not hasattr(model, "predict"):
+            raise ValueError(f"`model` must have SB3's predict(), {type(model).__name__} has not")
         return cls(
             episode.trajectory
             for episode in collect_episodes(model, venv, n_episodes, deterministic)

@@ -62,7 +62,7 @@ def from_bytes(content: bytes, source: str) -> list[Trajectory]:
             fields = {name: archive[name] for name in archive.files}
     except READING_ERRORS as error:
         raise ValueError(
-            f"{source} is truncated or no demonstrations file ({error}); record or copy it again"
+            f"{source} is truncated or no demonstrations file; record or copy it again"
         ) from error
     if str(fields.get("format", "")) != FORMAT:
         raise ValueError(

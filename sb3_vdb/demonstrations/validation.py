@@ -36,6 +36,8 @@ def space_problem(
         )
     if isinstance(space, spaces.Box):
         return _box_problem(values, space, noun)
+    if not np.issubdtype(values.dtype, np.integer) and values.dtype != bool:
+        return f"{noun}s have dtype {values.dtype}, {space} has integers; convert them"
     # Discrete spaces: every row has to be an element
     for step, value in enumerate(values):
         if not space.contains(value if expected else int(value)):  # type: ignore[arg-type]

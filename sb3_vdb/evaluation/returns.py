@@ -14,7 +14,7 @@ from sb3_vdb.demonstrations.rollouts import collect_episodes
 from sb3_vdb.reward_vec_env import RewardFunction
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EvaluationResult:
     """Episodes of an evaluation.
 
@@ -31,6 +31,13 @@ class EvaluationResult:
     lengths: npt.NDArray[np.int64]
     successes: npt.NDArray[np.bool_] | None
     episodes: Demonstrations
+
+    def __repr__(self) -> str:
+        success = self.success_rate
+        shown = "" if success is None else f", success rate {success:.2f}"
+        return (
+            f"EvaluationResult({self.mean:.2f} +- {self.std:.2f} over {len(self.returns)}{shown})"
+        )
 
     @property
     def mean(self) -> float:

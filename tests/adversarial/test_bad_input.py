@@ -1,5 +1,6 @@
 """What is refused before training, by name and with the remedy."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from stable_baselines3 import PPO
@@ -30,6 +31,12 @@ from tests.conftest import MAZE
         ),
         ("GAIL", {"n_disc_updates_per_round": 0}, "`n_disc_updates_per_round`"),
         ("GAIL", {"disc_learning_rate": 0.0}, "`disc_learning_rate`"),
+        (
+            "GAIL",
+            {"disc_learning_rate": lambda left: left},
+            "`disc_learning_rate` must be a number",
+        ),
+        ("GAIL", {"discriminator_kwargs": {"net_arch": {"pi": [8]}}}, "`net_arch` must be a list"),
         ("GAIL", {"grad_penalty_coef": -1.0}, "`grad_penalty_coef`"),
         ("GAIL", {"grad_penalty_on": "generator"}, "`grad_penalty_on`"),
         ("GAIL", {"grad_penalty_target": "loss"}, "`grad_penalty_target`"),
@@ -144,10 +151,29 @@ def test_nothing_is_written_or_wrapped_when_an_argument_is_refused(demos, tmp_pa
 
 
 def test_image_observations_are_refused_by_name():
-    import gymnasium as gym
-
     from sb3_vdb.discriminators import FeatureEncoder
 
     images = gym.spaces.Box(0, 255, (64, 64, 3), np.uint8)
     with pytest.raises(ValueError, match="is an image"):
         FeatureEncoder(images, gym.spaces.Discrete(2))
+
+
+def test_arguments_of_another_kind(demos):
+    venv = make_vec_env(MAZE, 2)
+    model = make_generator("PPO", venv)
+    env = gym.make(MAZE)
+    for arguments, message in (
+        ((demos, env, model), "`venv` must be an SB3 VecEnv, got "),
+        ((demos, MAZE, model), "`venv` must be an SB3 VecEnv, got str"),
+        (
+            (demos, venv, "MlpPolicy"),
+            "`gen_algo` must be an SB3 algorithm made with `venv`, got str",
+        ),
+        (("demos.npz", venv, model), "trajectory 0 is a str; demonstrations are made of"),
+        (([(1, 2)], venv, model), "trajectory 0 is a tuple"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            GAIL(*arguments, demo_batch_size=20)
+    for model_and_venv, message in (((model, env), "SB3 VecEnv"), ((None, venv), "predict")):
+        with pytest.raises(ValueError, match=message):
+            Demonstrations.from_rollouts(*model_and_venv, 2)

@@ -9,7 +9,15 @@ import torch as th
 from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
 from stable_baselines3.common.vec_env import VecNormalize
 
-from sb3_vdb import GAIL, VAIL, Demonstrations, NonFiniteError, TrainerCheckpoint, make_vec_env
+from sb3_vdb import (
+    GAIL,
+    VAIL,
+    Demonstrations,
+    NonFiniteError,
+    RewardVecEnv,
+    TrainerCheckpoint,
+    make_vec_env,
+)
 from sb3_vdb.adversarial import discriminator_learner
 from sb3_vdb.adversarial.densities import action_log_prob
 from sb3_vdb.discriminators import GAILDiscriminator
@@ -228,7 +236,9 @@ def test_under_vec_normalize_the_discriminator_sees_raw_observations(algorithm, 
     for transitions in seen:
         assert (transitions.observations >= venv.observation_space.low - 1e-6).all()
         assert (transitions.observations <= venv.observation_space.high + 1e-6).all()
-    assert trainer.gen_algo.get_vec_normalize_env() is venv
+    # the user's wrapper is left alone, and shares its statistics with the trainer's copy
+    assert not isinstance(venv.venv, RewardVecEnv)
+    assert trainer.gen_algo.get_vec_normalize_env().obs_rms is venv.obs_rms
     assert venv.ret_rms.count > 100
 
 
@@ -456,8 +466,9 @@ def test_shifting_the_reward_of_tasks_that_end_early_is_warned_of():
 def test_evaluation_uses_the_statistics_of_the_training(demos):
     trainer = make_trainer("GAIL", "PPO", demos, venv=VecNormalize(make_vec_env(MAZE, 2, seed=0)))
     trainer.learn(200)
-    with pytest.raises(ValueError, match="must be a VecNormalize"):
-        trainer.evaluate(make_vec_env(MAZE, 1), 1)
+    for refuse in (trainer.evaluate, trainer.prepare_eval_env):
+        with pytest.raises(ValueError, match="`venv` must be a VecNormalize"):
+            refuse(make_vec_env(MAZE, 1))
     venv = VecNormalize(make_vec_env(MAZE, 1), training=False)
     trainer.evaluate(venv, 1)
     np.testing.assert_array_equal(venv.obs_rms.mean, trainer.venv.obs_rms.mean)
@@ -567,3 +578,12 @@ def test_off_policy_rounds_are_counted_in_environment_steps(demos):
     trainer = make_trainer("GAIL", "SAC", demos, gen_train_timesteps=100)
     trainer.learn(500)
     assert trainer.n_rounds == 5
+
+
+def test_two_trainers_on_one_vec_normalize_keep_to_their_own_rewards(demos):
+    venv = VecNormalize(make_vec_env(MAZE, 2, seed=0), norm_reward=False)
+    first = make_trainer("GAIL", "PPO", demos, venv=venv, reward_type="gail")
+    make_trainer("GAIL", "PPO", demos, venv=venv, reward_type="log_d")
+    first.learn(100)
+    assert (first.gen_algo.rollout_buffer.rewards > 0).all()
+    assert first.evaluate(venv, 2).mean < -3  # the task's return, from the user's own environments

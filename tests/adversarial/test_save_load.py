@@ -15,7 +15,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env as sb3_make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
-from sb3_vdb import AIRL, GAIL, VAIL, VAIRL, TrainerCheckpoint, files, make_vec_env
+from sb3_vdb import AIRL, GAIL, VAIL, VAIRL, RecoveredReward, TrainerCheckpoint, files, make_vec_env
 from sb3_vdb.adversarial import checkpoint
 from sb3_vdb.evaluation.curves import read_curve
 from tests.adversarial.generators import ALGORITHMS, GENERATORS, make_generator, make_trainer
@@ -231,7 +231,7 @@ def test_a_missing_file_is_named(tmp_path):
         load(tmp_path / "nothing.zip")
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999])
 def test_a_truncated_file_is_refused(saved, share):
     saved.write_bytes(saved.read_bytes()[: int(share * saved.stat().st_size)])
     with pytest.raises(ValueError, match="truncated"):
@@ -277,6 +277,16 @@ def test_a_missing_part_is_refused(saved):
 def test_a_generator_that_is_no_algorithm_is_refused(saved):
     with pytest.raises(ValueError, match="no SB3 algorithm"):
         load(changed_description(saved, generator_class=["os", "system"]))
+
+
+def test_another_number_of_environments_is_refused(saved):
+    with pytest.raises(ValueError, match=r"`venv` has 3 environments, the run in .* had 2"):
+        VAIL.load(saved, make_vec_env(MAZE, 3))
+
+
+def test_a_trainer_is_no_reward_but_has_one(saved):
+    with pytest.raises(ValueError, match=r"holds a whole trainer.*recovered_reward"):
+        RecoveredReward.load(saved)
 
 
 def test_other_environments_are_refused(saved):
