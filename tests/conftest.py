@@ -41,11 +41,3 @@ def demos() -> Demonstrations:
             return rng.uniform(-1, 1, (len(observation), 2)).astype(np.float32), None
 
     return Demonstrations.from_rollouts(Noise(), venv, 4)
-
-
-@pytest.fixture
-def venv():
-    return make_vec_env(MAZE, 2, seed=0)
-
-
-__all__ = ["MAZE", "make_batch", "small_ppo"]
