@@ -116,19 +116,7 @@ def load_into(
     """Build a trainer from a file; see :meth:`AdversarialTrainer.load`."""
     path = with_default_suffix(path, ".zip")
     description, parts = _read(path)
-    name = type(trainer).__name__
-    if description["class"] != name:
-        raise ValueError(
-            f"{path} holds a {description['class']}, no {name}; "
-            f"load it with {description['class']}.load"
-        )
-    if not isinstance(venv, VecEnv):
-        raise ValueError(f"`venv` must be an SB3 VecEnv, got {type(venv).__name__}")
-    if venv.num_envs != description["n_envs"]:
-        raise ValueError(
-            f"`venv` has {venv.num_envs} environments, the run in {path} had "
-            f"{description['n_envs']}; make as many"
-        )
+    _check_fits(type(trainer).__name__, description, venv, path)
     tensors = load_tensors(parts["tensors.pt"], f"tensors.pt in {path}", FORMAT, VERSION, "cpu")
     state = to_arrays(tensors["state"])
     devices = description["devices"] if device is None else dict.fromkeys(PARTS, str(device))
@@ -158,6 +146,25 @@ def load_into(
     if set_env_state(trainer.venv, state["environments"]):
         vars(generator).update(last)  # set_env() forgot them
     set_random_state(state["random"])
+
+
+def _check_fits(name: str, description: dict[str, Any], venv: VecEnv, path: Path) -> None:
+    """Refuse a file of another class, or environments unlike the run's.
+
+    :raises ValueError: naming what differs
+    """
+    if description["class"] != name:
+        raise ValueError(
+            f"{path} holds a {description['class']}, no {name}; "
+            f"load it with {description['class']}.load"
+        )
+    if not isinstance(venv, VecEnv):
+        raise ValueError(f"`venv` must be an SB3 VecEnv, got {type(venv).__name__}")
+    if venv.num_envs != description["n_envs"]:
+        raise ValueError(
+            f"`venv` has {venv.num_envs} environments, the run in {path} had "
+            f"{description['n_envs']}; make as many"
+        )
 
 
 def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, bytes]]:

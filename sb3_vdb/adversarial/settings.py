@@ -184,15 +184,7 @@ def make_architecture(
                 f"{', '.join(values)}"
             )
         values[name] = value
-    if has_bottleneck and values["code_dim"] is None:
-        raise ValueError(
-            "`code_dim` must be positive, got None; use GAIL or AIRL for no bottleneck"
-        )
-    if isinstance(values["net_arch"], Mapping):
-        raise ValueError(
-            f"`net_arch` must be a list of widths, got {values['net_arch']}; "
-            "a discriminator has no policy and value part"
-        )
+    _check_networks(values)
     activation = values["activation_fn"]
     return Architecture(
         kind=kind,
@@ -206,6 +198,19 @@ def make_architecture(
         input_noise_std=input_noise_std,
         hidden_noise_std=hidden_noise_std,
     )
+
+
+def _check_networks(values: Mapping[str, Any]) -> None:
+    """Refuse what :class:`Architecture` would misunderstand."""
+    if "code_dim" in values and values["code_dim"] is None:
+        raise ValueError(
+            "`code_dim` must be positive, got None; use GAIL or AIRL for no bottleneck"
+        )
+    if isinstance(values["net_arch"], Mapping):
+        raise ValueError(
+            f"`net_arch` must be a list of widths, got {values['net_arch']}; "
+            "a discriminator has no policy and value part"
+        )
 
 
 def make_dual(

@@ -223,14 +223,18 @@ class AdversarialTrainer:
         self.reward_scaling = RewardScaling(settings.reward_scaling)
         self._finite_generator: dict[str, Any] | None = None
         if settings.log_dir is not None:
-            if gen_algo.tensorboard_log is not None:
-                warnings.warn(
-                    f"`log_dir` takes the place of the generator's `tensorboard_log`, "
-                    f"{gen_algo.tensorboard_log}",
-                    stacklevel=3,
-                )
-            verbose = max(settings.verbose, gen_algo.verbose)
-            gen_algo.set_logger(make_logger(settings.log_dir, verbose, log_suffix))
+            self._log_to(settings.log_dir, log_suffix)
+
+    def _log_to(self, folder: str, suffix: str) -> None:
+        """Give the generator a logger of its own to csv and TensorBoard files."""
+        if self.gen_algo.tensorboard_log is not None:
+            warnings.warn(
+                "`log_dir` takes the place of the generator's `tensorboard_log`, "
+                f"{self.gen_algo.tensorboard_log}",
+                stacklevel=4,
+            )
+        verbose = max(self.settings.verbose, self.gen_algo.verbose)
+        self.gen_algo.set_logger(make_logger(folder, verbose, suffix))
 
     # ------------------------------------------------------------------ learning
 
