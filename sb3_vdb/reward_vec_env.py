@@ -94,23 +94,28 @@ class RewardVecEnv(TaskRewardVecEnv):
             raise FloatingPointError(
                 f"the learned reward is not finite: {rewards[~np.isfinite(rewards)][0]}"
             )
-        self.count_returns(rewards, dones)
-        for i, total in zip(
-            np.flatnonzero(dones), self.finished_returns[-int(dones.sum()) :], strict=False
-        ):
+        finished = self.count_returns(rewards, dones)
+        for i, total in zip(np.flatnonzero(dones), finished, strict=True):
             infos[i]["learned_return"] = total
         return rewards
 
-    def count_returns(self, rewards: npt.NDArray[np.float32], dones: npt.NDArray[np.bool_]) -> None:
-        """Add one step's rewards to the learned returns; those of ended episodes are finished.
+    def count_returns(
+        self, rewards: npt.NDArray[np.float32], dones: npt.NDArray[np.bool_]
+    ) -> list[float]:
+        """Add one step's rewards to the learned returns.
 
         :param rewards: what was paid, shape (num_envs,)
         :param dones: which episodes ended, shape (num_envs,)
+        :return: learned returns of the episodes that ended
         """
         self.learned_returns += rewards
-        if dones.any():
-            self.finished_returns += self.learned_returns[dones].tolist()
-            self.learned_returns[dones] = 0.0
+        if not dones.any():
+            return []
+        finished: list[float] = self.learned_returns[dones].tolist()
+        self.learned_returns[dones] = 0.0
+        if self.record:  # else nobody fetches them, and they would pile up
+            self.finished_returns += finished
+        return finished
 
     def pop_finished_returns(self) -> list[float]:
         """Learned returns of the episodes that ended since the last call."""

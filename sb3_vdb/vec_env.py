@@ -33,12 +33,13 @@ def autoreset_mode_of(env: Any) -> str:
 
 
 class GymnasiumVecEnv(VecEnv):
-    """Any Gymnasium vector environment as an SB3 ``VecEnv``, with Gymnasium 0.29 and 1.x.
+    """A Gymnasium vector environment with array observations as an SB3 ``VecEnv``, with Gymnasium
+    0.29 and 1.x.
 
     SB3 restarts episodes within the step that ended them. Environments in ``SameStep`` mode do the
     same. In ``NextStep`` and ``Disabled`` mode the ended sub-environments are restarted with
     ``reset(options={"reset_mask": mask})``, or, in ``NextStep`` mode when all ended together, with
-    a further step.
+    a further step; one that cannot restart single sub-environments is refused when it has to.
 
     ``infos[i]`` has ``terminal_observation`` and ``TimeLimit.truncated`` at the end of an episode,
     and then also the sub-environment's own infos.

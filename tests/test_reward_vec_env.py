@@ -46,6 +46,7 @@ def test_the_learned_reward_replaces_the_tasks_and_the_monitor_keeps_that():
     assert dones.all()
     assert infos[0]["learned_return"] == pytest.approx(total[0], rel=1e-6)
     assert infos[0]["episode"]["r"] < 0 < infos[0]["learned_return"]
+    assert venv.pop_finished_returns() == []  # kept only where somebody fetches them
 
 
 def test_recorded_steps_come_back_in_order_and_once():

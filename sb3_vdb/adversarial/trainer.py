@@ -190,7 +190,6 @@ class AdversarialTrainer:
         """Check that everything fits together, then build the discriminator and put it into the
         environments.
         """
-        check_compatible(venv, gen_algo)
         self.features = FeatureEncoder(venv.observation_space, venv.action_space)
         self.settings, self.architecture, self.dual = settings, architecture, dual
         self.gen_algo, self.demonstrations = gen_algo, demonstrations
