@@ -28,3 +28,55 @@ class BoundsExtractor(BaseFeaturesExtractor):
         """Scaled and flattened observations, shape (batch, features)."""
         scaled: th.Tensor = self.normalizer(observations.flatten(start_dim=1))
         return scaled
+
+
+class RunningNormExtractor(BaseFeaturesExtractor):
+    """Centres and scales a Box observation by running statistics, which are saved with the policy.
+
+    The statistics change only in :meth:`update`, which the algorithm calls between rollouts.
+
+    :param observation_space: a Box
+    :param std_floor: least standard deviation that is divided by, in the observation's units
+    :param clip: bound of the scaled numbers
+    :param n_samples: samples after which the statistics stay fixed
+    """
+
+    mean: th.Tensor
+    variance: th.Tensor
+    count: th.Tensor
+
+    def __init__(
+        self,
+        observation_space: spaces.Box,
+        std_floor: float = 0.02,
+        clip: float = 10.0,
+        n_samples: int = 1_000_000,
+    ) -> None:
+        size = spaces.flatdim(observation_space)
+        super().__init__(observation_space, size)
+        self.std_floor, self.clip, self.n_samples = std_floor, clip, n_samples
+        self.register_buffer("mean", th.zeros(size))
+        self.register_buffer("variance", th.ones(size))
+        self.register_buffer("count", th.zeros((), dtype=th.float64))
+
+    def update(self, observations: th.Tensor) -> None:
+        """Take more samples into the statistics, until there are ``n_samples``.
+
+        :param observations: shape (batch, features)
+        """
+        if self.count >= self.n_samples:
+            return
+        n = len(observations)
+        total = self.count + n
+        share = (n / total).to(self.mean.dtype)
+        variance, mean = th.var_mean(observations, dim=0, unbiased=False)
+        shift = mean - self.mean
+        self.variance.lerp_(variance, share).add_(share * (1 - share) * shift**2)
+        self.mean.add_(share * shift)
+        self.count.copy_(total)
+
+    def forward(self, observations: th.Tensor) -> th.Tensor:
+        """Normalised observations, shape (batch, features)."""
+        std = self.variance.sqrt().clamp(min=self.std_floor)
+        scaled = (observations.flatten(start_dim=1) - self.mean) / std
+        return scaled.clamp(-self.clip, self.clip)

@@ -40,6 +40,32 @@ def _maze(name: str, layout: str, summary: str) -> EnvironmentRow:
     )
 
 
+def _humanoid(name: str, clip: str, summary: str) -> EnvironmentRow:
+    return EnvironmentRow(
+        name=f"Humanoid{name}",
+        entry_point="sb3_vdb_envs.humanoid:HumanoidEnv",
+        vector_entry_point=f"sb3_vdb_envs.humanoid.vector_env:{clip}_vector_env",
+        max_episode_steps=600,
+        kwargs={"clip": clip},
+        summary=summary,
+    )
+
+
+# every looping clip, with the name of its id and what is seen
+MOTIONS = (
+    ("Backflip", "backflip", "a flip backwards, every 1.75 s"),
+    ("Cartwheel", "cartwheel", "cartwheels to the left; hands may touch the ground"),
+    ("Crawl", "crawl", "crawling on hands and knees"),
+    ("Dance", "dance_a", "turning dance steps (dance_a)"),
+    ("DanceB", "dance_b", "dance on the spot (dance_b)"),
+    ("Jump", "jump", "a jump forwards with both legs"),
+    ("Roll", "roll", "a roll forwards; the whole body may touch the ground"),
+    ("Run", "run", "running at 3.56 m/s"),
+    ("Spin", "spin", "turns on one leg"),
+    ("Spinkick", "spinkick", "a kick out of a turn in the air"),
+    ("Walk", "walk", "walking at 0.98 m/s"),
+)
+
 ENVIRONMENTS: tuple[EnvironmentRow, ...] = (
     _maze(
         "CMaze", "c_maze", "point mass behind one wall, gap on the left; the reward is learned here"
@@ -51,6 +77,26 @@ ENVIRONMENTS: tuple[EnvironmentRow, ...] = (
     ),
     _maze("SMaze", "s_maze", "two walls, gaps right then left, five times the force"),
     _maze("SMazeFlipped", "s_maze_flipped", "mirror image of the S-maze"),
+    *(_humanoid(name, clip, f"mocap humanoid: {seen}") for name, clip, seen in MOTIONS),
+    EnvironmentRow(
+        name="HumanoidMocap",
+        entry_point="sb3_vdb_envs.humanoid:HumanoidEnv",
+        vector_entry_point="sb3_vdb_envs.humanoid.vector_env:HumanoidVectorEnv",
+        max_episode_steps=600,
+        kwargs={},
+        summary="mocap humanoid with any clip: `clip=` a name or the path of a DeepMimic file",
+    ),
+    *(
+        EnvironmentRow(
+            name=f"BulletHumanoid{name}",
+            entry_point="sb3_vdb_envs.humanoid:HumanoidEnv",
+            vector_entry_point=None,
+            max_episode_steps=600,
+            kwargs={"clip": clip, "engine": "bullet"},
+            summary=f"the same in Bullet, the paper's engine: {seen}",
+        )
+        for name, clip, seen in MOTIONS
+    ),
 )
 
 

@@ -4,27 +4,18 @@ environment stand on.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
+from sb3_vdb_envs.batched import BatchStep
 from sb3_vdb_envs.maze.layout import GOAL_RADIUS, MazeLayout
 from sb3_vdb_envs.maze.physics import PointMassPhysics
 from sb3_vdb_envs.maze.rewards import PathLength, control_cost, goal_bonus, goal_distance
 
 START_SPEED = 0.01  # m/s, bound of each start velocity component
-
-
-class MazeStep(NamedTuple):
-    """Result of one control step of the batch; arrays of shape (n_mazes,) but for the
-    observations.
-    """
-
-    observations: npt.NDArray[np.float32]
-    rewards: npt.NDArray[np.float64]
-    terms: dict[str, npt.NDArray[np.float64]]
 
 
 def observation_space(layout: MazeLayout) -> Any:
@@ -89,11 +80,11 @@ class MazeBatch:
         if self._path_length is not None:
             self._remaining[indices] = self._path_length(positions)
 
-    def step(self, actions: npt.NDArray[np.floating]) -> MazeStep:
+    def step(self, actions: npt.NDArray[np.floating]) -> BatchStep:
         """Advance every copy by one control step.
 
         :param actions: shape (n_mazes, 2); values beyond [-1, 1] act as the bound they pass
-        :return: observations, rewards and their terms
+        :return: observations, rewards and, among the infos, their terms
         :raises ValueError: an action is not a number
         """
         forces = np.minimum(np.maximum(actions.T.astype(np.float64), -1.0), 1.0)
@@ -112,7 +103,8 @@ class MazeBatch:
             else self._distance_terms(before, forces)
         )
         first, second = terms.values()
-        return MazeStep(self.observe(), first + second, terms)
+        infos = {f"reward/{term}": value for term, value in terms.items()}
+        return BatchStep(self.observe(), first + second, infos)
 
     def _distance_terms(
         self, before: npt.NDArray[np.float64], forces: npt.NDArray[np.float64]

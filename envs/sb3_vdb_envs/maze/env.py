@@ -107,9 +107,7 @@ class MazeEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzPickl
         result = self._batch.step(np.asarray(action)[None])
         observation = result.observations[0]
         self._trail.append(observation)
-        info = self._info() | {
-            f"reward/{term}": float(value[0]) for term, value in result.terms.items()
-        }
+        info = self._info() | {name: float(value[0]) for name, value in result.infos.items()}
         return observation, float(result.rewards[0]), False, False, info
 
     def _info(self) -> dict[str, Any]:

@@ -1,0 +1,217 @@
+"""Many copies of an environment as one Gymnasium vector environment, over any batch of them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium.utils import seeding
+from gymnasium.vector.utils import batch_space
+
+from sb3_vdb_envs.vector import AutoresetMode, VectorEnv, same_step_infos
+
+Infos = dict[str, Any]
+Mask = npt.NDArray[np.bool_]
+
+
+class BatchStep(NamedTuple):
+    """What n copies give in one control step."""
+
+    observations: npt.NDArray[np.float32]  # shape (n, ...)
+    rewards: npt.NDArray[np.float64]  # shape (n,)
+    infos: dict[str, npt.NDArray[Any]]  # of this step alone, each of shape (n,)
+    terminated: Mask | None = None  # None for nobody
+    truncated: Mask | None = None  # ends that are no failure, time limits apart; None for nobody
+
+
+class Batch(Protocol):
+    """n copies of an environment without clocks and seeds."""
+
+    def reset(
+        self, indices: npt.NDArray[np.intp], generators: list[np.random.Generator]
+    ) -> None:
+        """Start an episode in some copies, each with its own random generator."""
+
+    def observe(self) -> npt.NDArray[np.float32]:
+        """Observations of all copies."""
+
+    def info(self) -> dict[str, npt.NDArray[Any]]:
+        """Measurements of the present moment."""
+
+    def step(self, actions: npt.NDArray[np.floating]) -> BatchStep:
+        """Advance every copy by one control step."""
+
+    def get_state(self) -> dict[str, Any]:
+        """Everything the next steps depend on."""
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`get_state` returned."""
+
+
+class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
+    """A batch with time limit, autoreset, seeds and a state that can be saved.
+
+    Copy ``i`` of a batch reset with ``seed=s`` goes through the same states, bit for bit, as a
+    single environment reset with ``seed=s + i``.
+
+    :param batch: the copies
+    :param num_envs: how many they are
+    :param observation_space: of one copy
+    :param action_space: of one copy
+    :param max_episode_steps: time limit, which truncates; None for no limit
+    :param autoreset_mode: ``"SameStep"`` (no step is lost, and the only mode Gymnasium 0.29 knows),
+        ``"NextStep"`` or ``"Disabled"``, with the meaning Gymnasium gives them
+    :param render_mode: ``"rgb_array"`` or None
+    :raises ValueError: a bad argument
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012
+
+    def __init__(
+        self,
+        batch: Batch,
+        num_envs: int,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        max_episode_steps: int | None,
+        autoreset_mode: str | AutoresetMode,
+        render_mode: str | None,
+    ) -> None:
+        if max_episode_steps is not None and max_episode_steps < 1:
+            raise ValueError(
+                f"`max_episode_steps` must be at least 1 or None, got {max_episode_steps}"
+            )
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f'`render_mode` must be "rgb_array" or None, got {render_mode!r}')
+        self.num_envs, self._batch = num_envs, batch
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
+        self.render_mode = render_mode
+        self.single_observation_space = observation_space
+        self.single_action_space = action_space
+        self.observation_space = batch_space(observation_space, num_envs)
+        self.action_space = batch_space(action_space, num_envs)
+        self.max_episode_steps = max_episode_steps
+        self._generators: list[np.random.Generator] = []
+        self._steps = np.zeros(num_envs, dtype=np.int64)
+        self._ended, self._any_ended = np.zeros(num_envs, dtype=bool), False
+        self._never = np.zeros(num_envs, dtype=bool)
+        self._everyone = np.ones(num_envs, dtype=bool)
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[npt.NDArray[np.float32], Infos]:
+        """Start an episode in every copy, or in those that ``options["reset_mask"]`` (bool, shape
+        (num_envs,)) marks.
+
+        :param seed: one seed (copy i takes ``seed + i``), a list of seeds, or None to go on with
+            the generators
+        """
+        self._seed(seed)
+        mask = (options or {}).get("reset_mask", self._everyone)
+        observations = self._restart(np.flatnonzero(mask))
+        self._after_step(observations)
+        return observations, self._infos(self._batch.info())
+
+    def _seed(self, seed: int | list[int | None] | None) -> None:
+        if seed is None and self._generators:
+            return
+        seeds = (
+            [seed + i for i in range(self.num_envs)]
+            if isinstance(seed, int)
+            else seed or [None] * self.num_envs
+        )
+        if len(seeds) != self.num_envs:
+            raise ValueError(
+                f"`seed` must be one number or a list of {self.num_envs}, got {len(seeds)} of them"
+            )
+        old = self._generators or [None] * self.num_envs  # type: ignore[list-item]
+        self._generators = [
+            generator if one is None and generator is not None else seeding.np_random(one)[0]
+            for one, generator in zip(seeds, old, strict=True)
+        ]
+
+    def step(
+        self, actions: npt.NDArray[np.floating]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64], Mask, Mask, Infos]:
+        """Advance every copy by one control step; ``actions`` of shape (num_envs, ...)."""
+        if self._any_ended and self.autoreset_mode is AutoresetMode.DISABLED:
+            raise ValueError(
+                "episodes have ended and `autoreset_mode` is Disabled; "
+                'reset them with options={"reset_mask": mask} before the next step'
+            )
+        observations, rewards, step_infos, terminated, truncated = self._batch.step(
+            np.asarray(actions)
+        )
+        self._steps += 1
+        terminated = self._never.copy() if terminated is None else terminated
+        truncated = self._never.copy() if truncated is None else truncated
+        if self._any_ended:  # "NextStep": for copies that had ended, this step is the restart
+            for values in (rewards, terminated, truncated):
+                values[self._ended] = 0
+            observations = self._restart(np.flatnonzero(self._ended))
+        if self.max_episode_steps is not None and self._steps.max() >= self.max_episode_steps:
+            truncated |= self._steps >= self.max_episode_steps
+        infos = self._infos({**self._batch.info(), **step_infos})
+        ended = terminated | truncated
+        if ended.any():
+            observations, infos = self._end_episodes(ended, observations, infos, step_infos)
+        self._after_step(observations)
+        return observations, rewards, terminated, truncated, infos
+
+    def _restart(self, indices: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+        """Start new episodes in some copies.
+
+        :return: observations of all copies
+        """
+        self._batch.reset(indices, [self._generators[i] for i in indices])
+        self._steps[indices] = 0
+        self._ended[indices] = False
+        self._any_ended = bool(self._ended.any())
+        return self._batch.observe()
+
+    def _end_episodes(
+        self,
+        ended: Mask,
+        observations: npt.NDArray[np.float32],
+        infos: Infos,
+        step_infos: dict[str, npt.NDArray[Any]],
+    ) -> tuple[npt.NDArray[np.float32], Infos]:
+        """Restart the ended copies at once ("SameStep") or note that they have to be restarted."""
+        if self.autoreset_mode is not AutoresetMode.SAME_STEP:
+            self._ended, self._any_ended = ended.copy(), True
+            return observations, infos
+        restarted = self._restart(np.flatnonzero(ended))
+        fresh = self._infos({**step_infos, **self._batch.info()})
+        return restarted, same_step_infos(fresh, ended, observations, infos)
+
+    def _infos(self, values: dict[str, npt.NDArray[Any]]) -> Infos:
+        return values | {f"_{name}": self._everyone for name in values}
+
+    def _after_step(self, observations: npt.NDArray[np.float32]) -> None:
+        """What a subclass does with the observations that reset and step return."""
+
+    def get_state(self) -> dict[str, Any]:
+        """Everything the next steps depend on: physics, clocks and random generators, as arrays and
+        JSON-able values.
+        """
+        generators = [generator.bit_generator.state for generator in self._generators]
+        clocks = {"steps": self._steps.copy(), "ended": self._ended.copy()}
+        return {**self._batch.get_state(), **clocks, "generators": generators}
+
+    def set_state(self, state: dict[str, Any]) -> npt.NDArray[np.float32]:
+        """Restore what :meth:`get_state` returned.
+
+        :return: observations of all copies
+        """
+        self._batch.set_state(state)
+        self._steps, self._ended = state["steps"].copy(), state["ended"].copy()
+        self._any_ended = bool(self._ended.any())
+        self._generators = []
+        if state["generators"]:  # empty before the first reset
+            self._seed([0] * self.num_envs)
+        for generator, one in zip(self._generators, state["generators"], strict=True):
+            generator.bit_generator.state = one
+        return self._batch.observe()

@@ -1,0 +1,263 @@
+"""n humanoids that imitate a clip: initialisation, control, reward and termination, over any
+engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from sb3_vdb_envs.batched import BatchStep
+from sb3_vdb_envs.humanoid import actions as control
+from sb3_vdb_envs.humanoid import character
+from sb3_vdb_envs.humanoid.clips import MotionClip
+from sb3_vdb_envs.humanoid.engine import Engine
+from sb3_vdb_envs.humanoid.features import ROTATION_SIZES, feature_size, features
+from sb3_vdb_envs.humanoid.kinematics import (
+    Bodies,
+    CharacterState,
+    forward_kinematics,
+    lowest_points,
+)
+from sb3_vdb_envs.humanoid.rewards import WEIGHTS, imitation_terms, joint_rotation_errors
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+CONTACT_HEIGHT = 1e-3  # m; a body nearer to the ground touches it
+STEP = 1.0 / character.CONTROL_RATE  # s
+# Clips that touch the ground with more than their feet, and what may not touch it there
+FALL_BODIES = {
+    "cartwheel": tuple(name for name in character.ALL_BUT_FEET if "wrist" not in name),
+    "crawl": character.TORSO,
+    "roll": (),
+    "getup_facedown": (),
+    "getup_faceup": (),
+}
+
+
+class Settings(NamedTuple):
+    """What a user chooses; see :class:`HumanoidEnv`."""
+
+    clip: MotionClip
+    fall_bodies: tuple[str, ...]
+    rotation: str
+    action: str
+    target: str
+    random_start: bool
+    sync_root: bool
+
+
+def make_settings(
+    clip: str,
+    fall: str | Sequence[str] = "deepmimic",
+    rotation: str = "quaternion",
+    action: str = "exp_map",
+    target: str = "absolute",
+    random_start: bool = True,
+    sync_root: bool = True,
+) -> Settings:
+    """Check the arguments of the environment.
+
+    :raises ValueError: one of them is not known
+    """
+    choices = {
+        "rotation": (rotation, tuple(ROTATION_SIZES)),
+        "action": (action, tuple(control.FORMS)),
+        "target": (target, control.TARGETS),
+    }
+    for name, (value, known) in choices.items():
+        if value not in known:
+            raise ValueError(f"`{name}` must be one of {', '.join(known)}, got {value!r}")
+    if target == "reference" and action != "exp_map":
+        raise ValueError(
+            f'`target` "reference" needs `action` "exp_map", got {action!r}: '
+            "offsets are rotation vectors"
+        )
+    motion = MotionClip.load(clip)
+    return Settings(
+        motion, _fall_bodies(fall, motion), rotation, action, target, random_start, sync_root
+    )
+
+
+def _fall_bodies(fall: str | Sequence[str], clip: MotionClip) -> tuple[str, ...]:
+    if fall == "deepmimic":
+        return FALL_BODIES.get(clip.name, character.ALL_BUT_FEET)
+    names = {"torso": character.TORSO, "none": ()}.get(fall) if isinstance(fall, str) else fall
+    unknown = None if names is None else set(names) - set(character.NAMES)
+    if names is None or unknown:
+        raise ValueError(
+            f'`fall` must be "deepmimic", "torso", "none" or a list of bodies out of '
+            f"{', '.join(character.NAMES)}; got {fall!r}"
+        )
+    return tuple(names)
+
+
+class HumanoidBatch:
+    """The environment's logic for n characters; engines only step.
+
+    :param settings: what the user chose
+    :param engine: simulates n characters
+    :param n: number of characters
+    """
+
+    def __init__(self, settings: Settings, engine: Engine, n: int) -> None:
+        self.settings, self.engine, self.n = settings, engine, n
+        clip = settings.clip
+        self._absolute = control.absolute_targets(clip, settings.action)
+        self._falls = np.isin(character.NAMES, settings.fall_bodies)
+        self._times = np.zeros(n)  # in the clip, s
+        self._offsets = np.zeros((n, 2))  # of the motion over the ground, m
+        self.diverged_episodes = 0
+        self._state, self._target = engine.get(), clip.state(self._times)
+        self._bodies = forward_kinematics(self._state)
+
+    @property
+    def observation_space(self) -> gym.spaces.Box:
+        """Of one character."""
+        shape = (feature_size(self.settings.rotation),)
+        return gym.spaces.Box(-np.inf, np.inf, shape, np.float32)
+
+    @property
+    def action_space(self) -> gym.spaces.Box:
+        """Of one character."""
+        return gym.spaces.Box(-1.0, 1.0, (control.FORMS[self.settings.action],), np.float32)
+
+    @property
+    def phases(self) -> Array:
+        """Progress through the clip, shape (n,)."""
+        return self.settings.clip.phase(self._times)
+
+    @property
+    def characters(self) -> tuple[CharacterState, CharacterState]:
+        """States of the simulated characters and of the motion."""
+        return self._state, self._target
+
+    def reset(
+        self, indices: npt.NDArray[np.intp], generators: Sequence[np.random.Generator]
+    ) -> None:
+        """Place some characters into the clip at random times, lifted out of the ground.
+
+        :param indices: which, shape (k,)
+        :param generators: their random generators, k of them
+        """
+        if len(indices):
+            clip = self.settings.clip
+            share = np.array([generator.random() for generator in generators])
+            times = share * clip.duration if self.settings.random_start else np.zeros(len(share))
+            state = clip.state(times)
+            self._times[indices] = times
+            self._offsets[indices] = -state.root_position[:, :2]
+            state.root_position[:, :2] = 0.0
+            target = CharacterState(*(part.copy() for part in state))
+            lowest = lowest_points(forward_kinematics(state)).min(axis=1)
+            state.root_position[:, 2] += np.maximum(0.0, -lowest)
+            self.engine.put(indices, state)
+            self._state = self.engine.get()
+            self._target.put(indices, target)
+            fresh = forward_kinematics(self._state.take(indices))
+            for mine, theirs in zip(self._bodies, fresh, strict=True):
+                mine[indices] = theirs
+
+    def observe(self) -> npt.NDArray[np.float32]:
+        """Observations of all characters, shape (n, features)."""
+        values = features(self.phases, self._state, self._bodies, self.settings.rotation)
+        return values.astype(np.float32)
+
+    def step(self, actions: npt.NDArray[np.floating]) -> BatchStep:
+        """Advance by one control step.
+
+        :param actions: in [-1, 1], clipped to it, shape (n, 28 or 36)
+        """
+        clip = self.settings.clip
+        bounded = np.clip(np.asarray(actions, dtype=np.float64), -1.0, 1.0)
+        if self.settings.target == "reference":
+            targets = control.reference_targets(clip, self._times, bounded)
+        else:
+            targets = self._absolute(bounded)
+        self.engine.step(targets)
+        self._state = self.engine.get()
+        diverged = self._contain_divergence()
+        before = clip.cycle(self._times)
+        self._times += STEP
+        self._target = self._target_now(clip.cycle(self._times) > before)
+        self._bodies, target_bodies = _both(self._state, self._target)
+        fallen = diverged | (
+            (lowest_points(self._bodies) < CONTACT_HEIGHT)[:, self._falls].any(axis=1)
+        )
+        terms = imitation_terms(self._state, self._bodies, self._target, target_bodies)
+        for values in terms.values():
+            values[fallen] = 0.0
+        rewards = sum(terms[name] for name in WEIGHTS)
+        infos: dict[str, npt.NDArray[Any]] = {f"reward/{name}": terms[name] for name in WEIGHTS}
+        infos |= joint_rotation_errors(self._state, self._target)
+        infos |= {"fallen": fallen.copy(), "diverged": diverged}
+        ended = np.zeros(self.n, dtype=bool)
+        if not clip.loops:
+            ended = self._times >= clip.duration - 1e-9
+        return BatchStep(self.observe(), np.asarray(rewards), infos, fallen, ended)
+
+    def info(self) -> dict[str, npt.NDArray[Any]]:
+        """Measurements of the present moment, each of shape (n,)."""
+        speed = np.hypot(self._state.root_velocity[:, 0], self._state.root_velocity[:, 1])
+        return {"phase": self.phases, "root_speed": speed}
+
+    def _contain_divergence(self) -> Mask:
+        """Find characters whose simulation blew up, count them, and put the motion in their place,
+        so that no buffer sees a number that is not finite.
+
+        :return: which, shape (n,)
+        """
+        fastest = np.maximum(
+            np.abs(self._state.root_velocity).max(axis=1),
+            np.abs(self._state.angular_velocities).max(axis=(1, 2)),
+        )
+        finite = np.isfinite(self._state.root_position).all(axis=1) & np.isfinite(
+            self._state.rotations
+        ).all(axis=(1, 2))
+        diverged = ~(finite & (fastest <= character.VELOCITY_LIMIT))
+        if diverged.any():
+            which = np.flatnonzero(diverged)
+            self.diverged_episodes += len(which)
+            self._state.put(which, self._target.take(which))
+            self.engine.put(which, self._target.take(which))
+        return diverged
+
+    def _target_now(self, new_cycle: Mask) -> CharacterState:
+        """The motion at the present times, over the ground where the character is.
+
+        At the start of a cycle the motion's root is moved to the character's (horizontally), as
+        DeepMimic does; otherwise the cycles' displacements add up.
+        """
+        target = self.settings.clip.state(self._times)
+        if self.settings.sync_root and new_cycle.any():
+            position = self._state.root_position[new_cycle, :2]
+            self._offsets[new_cycle] = position - target.root_position[new_cycle, :2]
+        target.root_position[:, :2] += self._offsets
+        return target
+
+    def get_state(self) -> dict[str, Any]:
+        """Everything the next steps depend on, random generators apart."""
+        clocks = {"times": self._times.copy(), "offsets": self._offsets.copy()}
+        return clocks | {"physics": self.engine.get_state()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`get_state` returned."""
+        self.engine.set_state(state["physics"])
+        self._state = self.engine.get()
+        self._times, self._offsets = np.array(state["times"]), np.array(state["offsets"])
+        self._target = self._target_now(np.zeros(self.n, dtype=bool))
+        self._bodies = forward_kinematics(self._state)
+
+
+def _both(state: CharacterState, target: CharacterState) -> tuple[Bodies, Bodies]:
+    """Bodies of the characters and of the motion, out of one walk over the tree."""
+    n = len(state.root_position)
+    joined = forward_kinematics(
+        CharacterState(*(np.concatenate(pair) for pair in zip(state, target, strict=True)))
+    )
+    return Bodies(*(part[:n] for part in joined)), Bodies(*(part[n:] for part in joined))

@@ -1,0 +1,62 @@
+"""What the environment needs of a physics engine: it steps, and does nothing else."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from sb3_vdb_envs.humanoid.kinematics import CharacterState
+
+Array = npt.NDArray[np.float64]
+
+
+class Engine(Protocol):
+    """Simulates n characters on a plane under PD control."""
+
+    timestep: float  # s
+
+    def get(self) -> CharacterState:
+        """Present state of all characters; the arrays may be changed freely."""
+
+    def put(self, indices: npt.NDArray[np.intp], state: CharacterState) -> None:
+        """Place some characters.
+
+        :param indices: which, shape (k,)
+        :param state: their k states
+        """
+
+    def step(self, targets: Array) -> None:
+        """Simulate one control step of 1/30 s.
+
+        :param targets: rotation vectors of ball joints and angles of hinges, rad, shape (n, 28)
+        """
+
+    def get_state(self) -> Array:
+        """What the next steps depend on, exactly.
+
+        :raises NotImplementedError: the engine keeps state that cannot be read
+        """
+
+    def set_state(self, state: Array) -> None:
+        """Restore what :meth:`get_state` returned."""
+
+    def close(self) -> None:
+        """Release what the engine holds; closing twice is legal."""
+
+
+def substeps(timestep: float, rate: int) -> int:
+    """Number of physics steps in a control step.
+
+    :param timestep: s
+    :param rate: control steps a second
+    :raises ValueError: the timestep does not divide the control step
+    """
+    count = round(1.0 / (rate * timestep)) if timestep > 0 else 0
+    if count < 1 or abs(count * timestep * rate - 1.0) > 1e-9:
+        raise ValueError(
+            f"`timestep` must divide the control step of 1/{rate} s, got {timestep}; "
+            "use 1/240 (training) or 1/1200 (the paper's)"
+        )
+    return count

@@ -1,0 +1,178 @@
+"""The mocap humanoid as a single Gymnasium environment, with MuJoCo or Bullet underneath."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium.utils import EzPickle
+
+from sb3_vdb_envs.humanoid import character
+from sb3_vdb_envs.humanoid.batch import HumanoidBatch, make_settings
+from sb3_vdb_envs.humanoid.engine import Engine
+from sb3_vdb_envs.humanoid.picture import IMAGE_HEIGHT, Picture
+
+FIRST = np.zeros(1, dtype=np.intp)  # index of the only copy
+ENGINES = ("mujoco", "bullet")
+
+
+class HumanoidEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzPickle):
+    """A humanoid that imitates a motion clip; the motion task of the VDB paper (section 5.1 and
+    appendix C) and of DeepMimic (Peng et al. 2018).
+
+    ## Description
+    34 degrees of freedom: 6 of the root, 8 ball joints (chest, neck, hips, ankles, shoulders) and
+    4 hinges (knees, elbows); 45 kg, 1.62 m. Policies act at 30 Hz through PD controllers.
+
+    ## Action Space
+    ``Box(-1, 1, (28,), float32)``: PD targets as rotation vectors (3 a ball joint) and hinge angles,
+    in units of pi rad about the mean pose of the clip. ``action="axis_angle"`` is DeepMimic's form
+    of 2018 with 36 numbers. Values beyond the bounds act as the bound.
+
+    ## Observation Space
+    ``Box`` of shape (197,), unbounded: phase (scaled to [-1, 1]); root height in m; for each of 15
+    bodies position relative to the root (m) and rotation (quaternion, w first and not negative);
+    for each body velocity (m/s) and angular velocity (rad/s). In axes turned with the root's
+    heading, but for the root's rotation and velocities, which are in world axes.
+    ``rotation="6d"`` gives the turned x and z axes instead of quaternions (227 numbers).
+
+    ## Rewards
+    DeepMimic's: weighted exponentials of the errors of pose, velocity, hands and feet, root, and
+    centre of mass, in [0, 1]; ``info["reward/<term>"]`` has the terms. 0 in the step of a fall.
+
+    ## Starting State
+    A uniformly random moment of the clip with its velocities (reference state initialisation),
+    lifted out of the ground; the clip's start with ``random_start=False``.
+
+    ## Episode End
+    Terminated when a body of ``fall`` touches the ground (within 1 mm), or when the simulation
+    diverges (faster than 100 m/s or rad/s; counted in ``diverged_episodes``). Truncated after 600
+    steps (20 s, ``max_episode_steps`` of the id), and at the end of a clip that does not loop.
+
+    ## Information
+    ``joint_error``, ``joint_error_with_root`` and ``joint_error_weighted`` in rad (the paper's
+    metric in three readings), ``phase`` in [0, 1), ``root_speed`` over the ground in m/s,
+    ``fallen``, ``diverged``.
+
+    ## Arguments
+
+    :param clip: a known clip (``run``, ``backflip``, ...) or the path of a file in DeepMimic's
+        format
+    :param timestep: of the simulation in s; None for 1/240 with MuJoCo and 1/1200 with Bullet
+    :param fall: ``"deepmimic"`` (everything but the feet; for clips on the ground what they allow),
+        ``"torso"`` (the VDB paper's rule: root, chest and neck), ``"none"``, or names of bodies
+    :param rotation: ``"quaternion"`` or ``"6d"``
+    :param action: ``"exp_map"`` or ``"axis_angle"``
+    :param target: ``"absolute"``, or ``"reference"`` to add the action to the clip's pose two steps
+        ahead. The policy then receives the demonstration with every step: good for making experts
+        quickly, but not to be compared with the paper's figures.
+    :param random_start: start anywhere in the clip
+    :param sync_root: at each new cycle, move the clip's root over the character's
+    :param engine: ``"mujoco"`` or ``"bullet"`` (the paper's)
+    :param render_mode: ``"rgb_array"`` or None; the clip's pose is drawn beside the character
+    :param render_height: height of pictures in pixels
+    :raises ValueError: an argument is not known, or the clip is not sound
+
+    ## Version History
+    v0: first version.
+    """
+
+    metadata = {  # noqa: RUF012
+        "render_modes": ["rgb_array"],
+        "render_fps": character.CONTROL_RATE,
+    }
+
+    def __init__(
+        self,
+        clip: str = "walk",
+        timestep: float | None = None,
+        fall: str | Sequence[str] = "deepmimic",
+        rotation: str = "quaternion",
+        action: str = "exp_map",
+        target: str = "absolute",
+        random_start: bool = True,
+        sync_root: bool = True,
+        engine: str = "mujoco",
+        render_mode: str | None = None,
+        render_height: int = IMAGE_HEIGHT,
+    ) -> None:
+        EzPickle.__init__(
+            self, clip, timestep, fall, rotation, action, target, random_start, sync_root, engine,
+            render_mode, render_height,
+        )  # fmt: skip
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise ValueError(f'`render_mode` must be "rgb_array" or None, got {render_mode!r}')
+        settings = make_settings(clip, fall, rotation, action, target, random_start, sync_root)
+        self._engine_name, self._engine = engine, _make_engine(engine, timestep)
+        self.clip, self.timestep = settings.clip, self._engine.timestep
+        self.batch = HumanoidBatch(settings, self._engine, 1)
+        self.observation_space = self.batch.observation_space
+        self.action_space = self.batch.action_space
+        self.render_mode, self.render_height = render_mode, render_height
+        self._picture: Picture | None = None
+
+    @property
+    def diverged_episodes(self) -> int:
+        """Episodes that ended because the simulation blew up."""
+        return self.batch.diverged_episodes
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
+        """Start an episode; ``options`` are not used."""
+        super().reset(seed=seed)
+        self.batch.reset(FIRST, [self.np_random])
+        return self.batch.observe()[0], _first(self.batch.info())
+
+    def step(
+        self, action: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Advance by 1/30 s with the PD targets ``action``, shape (28,) or (36,)."""
+        result = self.batch.step(np.asarray(action)[None])
+        assert result.terminated is not None and result.truncated is not None
+        info = _first({**self.batch.info(), **result.infos})
+        ends = bool(result.terminated[0]), bool(result.truncated[0])
+        return result.observations[0], float(result.rewards[0]), *ends, info
+
+    def render(self) -> npt.NDArray[np.uint8] | None:  # type: ignore[override]
+        """Character and clip side by side, shape (render_height, width, 3); None without a render
+        mode.
+        """
+        if self.render_mode is None:
+            return None
+        if self._picture is None:
+            self._picture = _make_picture(self._engine_name, self.render_height)
+        return self._picture.draw(*self.batch.characters)
+
+    def close(self) -> None:
+        """Release engine and picture; closing twice is legal."""
+        self._engine.close()
+        if self._picture is not None:
+            self._picture.close()
+            self._picture = None
+
+
+def _make_engine(engine: str, timestep: float | None) -> Engine:
+    if engine == "mujoco":
+        from sb3_vdb_envs.humanoid.mujoco_engine import MujocoEngine
+
+        return MujocoEngine(1, timestep or 1 / 240)
+    if engine == "bullet":
+        from sb3_vdb_envs.humanoid.bullet_engine import BulletEngine
+
+        return BulletEngine(timestep or 1 / 1200)
+    raise ValueError(f"`engine` must be one of {', '.join(ENGINES)}, got {engine!r}")
+
+
+def _make_picture(engine: str, height: int) -> Picture:
+    from sb3_vdb_envs.humanoid.picture import BulletPicture, MujocoPicture
+
+    return MujocoPicture(height) if engine == "mujoco" else BulletPicture(height)
+
+
+def _first(infos: dict[str, npt.NDArray[Any]]) -> dict[str, Any]:
+    """Infos of the only copy as plain numbers."""
+    return {name: values[0].item() for name, values in infos.items()}

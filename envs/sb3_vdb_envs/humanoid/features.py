@@ -1,0 +1,61 @@
+"""What the policy sees: 197 numbers (227 with six-number rotations), the same for every engine."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from sb3_vdb_envs.humanoid import character, rotations
+from sb3_vdb_envs.humanoid.kinematics import Bodies, CharacterState
+
+Array = npt.NDArray[np.float64]
+
+ROTATION_SIZES = {"quaternion": 4, "6d": 6}
+
+
+def feature_size(rotation: str) -> int:
+    """Length of an observation.
+
+    :param rotation: ``"quaternion"`` or ``"6d"``
+    """
+    return 2 + character.N_BODIES * (3 + ROTATION_SIZES[rotation] + 6)
+
+
+def features(phase: Array, state: CharacterState, bodies: Bodies, rotation: str) -> Array:
+    """Phase, root height, then position and rotation of every body, then its velocities.
+
+    Positions are relative to the root; they, rotations and velocities are in axes turned with the
+    root's heading, except for the root's own rotation and velocities, which are in world axes as in
+    DeepMimic (2018). The phase is scaled to [-1, 1].
+
+    :param phase: in [0, 1], shape (n,)
+    :param state: n characters
+    :param bodies: their bodies
+    :param rotation: ``"quaternion"`` (w at least 0) or ``"6d"`` (turned x and z axes)
+    :return: shape (n, 197) or (n, 227)
+    """
+    n = len(phase)
+    heading = rotations.about_vertical(-rotations.yaw(state.rotations[:, 0]))[:, None]
+    pose = rotations.multiply(heading, bodies.rotations)
+    pose[:, 0] = bodies.rotations[:, 0]
+    vectors = np.stack(
+        [
+            bodies.centres - state.root_position[:, None],
+            bodies.velocities,
+            bodies.angular_velocities,
+        ],
+        axis=1,
+    )
+    turned = rotations.rotate(heading[:, None], vectors)
+    turned[:, 1:, 0] = vectors[:, 1:, 0]
+    if rotation == "6d":
+        pose = rotations.tangent_and_normal(pose)
+    else:
+        pose = np.where(pose[..., :1] < 0.0, -pose, pose)
+    parts = [
+        2.0 * phase[:, None] - 1.0,
+        state.root_position[:, 2:],
+        np.concatenate([turned[:, 0], pose], axis=-1).reshape(n, -1),
+        np.concatenate([turned[:, 1], turned[:, 2]], axis=-1).reshape(n, -1),
+    ]
+    return np.concatenate(parts, axis=1)

@@ -1,0 +1,105 @@
+"""Many humanoids as one Gymnasium vector environment, simulated by MuJoCo on a pool of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sb3_vdb_envs.batched import BatchVectorEnv
+from sb3_vdb_envs.humanoid import character
+from sb3_vdb_envs.humanoid.batch import HumanoidBatch, make_settings
+from sb3_vdb_envs.humanoid.env import IMAGE_HEIGHT, HumanoidEnv
+from sb3_vdb_envs.humanoid.mujoco_engine import MujocoEngine
+from sb3_vdb_envs.humanoid.picture import MujocoPicture
+from sb3_vdb_envs.vector import AutoresetMode
+
+
+class HumanoidVectorEnv(BatchVectorEnv):
+    """``num_envs`` copies of :class:`HumanoidEnv` in one batch; spaces, reward and infos are
+    described there, and arguments of the same name.
+
+    Copy ``i`` of a batch reset with ``seed=s`` goes through the same states, bit for bit, as a
+    single environment reset with ``seed=s + i``.
+
+    :param num_envs: number of characters; 128 to 256 use the processor best
+    :param threads: worker threads; None for one a core
+    :param max_episode_steps: time limit, which truncates; None for no limit
+    :param autoreset_mode: ``"SameStep"`` (default), ``"NextStep"`` or ``"Disabled"``
+    :raises ValueError: a bad argument
+    """
+
+    metadata = HumanoidEnv.metadata
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        clip: str = "walk",
+        timestep: float = 1 / 240,
+        threads: int | None = None,
+        fall: str | Sequence[str] = "deepmimic",
+        rotation: str = "quaternion",
+        action: str = "exp_map",
+        target: str = "absolute",
+        random_start: bool = True,
+        sync_root: bool = True,
+        max_episode_steps: int | None = character.HORIZON,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
+        render_mode: str | None = None,
+        render_height: int = IMAGE_HEIGHT,
+    ) -> None:
+        if num_envs < 1:
+            raise ValueError(f"`num_envs` must be at least 1, got {num_envs}")
+        settings = make_settings(clip, fall, rotation, action, target, random_start, sync_root)
+        self._engine = MujocoEngine(num_envs, timestep, threads)
+        batch = HumanoidBatch(settings, self._engine, num_envs)
+        self.clip, self.render_height, self.batch = settings.clip, render_height, batch
+        self._picture: MujocoPicture | None = None
+        super().__init__(
+            batch,
+            num_envs,
+            batch.observation_space,
+            batch.action_space,
+            max_episode_steps,
+            autoreset_mode,
+            render_mode,
+        )
+
+    @property
+    def diverged_episodes(self) -> int:
+        """Episodes that ended because the simulation blew up."""
+        return self.batch.diverged_episodes
+
+    def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:
+        """One picture a character, each of shape (render_height, width, 3); None without a render
+        mode.
+        """
+        if self.render_mode is None:
+            return None
+        self._picture = self._picture or MujocoPicture(self.render_height)
+        state, target = self.batch.characters
+        rows = [np.array([i]) for i in range(self.num_envs)]
+        return tuple(self._picture.draw(state.take(row), target.take(row)) for row in rows)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Stop the threads and close the picture."""
+        self._engine.close()
+        if self._picture is not None:
+            self._picture.close()
+            self._picture = None
+
+
+backflip_vector_env = partial(HumanoidVectorEnv, clip="backflip")
+cartwheel_vector_env = partial(HumanoidVectorEnv, clip="cartwheel")
+crawl_vector_env = partial(HumanoidVectorEnv, clip="crawl")
+dance_a_vector_env = partial(HumanoidVectorEnv, clip="dance_a")
+dance_b_vector_env = partial(HumanoidVectorEnv, clip="dance_b")
+jump_vector_env = partial(HumanoidVectorEnv, clip="jump")
+roll_vector_env = partial(HumanoidVectorEnv, clip="roll")
+run_vector_env = partial(HumanoidVectorEnv, clip="run")
+spin_vector_env = partial(HumanoidVectorEnv, clip="spin")
+spinkick_vector_env = partial(HumanoidVectorEnv, clip="spinkick")
+walk_vector_env = partial(HumanoidVectorEnv, clip="walk")

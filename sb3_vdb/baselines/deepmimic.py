@@ -1,0 +1,232 @@
+"""PPO as DeepMimic and the VDB paper use it for motions: SB3's PPO with fixed action noise, a value
+function in units of the largest return, a running normaliser, and a step size that keeps the KL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch as th
+from gymnasium import spaces
+from stable_baselines3 import PPO
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.type_aliases import GymEnv, Schedule
+from torch import nn
+
+from sb3_vdb.extractors import RunningNormExtractor
+
+ADAPTATION = 1.5  # largest factor by which the actor's learning rate changes after a rollout
+LEARNING_RATE_RANGE = (1e-6, 1e-3)
+
+
+class LinearFall(NamedTuple):
+    """Schedule (of SB3's progress, 1 to 0) that falls linearly and then stays.
+
+    :param first: value at the start
+    :param last: value at the end of the fall
+    :param share: share of the training in which it falls
+    """
+
+    first: float
+    last: float
+    share: float = 1.0
+
+    def __call__(self, progress_remaining: float) -> float:
+        """Value when ``progress_remaining`` of the training is still to come."""
+        done = min((1.0 - progress_remaining) / self.share, 1.0)
+        return self.first + done * (self.last - self.first)
+
+
+class ScaledLinear(nn.Linear):
+    """A linear layer whose output is multiplied by a constant.
+
+    :param in_features: size of the input
+    :param scale: the constant
+    """
+
+    def __init__(self, in_features: int, scale: float) -> None:
+        super().__init__(in_features, 1)
+        self.scale = scale
+
+    def forward(self, inputs: th.Tensor) -> th.Tensor:
+        """Values, shape (batch, 1)."""
+        return self.scale * super().forward(inputs)
+
+
+class DeepMimicPolicy(ActorCriticPolicy):
+    """Actor and critic over one running normaliser, with action noise that is not learned.
+
+    :param value_scale: the value network's output is in units of this; 1 / (1 - gamma), the largest
+        return of a reward in [0, 1], makes it a number in [0, 1]
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Box,
+        lr_schedule: Schedule,
+        value_scale: float = 20.0,
+        net_arch: list[int] | dict[str, list[int]] | None = None,
+        activation_fn: type[nn.Module] = nn.ReLU,
+        features_extractor_class: type[RunningNormExtractor] = RunningNormExtractor,
+        **kwargs: Any,
+    ) -> None:
+        self.value_scale = value_scale
+        sizes = [512, 256] if net_arch is None else net_arch
+        arch = sizes if isinstance(sizes, dict) else {"pi": sizes, "vf": sizes}
+        super().__init__(
+            observation_space,
+            action_space,
+            lr_schedule,
+            net_arch=arch,
+            activation_fn=activation_fn,
+            features_extractor_class=features_extractor_class,
+            **kwargs,
+        )
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)
+        self.value_net = ScaledLinear(self.mlp_extractor.latent_dim_vf, self.value_scale)
+        nn.init.zeros_(self.value_net.weight)
+        nn.init.zeros_(self.value_net.bias)
+        self.log_std.requires_grad = False
+        actor = [*self.mlp_extractor.policy_net.parameters(), *self.action_net.parameters()]
+        critic = [*self.mlp_extractor.value_net.parameters(), *self.value_net.parameters()]
+        self.optimizer = self.optimizer_class(
+            [{"params": actor}, {"params": critic}], lr=lr_schedule(1.0), **self.optimizer_kwargs
+        )
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        return {**super()._get_constructor_parameters(), "value_scale": self.value_scale}
+
+    def set_action_std(self, std: float) -> None:
+        """Set the noise of every action.
+
+        :param std: standard deviation in units of the action
+        """
+        with th.no_grad():
+            self.log_std.fill_(float(np.log(std)))
+
+
+class DeepMimicPPO(PPO):
+    """PPO for motion imitation.
+
+    *Paper*: Peng et al., DeepMimic (2018), and the VDB paper's section 5.1, which learns the
+    generator this way.
+
+    *Differences from SB3's PPO*: actor and critic have learning rates of their own; the actor's is
+    adapted after each rollout so that the KL between successive policies stays near
+    ``kl_per_rollout``; the action noise follows a schedule instead of being learned; the policy
+    normalises observations by running statistics, which are part of it and are updated between
+    rollouts, so that the ratio of new to old policy is one at the first minibatch.
+
+    *Differences from the paper*: Adam instead of SGD with momentum, 5 epochs instead of 1, smaller
+    networks (512-256 instead of 1024-512); these learn in a tenth of the samples.
+
+    Parameters that are not listed are SB3's.
+
+    :param learning_rate: the actor's at the start
+    :param critic_learning_rate: the critic's
+    :param kl_per_rollout: KL divergence that an update aims at, nats; None keeps the actor's rate
+    :param action_std: action noise, in units of the action, or a schedule of it
+    :param vf_coef: weight of the value loss in units of ``value_scale`` squared
+    :raises ValueError: a bad value
+    """
+
+    def __init__(
+        self,
+        policy: type[DeepMimicPolicy] | str = DeepMimicPolicy,
+        env: GymEnv | str | None = None,
+        learning_rate: float = 1e-4,
+        critic_learning_rate: float = 3e-4,
+        kl_per_rollout: float | None = 0.012,
+        action_std: float | Callable[[float], float] = 0.06,
+        n_steps: int = 16,
+        batch_size: int = 1024,
+        n_epochs: int = 5,
+        gamma: float = 0.95,
+        gae_lambda: float = 0.95,
+        clip_range: float | Schedule = 0.2,
+        vf_coef: float = 0.5,
+        max_grad_norm: float = 1.0,
+        policy_kwargs: dict[str, Any] | None = None,
+        tensorboard_log: str | None = None,
+        verbose: int = 0,
+        seed: int | None = None,
+        device: th.device | str = "auto",
+        _init_setup_model: bool = True,
+    ) -> None:
+        for name, value in (("learning_rate", learning_rate), ("kl_per_rollout", kl_per_rollout)):
+            if value is not None and not 0 < value < np.inf:
+                raise ValueError(f"`{name}` must be positive, got {value}")
+        if not callable(action_std) and not action_std > 0:
+            raise ValueError(f"`action_std` must be positive, got {action_std}")
+        self.critic_learning_rate, self.kl_per_rollout = critic_learning_rate, kl_per_rollout
+        self.action_std = action_std
+        self.actor_learning_rate = learning_rate
+        scale = 1.0 / (1.0 - gamma)
+        super().__init__(
+            policy,
+            env,  # type: ignore[arg-type]
+            learning_rate=learning_rate,
+            n_steps=n_steps,
+            batch_size=batch_size,
+            n_epochs=n_epochs,
+            gamma=gamma,
+            gae_lambda=gae_lambda,
+            clip_range=clip_range,
+            vf_coef=vf_coef / scale**2,
+            max_grad_norm=max_grad_norm,
+            policy_kwargs={"value_scale": scale, **(policy_kwargs or {})},
+            tensorboard_log=tensorboard_log,
+            verbose=verbose,
+            seed=seed,
+            device=device,
+            _init_setup_model=_init_setup_model,
+        )
+
+    policy: DeepMimicPolicy
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        self._set_noise()
+
+    def _set_noise(self) -> None:
+        std = self.action_std
+        self.policy.set_action_std(
+            std(self._current_progress_remaining) if callable(std) else std
+        )
+
+    def _update_learning_rate(
+        self, optimizers: list[th.optim.Optimizer] | th.optim.Optimizer
+    ) -> None:
+        """Give actor and critic their own rates."""
+        self.logger.record("train/learning_rate", self.actor_learning_rate)
+        actor, critic = self.policy.optimizer.param_groups
+        actor["lr"], critic["lr"] = self.actor_learning_rate, self.critic_learning_rate
+
+    def train(self) -> None:
+        """Update the policy; afterwards adapt step size, noise and normaliser."""
+        super().train()
+        if self.kl_per_rollout is not None:
+            kl = float(self.logger.name_to_value["train/approx_kl"])
+            self.actor_learning_rate = adapted(self.actor_learning_rate, kl, self.kl_per_rollout)
+        self._set_noise()
+        observations = self.rollout_buffer.observations
+        flat = th.as_tensor(observations.reshape(-1, observations.shape[-1]), device=self.device)
+        self.policy.features_extractor.update(flat)
+
+
+def adapted(learning_rate: float, kl: float, wanted: float) -> float:
+    """Learning rate after an update that changed the policy by ``kl``; the KL grows with the square
+    of the step.
+
+    :param learning_rate: of the update
+    :param kl: measured divergence, nats
+    :param wanted: divergence to aim at, nats
+    :return: the next learning rate
+    """
+    factor = np.clip(np.sqrt(wanted / max(kl, 1e-12)), 1.0 / ADAPTATION, ADAPTATION)
+    return float(np.clip(learning_rate * factor, *LEARNING_RATE_RANGE))
