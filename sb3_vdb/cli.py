@@ -1,10 +1,13 @@
-"""The command line: ``sb3-vdb demo | list | bench | reproduce``."""
+"""The command line: ``sb3-vdb demo | list | record | bench | reproduce``."""
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
+from typing import Any
 
 import click
+import gymnasium as gym
 
 from sb3_vdb.version import __version__
 
@@ -98,6 +101,157 @@ def demo_seeds(seeds: int, first_seed: int, out: Path, docs: Path | None, worker
     from sb3_vdb.experiments.demo_seeds import run_seeds
 
     run_seeds(out, range(first_seed, first_seed + seeds), workers, docs)
+
+
+@reproduce.command("humanoid")
+@click.option(
+    "--skill",
+    "skills",
+    multiple=True,
+    help="Run, Walk, Backflip, ... as in the ids; can be given several times",
+)
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=1))
+@click.option("--first-seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--samples",
+    default=5_000_000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="environment steps of a run",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("runs/humanoid"), show_default=True
+)
+@click.option(
+    "--docs",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="also write tables, curves and videos here",
+)
+@click.option(
+    "--workers",
+    default=2,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="processes at a time, one thread each",
+)
+@click.option("--table-only", is_flag=True, help="train nothing, collect what is finished")
+@click.option("--ship", is_flag=True, help="put the best policies into the package")
+def humanoid(
+    skills: tuple[str, ...],
+    seeds: int,
+    first_seed: int,
+    samples: int,
+    out: Path,
+    docs: Path | None,
+    workers: int,
+    table_only: bool,
+    ship: bool,
+) -> None:
+    """Motions from DeepMimic's hand-made reward: joint rotation errors in both engines. Running it
+    again continues what is missing.
+    """
+    from sb3_vdb.experiments import mocap_table
+    from sb3_vdb.experiments.mocap import MocapSettings
+    from sb3_vdb.pretrained import FOLDER
+
+    chosen = skills or ("Run", "Walk")
+    for skill in chosen:
+        _known_id(f"sb3_vdb/Humanoid{skill}-v0", "--skill")
+    try:
+        if table_only:
+            mocap_table.write_table(out, docs)
+        else:
+            settings = MocapSettings(samples=samples)
+            numbers = range(first_seed, first_seed + seeds)
+            mocap_table.run_table(out, chosen, numbers, workers, settings, docs)
+        if ship:
+            for path in mocap_table.ship(out, FOLDER):
+                click.echo(path)
+    except (ValueError, RuntimeError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _known_id(env_id: str, hint: str) -> None:
+    """Refuse an id that is not registered, with the nearest that are."""
+    from sb3_vdb_envs import ENVIRONMENTS
+
+    known = [row.id for row in ENVIRONMENTS]
+    if env_id not in known:
+        near = difflib.get_close_matches(env_id, known, n=3)
+        wanted = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise click.BadParameter(
+            f"{env_id} is not registered{wanted} (sb3-vdb list shows all)", param_hint=hint
+        )
+
+
+@main.command()
+@click.argument("env_id")
+@click.option("--pretrained", is_flag=True, help="play the policy that comes with the package")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=None,
+    help="play a model saved by SB3",
+)
+@click.option("--algo", default="PPO", show_default=True, help="class of --model")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="mp4 or gif; by default <environment>.gif",
+)
+@click.option("--seconds", default=6.0, show_default=True, type=click.FloatRange(0, min_open=True))
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--every",
+    default=2,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="rendered frames: every n-th",
+)
+def record(
+    env_id: str,
+    pretrained: bool,
+    model: Path | None,
+    algo: str,
+    out: Path | None,
+    seconds: float,
+    seed: int,
+    every: int,
+) -> None:
+    """Write a video of a policy at work; of random actions without --pretrained or --model."""
+    from sb3_vdb.evaluation.videos import check_video_path, record_video
+
+    _known_id(env_id, "ENV_ID")
+    path = out or Path(f"{env_id.split('/')[1]}.gif")
+    try:
+        check_video_path(path)
+        policy = _policy(env_id, pretrained, model, algo)
+        click.echo(record_video(env_id, policy, path, seconds, seed, every=every))
+    except (ValueError, ImportError, gym.error.DependencyNotInstalled) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _policy(env_id: str, pretrained: bool, model: Path | None, algo: str) -> Any:
+    """What acts in a recording; None for random actions."""
+    if pretrained and model is not None:
+        raise ValueError("give either --pretrained or --model, not both")
+    if pretrained:
+        from sb3_vdb.pretrained import load_pretrained
+
+        return load_pretrained(env_id)
+    if model is None:
+        return None
+    import sb3_contrib
+    import stable_baselines3
+
+    from sb3_vdb import baselines
+
+    for package in (stable_baselines3, sb3_contrib, baselines):
+        if hasattr(package, algo):
+            return getattr(package, algo).load(model, device="cpu")
+    raise ValueError(f"`--algo` {algo} is no algorithm of SB3, sb3-contrib or sb3_vdb.baselines")
 
 
 @reproduce.command("maze-pictures")

@@ -208,6 +208,7 @@ def make_vec_env(
     seed: int | None = None,
     env_kwargs: dict[str, Any] | None = None,
     monitor: bool = True,
+    every_step_infos: bool = False,
 ) -> VecEnv:
     """SB3 environments of an id: one batch for the ids of this package that can be batched, else
     SB3's ``DummyVecEnv``.
@@ -218,6 +219,8 @@ def make_vec_env(
     :param env_kwargs: arguments of the environment
     :param monitor: record returns and lengths of episodes (what SB3 logs as
         ``rollout/ep_rew_mean``)
+    :param every_step_infos: whether a batch gives infos at every step, as single environments do,
+        and not only at the end of episodes; slow for large batches
     :raises ValueError: ``n_envs`` is not positive
     """
     if n_envs < 1:
@@ -235,6 +238,8 @@ def make_vec_env(
     arguments: dict[str, Any] = (
         kwargs if GYMNASIUM_1 else {"vectorization_mode": "custom", "vector_kwargs": kwargs}
     )
-    venv: VecEnv = GymnasiumVecEnv(gym.make_vec(env_id, num_envs=n_envs, **arguments))
+    venv: VecEnv = GymnasiumVecEnv(
+        gym.make_vec(env_id, num_envs=n_envs, **arguments), every_step_infos
+    )
     venv.seed(seed)
     return VecMonitor(venv) if monitor else venv

@@ -29,9 +29,7 @@ class BatchStep(NamedTuple):
 class Batch(Protocol):
     """n copies of an environment without clocks and seeds."""
 
-    def reset(
-        self, indices: npt.NDArray[np.intp], generators: list[np.random.Generator]
-    ) -> None:
+    def reset(self, indices: npt.NDArray[np.intp], generators: list[np.random.Generator]) -> None:
         """Start an episode in some copies, each with its own random generator."""
 
     def observe(self) -> npt.NDArray[np.float32]:

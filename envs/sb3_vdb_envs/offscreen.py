@@ -39,7 +39,9 @@ def back_end() -> str:
             return name
     if sys.platform != "linux" or os.environ.get("DISPLAY"):
         return "glfw"
-    raise DependencyNotInstalled(f"no OpenGL library is installed for off-screen pictures: {REMEDY}")
+    raise DependencyNotInstalled(
+        f"no OpenGL library is installed for off-screen pictures: {REMEDY}"
+    )
 
 
 def make_context(width: int, height: int) -> Any:

@@ -5,7 +5,8 @@ function in units of the largest return, a running normaliser, and a step size t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch as th
@@ -21,7 +22,8 @@ ADAPTATION = 1.5  # largest factor by which the actor's learning rate changes af
 LEARNING_RATE_RANGE = (1e-6, 1e-3)
 
 
-class LinearFall(NamedTuple):
+@dataclass(frozen=True)  # a tuple would come back from SB3's files as a list
+class LinearFall:
     """Schedule (of SB3's progress, 1 to 0) that falls linearly and then stays.
 
     :param first: value at the start
@@ -195,9 +197,7 @@ class DeepMimicPPO(PPO):
 
     def _set_noise(self) -> None:
         std = self.action_std
-        self.policy.set_action_std(
-            std(self._current_progress_remaining) if callable(std) else std
-        )
+        self.policy.set_action_std(std(self._current_progress_remaining) if callable(std) else std)
 
     def _update_learning_rate(
         self, optimizers: list[th.optim.Optimizer] | th.optim.Optimizer

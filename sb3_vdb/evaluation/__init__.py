@@ -1,5 +1,6 @@
 """Measuring what was learned."""
 
+from sb3_vdb.evaluation.imitation import ImitationResult, evaluate_imitation
 from sb3_vdb.evaluation.returns import EvaluationResult, evaluate_returns
 
-__all__ = ["EvaluationResult", "evaluate_returns"]
+__all__ = ["EvaluationResult", "ImitationResult", "evaluate_imitation", "evaluate_returns"]

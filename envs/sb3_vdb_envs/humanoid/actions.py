@@ -72,12 +72,8 @@ def reference_targets(clip: MotionClip, times: Array, actions: Array) -> Array:
     """
     ahead = clip.state(times + LOOKAHEAD).rotations[:, 1:]
     balls = ANGLE_SCALE * actions[:, character.BALL_COLUMNS].reshape(len(actions), -1, 3)
-    turned = rotations.multiply(
-        ahead[:, character.BALLS], rotations.from_rotation_vector(balls)
-    )
+    turned = rotations.multiply(ahead[:, character.BALLS], rotations.from_rotation_vector(balls))
     targets = joint_targets(rotations.rotation_vector(ahead))
-    targets[:, character.BALL_COLUMNS] = rotations.rotation_vector(turned).reshape(
-        len(actions), -1
-    )
+    targets[:, character.BALL_COLUMNS] = rotations.rotation_vector(turned).reshape(len(actions), -1)
     targets[:, character.HINGE_COLUMNS] += ANGLE_SCALE * actions[:, character.HINGE_COLUMNS]
     return targets

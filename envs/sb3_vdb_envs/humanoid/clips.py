@@ -18,9 +18,7 @@ Array = npt.NDArray[np.float64]
 
 FOLDER = Path(__file__).parent / "clips"
 PREFIX = "humanoid3d_"
-SHIPPED = tuple(
-    sorted(path.stem.removeprefix(PREFIX) for path in FOLDER.glob(f"{PREFIX}*.txt"))
-)
+SHIPPED = tuple(sorted(path.stem.removeprefix(PREFIX) for path in FOLDER.glob(f"{PREFIX}*.txt")))
 FRAME_SIZE = 44  # duration, root position 3, root rotation 4, and 36 numbers of 12 joints
 UNIT_TOLERANCE = 1e-2  # quaternions this near to unit length are normalised, others refused
 # The published clips are interpolated component by component in places (lengths down to 0.58 in
@@ -53,9 +51,7 @@ class MotionClip:
         self.duration = float(frames.times[-1])
         self._intervals = np.diff(frames.times)
         self._steps = rotations.rotation_vector(
-            rotations.multiply(
-                rotations.conjugate(frames.rotations[:-1]), frames.rotations[1:]
-            )
+            rotations.multiply(rotations.conjugate(frames.rotations[:-1]), frames.rotations[1:])
         )
         self._angular_velocities = self._steps / self._intervals[:, None, None]
         self._root_velocities = np.diff(frames.root_positions, axis=0) / self._intervals[:, None]
@@ -153,9 +149,7 @@ def joint_targets(vectors: Array) -> Array:
     targets = np.empty((*vectors.shape[:-2], character.N_TARGETS))
     balls = vectors[..., character.BALLS, :]
     targets[..., character.BALL_COLUMNS] = balls.reshape(*balls.shape[:-2], -1)
-    targets[..., character.HINGE_COLUMNS] = (
-        vectors[..., character.HINGES, :] @ character.HINGE_AXIS
-    )
+    targets[..., character.HINGE_COLUMNS] = vectors[..., character.HINGES, :] @ character.HINGE_AXIS
     return targets
 
 

@@ -87,9 +87,7 @@ def forward_kinematics(state: CharacterState) -> Bodies:
         arm = rotations.rotate(above, np.broadcast_to(attach, (n, *attach.shape)))
         world[:, members] = rotations.multiply(above, local[:, members])
         origins[:, members] = origins[:, parents] + arm
-        velocities[:, members] = velocities[:, parents] + rotations.cross(
-            angular[:, parents], arm
-        )
+        velocities[:, members] = velocities[:, parents] + rotations.cross(angular[:, parents], arm)
         angular[:, members] = angular[:, parents] + rotations.rotate(
             world[:, members], spin[:, members]
         )

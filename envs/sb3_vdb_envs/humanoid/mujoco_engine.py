@@ -58,9 +58,7 @@ class MujocoEngine:
         data = [mujoco.MjData(self._model) for _ in range(max(1, self._threads))]
         self._data, self._models = data, [self._model] * n
         self._pool: Any = rollout.Rollout(nthread=self._threads)
-        self._size = mujoco.mj_stateSize(
-            self._model, mujoco.mjtState.mjSTATE_FULLPHYSICS.value
-        )
+        self._size = mujoco.mj_stateSize(self._model, mujoco.mjtState.mjSTATE_FULLPHYSICS.value)
         self._control_spec = mujoco.mjtState.mjSTATE_CTRL.value
         self._columns = _Columns(self._model)
         self._initial = np.zeros((n, self._size))
@@ -105,9 +103,7 @@ class MujocoEngine:
         columns = character.BALL_COLUMNS
         present = self._initial[:, 1 + self._columns.ball_quaternions]
         wanted = rotations.from_rotation_vector(targets[:, columns].reshape(len(targets), -1, 3))
-        error = rotations.rotation_vector(
-            rotations.multiply(rotations.conjugate(present), wanted)
-        )
+        error = rotations.rotation_vector(rotations.multiply(rotations.conjugate(present), wanted))
         corrected = targets.copy()
         corrected[:, columns] = (rotations.rotation_vector(present) + error).reshape(
             len(targets), -1

@@ -1,0 +1,95 @@
+"""Videos of a policy at work."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import imageio.v2 as imageio
+import numpy as np
+import numpy.typing as npt
+
+from sb3_vdb.evaluation.imitation import Predictor
+from sb3_vdb.files import write_bytes
+
+SUFFIXES = (".mp4", ".gif")
+
+
+def record_video(
+    env_id: str,
+    policy: Predictor | None,
+    path: str | Path,
+    seconds: float = 10.0,
+    seed: int = 0,
+    env_kwargs: dict[str, Any] | None = None,
+    every: int = 1,
+) -> Path:
+    """Play an environment and write what it renders; episodes that end start anew.
+
+    :param env_id: an id that renders ``rgb_array``
+    :param policy: acts deterministically; None for random actions
+    :param path: ``.mp4`` or ``.gif``
+    :param seconds: length, at the environment's own frame rate
+    :param seed: of the environment
+    :param env_kwargs: arguments of the environment
+    :param every: frames of the environment for one of the video (smaller files, same speed)
+    :return: the path
+    :raises ValueError: unknown suffix, or no frame to record
+    """
+    path = Path(path)
+    check_video_path(path)
+    env = gym.make(env_id, render_mode="rgb_array", **(env_kwargs or {}))
+    rate = float(env.metadata.get("render_fps", 30))
+    n_frames = round(seconds * rate)
+    if n_frames < 1:
+        raise ValueError(f"`seconds` must be at least one frame (1/{rate:g} s), got {seconds}")
+    frames = []
+    observation, _ = env.reset(seed=seed)
+    env.action_space.seed(seed)
+    for step in range(n_frames):
+        if step % every == 0:
+            frames.append(np.asarray(env.render()))
+        if policy is None:
+            action: Any = env.action_space.sample()
+        else:
+            action, _ = policy.predict(observation, deterministic=True)
+        observation, _, terminated, truncated, _ = env.step(action)
+        if terminated or truncated:
+            observation, _ = env.reset()
+    env.close()
+    write_bytes(path, encode(frames, path.suffix, rate / every))
+    return path
+
+
+def check_video_path(path: Path) -> None:
+    """Refuse what cannot be written, before anything is played.
+
+    :raises ValueError: unknown suffix
+    :raises ImportError: the encoder of ``.mp4`` is missing
+    """
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"a video must end in {' or '.join(SUFFIXES)}, got {path.name!r}")
+    if path.suffix == ".mp4":
+        try:
+            import imageio_ffmpeg  # noqa: F401
+        except ImportError as error:
+            raise ImportError(
+                "writing .mp4 needs imageio-ffmpeg: pip install imageio-ffmpeg; or write a .gif"
+            ) from error
+
+
+def encode(frames: list[npt.NDArray[np.uint8]], suffix: str, rate: float) -> bytes:
+    """Frames as the content of a video file.
+
+    :param frames: each of shape (height, width, 3)
+    :param suffix: ``".mp4"`` or ``".gif"``
+    :param rate: frames a second
+    """
+    buffer = io.BytesIO()
+    if suffix == ".gif":
+        imageio.mimsave(buffer, frames, format="gif", duration=1000.0 / rate, loop=0)  # type: ignore[arg-type]
+    else:
+        imageio.mimsave(buffer, frames, format="mp4", fps=rate, macro_block_size=2)  # type: ignore[arg-type]
+    return buffer.getvalue()

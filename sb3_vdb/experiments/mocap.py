@@ -1,0 +1,188 @@
+"""Learning motions from DeepMimic's hand-made reward: training that can be stopped and resumed,
+and the evaluations the papers report.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.vec_env import VecEnv
+
+from sb3_vdb.baselines import DeepMimicPPO, LinearFall
+from sb3_vdb.evaluation import ImitationResult, evaluate_imitation
+from sb3_vdb.experiments.versions import versions
+from sb3_vdb.files import write_bytes, write_text
+from sb3_vdb.vec_env import make_vec_env
+
+N_EPISODES = 32  # of an evaluation, as DeepMimic's
+EVALUATION_SEED = 20_000
+# the VDB paper's joint rotation errors for the hand-made reward, rad (table 1)
+PAPER_ERRORS = {"Backflip": 0.26, "Cartwheel": 0.21, "Dance": 0.20, "Run": 0.14, "Spinkick": 0.19}
+
+
+class MocapSettings(NamedTuple):
+    """How a skill is trained; chosen on seeds 901 and up, which no table reports."""
+
+    samples: int = 5_000_000
+    n_envs: int = 128
+    n_steps: int = 16
+    batch_size: int = 512
+    kl_per_rollout: float = 0.03
+    first_std: float = 0.25  # rad, action noise at the start
+    last_std: float = 0.08  # rad, when it has stopped falling
+    noise_share: float = 0.8  # of the training, in which the noise falls
+    evaluate_every: int = 250_000  # samples
+    target: str = "absolute"
+
+
+class Run(NamedTuple):
+    """One skill and seed in one folder."""
+
+    folder: Path
+    skill: str  # as in the id, for example "Run"
+    seed: int
+    settings: MocapSettings
+    threads: int = 1
+
+    @property
+    def env_id(self) -> str:
+        """Id of the skill's MuJoCo environment."""
+        return f"sb3_vdb/Humanoid{self.skill}-v0"
+
+    def make(self, n: int, seed: int, **kwargs: Any) -> VecEnv:
+        """Environments of the skill."""
+        env_kwargs = {"threads": self.threads, "target": self.settings.target}
+        return make_vec_env(self.env_id, n, seed=seed, env_kwargs=env_kwargs, **kwargs)
+
+
+Progress = Callable[[int, ImitationResult | None], None]
+
+
+def train_skill(run: Run, progress: Progress | None = None) -> Path:
+    """Train a skill, or go on with a training that was stopped.
+
+    The folder gets ``config.json``, ``progress.csv`` files, ``evaluations.csv`` (32 deterministic
+    episodes at 1/240 s), ``checkpoint.zip`` (the latest) and at the end ``model.zip``.
+
+    :param run: what to train and where
+    :param progress: called with the samples done and each evaluation
+    :return: path of the trained model
+    """
+    final = run.folder / "model.zip"
+    if final.exists():
+        return final
+    _claim(run)
+    settings, checkpoint = run.settings, run.folder / "checkpoint.zip"
+    venv = run.make(settings.n_envs, 1000 * run.seed)
+    if checkpoint.exists():
+        model = DeepMimicPPO.load(checkpoint, env=venv, device="cpu")
+    else:
+        model = _fresh(run, venv)
+    start = model.num_timesteps
+    suffix = f"progress_from_{start}" if start else "progress"
+    model.set_logger(configure(str(run.folder), []))
+    model.logger.output_formats.append(_csv(run.folder / f"{suffix}.csv"))
+    callback = EvaluateAndSave(run, progress)
+    model.learn(settings.samples - start, callback=callback, reset_num_timesteps=start == 0)
+    callback.evaluate(model)
+    save_model(model, final)
+    checkpoint.unlink(missing_ok=True)
+    venv.close()
+    return final
+
+
+def _csv(path: Path) -> Any:
+    from stable_baselines3.common.logger import CSVOutputFormat
+
+    return CSVOutputFormat(str(path))
+
+
+def _claim(run: Run) -> None:
+    """Write ``config.json``, or check that the folder belongs to the same run."""
+    path = run.folder / "config.json"
+    config = {"skill": run.skill, "seed": run.seed, "settings": run.settings._asdict()}
+    if path.exists():
+        found = json.loads(path.read_text())
+        if {key: found[key] for key in config} != json.loads(json.dumps(config)):
+            raise ValueError(
+                f"{run.folder} holds another run ({found['skill']}, seed {found['seed']}, "
+                f"{found['settings']}); choose another folder or delete it"
+            )
+        return
+    write_text(path, json.dumps({**config, "versions": versions()}, indent=1))
+
+
+def _fresh(run: Run, venv: VecEnv) -> DeepMimicPPO:
+    settings = run.settings
+    noise = LinearFall(settings.first_std / np.pi, settings.last_std / np.pi, settings.noise_share)
+    return DeepMimicPPO(
+        env=venv,
+        action_std=noise,
+        n_steps=settings.n_steps,
+        batch_size=settings.batch_size,
+        kl_per_rollout=settings.kl_per_rollout,
+        seed=run.seed,
+        device="cpu",
+    )
+
+
+def save_model(model: DeepMimicPPO, path: Path) -> None:
+    """Save a model so that an interruption loses nothing."""
+    buffer = io.BytesIO()
+    model.save(buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+class EvaluateAndSave(BaseCallback):
+    """Between rollouts: an evaluation and a checkpoint every ``evaluate_every`` samples.
+
+    :param run: the run
+    :param progress: called with the samples done and each evaluation
+    """
+
+    def __init__(self, run: Run, progress: Progress | None) -> None:
+        super().__init__()
+        self.run, self.progress = run, progress
+        self._path = run.folder / "evaluations.csv"
+        self._venv = run.make(N_EPISODES, EVALUATION_SEED, every_step_infos=True)
+        self._rows: list[dict[str, float]] = []
+
+    def _init_callback(self) -> None:
+        if self._path.exists():
+            rows = pd.read_csv(self._path).to_dict("records")
+            self._rows = [row for row in rows if row["samples"] <= self.model.num_timesteps]
+        last = self._rows[-1] if self._rows else {"seconds": 0.0, "samples": -1}
+        self._next = last["samples"] + self.run.settings.evaluate_every if self._rows else 0
+        self._seconds, self._since = float(last["seconds"]), time.monotonic()
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps >= self._next:
+            self._next = self.num_timesteps + self.run.settings.evaluate_every
+            self.evaluate(self.model)
+            save_model(self.model, self.run.folder / "checkpoint.zip")  # type: ignore[arg-type]
+        elif self.progress is not None:
+            self.progress(self.num_timesteps, None)
+
+    def evaluate(self, model: Any) -> None:
+        """Evaluate and write the row; the clock counts training alone."""
+        self._seconds += time.monotonic() - self._since
+        self._venv.seed(EVALUATION_SEED)
+        result = evaluate_imitation(model, self._venv)
+        row = {"samples": model.num_timesteps, "seconds": round(self._seconds, 1)}
+        self._rows.append(row | result._asdict())
+        write_text(self._path, pd.DataFrame(self._rows).round(4).to_csv(index=False))
+        if self.progress is not None:
+            self.progress(model.num_timesteps, result)
+        self._since = time.monotonic()

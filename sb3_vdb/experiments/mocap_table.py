@@ -1,0 +1,291 @@
+"""The paper's motion table for DeepMimic's hand-made reward: skills x seeds as independent jobs,
+every policy evaluated in both engines; finished jobs are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing as mp
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+import torch as th
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sb3_vdb.baselines import DeepMimicPPO
+from sb3_vdb.evaluation import ImitationResult, evaluate_imitation
+from sb3_vdb.evaluation.videos import record_video
+from sb3_vdb.experiments.mocap import (
+    EVALUATION_SEED,
+    N_EPISODES,
+    PAPER_ERRORS,
+    MocapSettings,
+    Run,
+    train_skill,
+)
+from sb3_vdb.experiments.pictures import STYLE
+from sb3_vdb.experiments.versions import versions
+from sb3_vdb.files import write_text
+from sb3_vdb.pretrained import load_policy, save_policy
+from sb3_vdb.vec_env import make_vec_env
+
+# where a policy is evaluated: (name, prefix of the id, timestep in s)
+ENGINES = (
+    ("MuJoCo 1/240 s", "Humanoid", 1 / 240),
+    ("MuJoCo 1/1200 s", "Humanoid", 1 / 1200),
+    ("Bullet 1/1200 s", "BulletHumanoid", 1 / 1200),
+)
+SHOWN = {
+    "joint_error": "error (rad)",
+    "joint_error_alive": "error alive",
+    "length": "steps",
+    "full_share": "full episodes",
+    "root_speed": "speed (m/s)",
+    "episode_return": "return",
+}
+VIDEO_SECONDS, VIDEO_HEIGHT = 4.0, 200
+
+
+def run_table(
+    folder: Path,
+    skills: Sequence[str],
+    seeds: Sequence[int],
+    workers: int,
+    settings: MocapSettings,
+    docs: Path | None,
+) -> pd.DataFrame:
+    """Train and evaluate what is missing, print and write the table; into ``docs`` also the curves
+    and videos.
+
+    :param folder: one run folder a skill and seed goes here
+    :param skills: names as in the ids, for example ``"Run"``
+    :param seeds: random seeds
+    :param workers: processes at a time, each with one thread
+    :param settings: of the training
+    :param docs: where tables, figure and videos go; None for nowhere else
+    :return: one row a run and engine
+    """
+    jobs = [
+        Run(folder / f"{skill}_{seed}", skill, seed, settings) for seed in seeds for skill in skills
+    ]
+    _run_all(jobs, workers)
+    return write_table(folder, docs)
+
+
+def _run_all(jobs: Sequence[Run], workers: int) -> None:
+    """Run the jobs in processes, with a line of progress for each."""
+    context = mp.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=th.set_num_threads, initargs=(1,))
+    columns = (TextColumn("{task.description:<14}"), BarColumn(), TextColumn("{task.fields[note]}"))
+    with context.Manager() as manager, pool, Progress(*columns, TimeRemainingColumn()) as bars:
+        shared: Any = manager.dict()
+        lines = {
+            job.folder.name: bars.add_task(job.folder.name, total=job.settings.samples, note="")
+            for job in jobs
+        }
+        futures = [pool.submit(_job, job, shared) for job in jobs]
+        while not all(future.done() for future in futures):
+            time.sleep(1.0)
+            for name, (samples, note) in dict(shared).items():
+                bars.update(lines[name], completed=samples, note=note)
+        failed = [
+            (job, error) for job, error in zip(jobs, map(_error, futures), strict=True) if error
+        ]
+    for job, error in failed:
+        Console(stderr=True).print(f"{job.folder}: {type(error).__name__}: {error}")
+    if failed:
+        raise RuntimeError(f"{len(failed)} of {len(jobs)} runs failed; run the command again")
+
+
+def _error(future: Future[None]) -> BaseException | None:
+    return future.exception()
+
+
+def _job(run: Run, shared: Any) -> None:
+    """Train one skill and evaluate it everywhere."""
+    notes = {"last": ""}
+
+    def progress(samples: int, result: ImitationResult | None) -> None:
+        if result is not None:
+            notes["last"] = f"error {result.joint_error:.3f} rad, {result.length:.0f} steps"
+        shared[run.folder.name] = (samples, notes["last"])
+
+    model = DeepMimicPPO.load(train_skill(run, progress), device="cpu")
+    path = run.folder / "policy.pt"
+    if not path.exists():
+        save_policy(model.policy, path, "")
+    evaluate_everywhere(run, path)
+
+
+def evaluate_everywhere(run: Run, path: Path) -> None:
+    """Evaluate the policy as it ships in both engines and write ``engines.csv``; finished rows are
+    kept.
+    """
+    table = run.folder / "engines.csv"
+    rows = pd.read_csv(table).to_dict("records") if table.exists() else []
+    for name, prefix, timestep in ENGINES:
+        if name in {row["engine"] for row in rows}:
+            continue
+        env_id = f"sb3_vdb/{prefix}{run.skill}-v0"
+        policy = load_policy(path, env_id)
+        kwargs = {"timestep": timestep, "target": run.settings.target}
+        venv = make_vec_env(
+            env_id, N_EPISODES, EVALUATION_SEED + 1000, kwargs, every_step_infos=True
+        )
+        venv.seed(EVALUATION_SEED + 1000)
+        result = evaluate_imitation(policy, venv)
+        venv.close()
+        rows.append({"engine": name, **result._asdict()})
+        write_text(table, pd.DataFrame(rows).round(4).to_csv(index=False))
+
+
+def write_table(folder: Path, docs: Path | None) -> pd.DataFrame:
+    """Collect all finished runs of a folder; print, write csv files and draw.
+
+    :return: one row a run and engine
+    """
+    runs = sorted(path.parent for path in folder.glob("*/engines.csv"))
+    if not runs:
+        raise ValueError(f"no finished run in {folder}")
+    tables, curves = [], []
+    for path in runs:
+        config = json.loads((path / "config.json").read_text())
+        label = {"skill": config["skill"], "seed": config["seed"]}
+        curve = pd.read_csv(path / "evaluations.csv").assign(**label)
+        curves.append(curve)
+        tables.append(
+            pd.read_csv(path / "engines.csv").assign(
+                **label,
+                samples=curve["samples"].iloc[-1],
+                minutes=round(curve["seconds"].iloc[-1] / 60, 1),
+            )
+        )
+    table, curve = pd.concat(tables), pd.concat(curves)
+    short = summary(table)
+    Console(width=200).print(short.to_string(index=False))
+    for target in {folder, docs or folder}:
+        target.mkdir(parents=True, exist_ok=True)
+        write_text(target / "table.csv", table.to_csv(index=False))
+        write_text(target / "summary.csv", short.to_csv(index=False))
+        write_text(target / "curves.csv", curve.to_csv(index=False))
+        write_text(target / "versions.json", json.dumps(versions(), indent=1))
+        plot_curves(curve, target / "curves.png")
+    if docs is not None:
+        for skill in sorted(set(table["skill"])):
+            _video(folder, skill, best_seed(table, skill), docs / f"{skill.lower()}.gif")
+    return table
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean and spread over seeds, by skill and engine."""
+    rows = []
+    for (skill, engine), group in table.groupby(["skill", "engine"], sort=False):
+        row: dict[str, Any] = {"skill": skill, "engine": engine, "seeds": len(group)}
+        for key, name in SHOWN.items():
+            row[name] = f"{group[key].mean():.3g} ± {group[key].std(ddof=0):.2g}"
+        row["samples (M)"] = round(group["samples"].mean() / 1e6, 2)
+        row["minutes"] = round(group["minutes"].mean())
+        row["paper's error"] = PAPER_ERRORS.get(str(skill), "")
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def best_seed(table: pd.DataFrame, skill: str) -> int:
+    """Seed of a skill with the least error where it was trained."""
+    rows = table[(table["skill"] == skill) & (table["engine"] == ENGINES[0][0])]
+    return int(rows.sort_values("joint_error")["seed"].iloc[0])
+
+
+def _video(folder: Path, skill: str, seed: int, path: Path) -> None:
+    """A short film of a skill, the motion beside the character."""
+    env_id = f"sb3_vdb/Humanoid{skill}-v0"
+    policy = load_policy(folder / f"{skill}_{seed}" / "policy.pt", env_id)
+    record_video(
+        env_id, policy, path, VIDEO_SECONDS, env_kwargs={"render_height": VIDEO_HEIGHT}, every=2
+    )
+
+
+def plot_curves(curves: pd.DataFrame, path: Path) -> None:
+    """Error, length and speed over samples, one colour a skill and one line a seed."""
+    panels = {
+        "joint_error": "joint rotation error (rad),\npi after a fall",
+        "length": "steps before a fall (600 = 20 s)",
+        "joint_error_alive": "joint rotation error (rad)\nwhile alive",
+    }
+    skills = list(dict.fromkeys(curves["skill"]))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(10.5, 3.2), layout="constrained")
+        for axes, (key, title) in zip(figure.subplots(1, 3), panels.items(), strict=True):
+            for i, skill in enumerate(skills):
+                rows = curves[curves["skill"] == skill]
+                for k, (_, one) in enumerate(rows.groupby("seed")):
+                    label = skill if k == 0 else None
+                    axes.plot(one["samples"] / 1e6, one[key], f"C{i}", lw=1.2, label=label)
+            if key != "length":
+                axes.set_yscale("log")
+                axes.axhline(0.16, color="0.5", lw=0.8, ls="--")
+            axes.set_xlabel("samples (millions)")
+            axes.set_title(title, fontsize=9)
+        axes.legend(frameon=False, fontsize=8)
+        figure.savefig(path)
+
+
+CARD = """# {name}
+
+A policy for `{env_id}`: imitates the clip `{clip}` with absolute PD targets, in MuJoCo at 1/240 s.
+
+- Trained with `DeepMimicPPO` on DeepMimic's hand-made reward: seed {seed}, {samples:.1f} M samples,
+  {minutes:.0f} minutes on one core. Chosen as the best of {seeds} seed(s) by the error at 1/240 s.
+- Networks 512-256 (ReLU), half precision; observations are normalised inside.
+- Made by `sb3-vdb reproduce humanoid --ship`.
+
+| engine | error (rad) | steps of 600 | full episodes | speed (m/s) |
+|---|---|---|---|---|
+{rows}
+
+32 deterministic episodes each, started anywhere in the clip. The error is the mean angle between
+the 12 joints' rotations and the clip's, pi for every step after a fall.
+
+Limits: it has seen this clip alone, flat ground and no pushes.
+"""
+
+
+def ship(folder: Path, target: Path) -> list[Path]:
+    """Copy the best policy of every skill into the package, with a model card.
+
+    :param folder: of the runs
+    :param target: folder of the shipped policies
+    :return: the files
+    """
+    table = pd.read_csv(folder / "table.csv")
+    paths = []
+    for skill in sorted(set(table["skill"])):
+        seed = best_seed(table, skill)
+        rows = table[(table["skill"] == skill) & (table["seed"] == seed)]
+        env_id = f"sb3_vdb/Humanoid{skill}-v0"
+        venv = make_vec_env(env_id, 1)
+        card = CARD.format(
+            name=f"Humanoid{skill}",
+            env_id=env_id,
+            clip=venv.get_attr("clip")[0].name,
+            seed=seed,
+            samples=rows["samples"].iloc[0] / 1e6,
+            minutes=rows["minutes"].iloc[0],
+            seeds=int((table[table["skill"] == skill]["engine"] == ENGINES[0][0]).sum()),
+            rows="\n".join(
+                f"| {row.engine} | {row.joint_error:.3f} | {row.length:.0f} "
+                f"| {row.full_share:.2f} | {row.root_speed:.2f} |"
+                for row in rows.itertuples()
+            ),
+        )
+        path = target / f"Humanoid{skill}.pt"
+        save_policy(load_policy(folder / f"{skill}_{seed}" / "policy.pt", env_id), path, card)
+        paths.append(path)
+    return paths

@@ -1,0 +1,88 @@
+"""Policies that come with the package, each with a model card beside it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import gymnasium as gym
+import torch as th
+
+from sb3_vdb.baselines import DeepMimicPolicy
+from sb3_vdb.files import write_bytes, write_text
+from sb3_vdb.tensor_files import load_tensors
+
+FOLDER = Path(__file__).parent
+FORMAT, VERSION = "sb3_vdb policy", 1
+
+
+def available() -> tuple[str, ...]:
+    """Names of the shipped policies, for example ``HumanoidRun``."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.pt")))
+
+
+def load_pretrained(env_id: str, device: th.device | str = "cpu") -> DeepMimicPolicy:
+    """The shipped policy of an environment, with SB3's ``predict``.
+
+    Bullet ids share the policy of the MuJoCo id; both see and do the same.
+
+    :param env_id: for example ``"sb3_vdb/HumanoidRun-v0"``
+    :param device: where its networks go
+    :raises ValueError: there is none for this id
+    """
+    spec = gym.spec(env_id)
+    name = spec.name.removeprefix("Bullet")
+    if name not in available():
+        raise ValueError(
+            f"no policy comes with the package for {env_id}; there are policies for "
+            f"{', '.join(available()) or 'no environment'}"
+        )
+    return load_policy(FOLDER / f"{name}.pt", env_id, device)
+
+
+def load_policy(path: Path, env_id: str, device: th.device | str = "cpu") -> DeepMimicPolicy:
+    """Read a policy that :func:`save_policy` wrote, without running code that it might hold.
+
+    :param path: the file
+    :param env_id: environment whose spaces it has
+    :param device: where its networks go
+    """
+    content = load_tensors(path.read_bytes(), str(path), FORMAT, VERSION, device)
+    env = gym.make(env_id)
+    policy = DeepMimicPolicy(
+        env.observation_space,
+        env.action_space,  # type: ignore[arg-type]
+        lambda _: 0.0,
+        value_scale=content["value_scale"],
+        net_arch=content["net_arch"],
+    )
+    env.close()
+    weights = {name: value.float() for name, value in content["state_dict"].items()}
+    policy.load_state_dict(weights)
+    policy.set_training_mode(False)
+    return policy.to(device)
+
+
+def save_policy(policy: DeepMimicPolicy, path: Path, card: str) -> None:
+    """Write a policy in half precision, and its model card beside it.
+
+    :param policy: trained policy
+    :param path: file with the suffix ``.pt``
+    :param card: Markdown text
+    """
+    assert isinstance(policy.net_arch, dict)
+    weights = {
+        name: value.half() if value.ndim == 2 else value.cpu()
+        for name, value in policy.state_dict().items()
+    }
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "value_scale": policy.value_scale,
+        "net_arch": policy.net_arch,
+        "state_dict": weights,
+    }
+    buffer = io.BytesIO()
+    th.save(content, buffer)
+    write_bytes(path, buffer.getvalue())
+    write_text(path.with_suffix(".md"), card)
