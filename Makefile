@@ -10,7 +10,7 @@ STAMPS := $(VENV)/.installed $(IMITATION_VENV)/.installed
 OUT ?= runs/demo
 SEED ?= 0
 
-.PHONY: help setup demo test test-main test-imitation check docs bench clean browser
+.PHONY: help setup demo test test-main test-imitation check docs bench clean system
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -33,19 +33,19 @@ $(IMITATION_VENV)/.installed: pyproject.toml
 	@$(IMITATION_VENV)/bin/pip install $(PIP_FLAGS) -e ".[imitation,tests]"
 	@touch $@
 
-# Chromium opens the report in a test; where it cannot be installed the test says so
-browser:
-	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || ./.ci/install-browser
+# Chromium opens the report in a test, OpenGL draws pictures; where they cannot be installed it says so
+system:
+	@./.ci/install-system
 
 demo: $(VENV)/.installed  ## recover a reward in one maze and solve its mirror image with it (about 3 minutes)
 	@$(VENV)/bin/sb3-vdb demo --out $(OUT) --seed $(SEED)
 
 test: test-main test-imitation  ## all tests, on both dependency stacks
 
-test-main: $(VENV)/.installed browser
+test-main: $(VENV)/.installed system
 	@$(VENV)/bin/python -m pytest -n 2
 
-test-imitation: $(IMITATION_VENV)/.installed browser
+test-imitation: $(IMITATION_VENV)/.installed system
 	@$(IMITATION_VENV)/bin/python -m pytest -n 2
 
 check: $(VENV)/.installed docs  ## format, lint, types, docs and the fast tests

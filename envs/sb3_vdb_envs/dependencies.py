@@ -8,7 +8,7 @@ from typing import Any
 from gymnasium.error import DependencyNotInstalled
 
 REMEDIES = {
-    "mujoco": 'pip install "mujoco>=3.1,<4" (or "sb3-vdb[humanoid]")',
+    "mujoco": 'pip install "mujoco>=3.3,<4" (or "sb3-vdb[humanoid]")',
     "pybullet": 'pip install "pybullet>=3.2.5" (or "sb3-vdb[bullet]"; wheels exist up to Python '
     "3.11 only, elsewhere use the MuJoCo ids, which need no pybullet)",
     "pybullet_utils": 'pip install "pybullet>=3.2.5"',

@@ -96,9 +96,9 @@ class DeepMimicPolicy(ActorCriticPolicy):
         self.log_std.requires_grad = False
         actor = [*self.mlp_extractor.policy_net.parameters(), *self.action_net.parameters()]
         critic = [*self.mlp_extractor.value_net.parameters(), *self.value_net.parameters()]
-        self.optimizer = self.optimizer_class(
-            [{"params": actor}, {"params": critic}], lr=lr_schedule(1.0), **self.optimizer_kwargs
-        )
+        groups = [{"params": actor}, {"params": critic}]
+        kwargs = {"lr": lr_schedule(1.0), **self.optimizer_kwargs}
+        self.optimizer = self.optimizer_class(groups, **kwargs)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {**super()._get_constructor_parameters(), "value_scale": self.value_scale}
@@ -216,7 +216,9 @@ class DeepMimicPPO(PPO):
         self._set_noise()
         observations = self.rollout_buffer.observations
         flat = th.as_tensor(observations.reshape(-1, observations.shape[-1]), device=self.device)
-        self.policy.features_extractor.update(flat)
+        extractor = self.policy.features_extractor
+        assert isinstance(extractor, RunningNormExtractor)
+        extractor.update(flat)
 
 
 def adapted(learning_rate: float, kl: float, wanted: float) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
@@ -205,6 +206,30 @@ class Demonstrations(Sequence[Trajectory]):
             episode.trajectory
             for episode in collect_episodes(model, venv, n_episodes, deterministic)
         )
+
+    @classmethod
+    def from_mocap(
+        cls, env_id: str, rate: float | None = None, env_kwargs: dict[str, Any] | None = None
+    ) -> Demonstrations:
+        """One cycle of a motion clip: what the environment would observe along it, phase included,
+        and no actions, since nobody knows them.
+
+        :param env_id: an environment that has a clip, for example ``"sb3_vdb/HumanoidRun-v0"``
+        :param rate: samples a second, interpolated between frames; None for the environment's own
+            30 a second
+        :param env_kwargs: arguments of the environment
+        :raises ValueError: the environment has no clip, or the rate gives no step
+        """
+        env = gym.make(env_id, **(env_kwargs or {}))
+        observe = getattr(env.unwrapped, "clip_observations", None)
+        if observe is None:
+            raise ValueError(
+                f"{env_id} has no motion clip; the humanoids have, for example "
+                "sb3_vdb/HumanoidRun-v0"
+            )
+        observations = observe() if rate is None else observe(rate)
+        env.close()
+        return cls.from_arrays([observations])
 
     def save(self, path: str | Path) -> Path:
         """Write an ``.npz`` file, losslessly and atomically.

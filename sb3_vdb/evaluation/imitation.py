@@ -86,9 +86,9 @@ def evaluate_imitation(
     ended = ~fallen & (lengths < horizon)
     counted = np.arange(horizon)[:, None] < np.where(ended, lengths, horizon)
     lived = np.arange(horizon)[:, None] < lengths
-    means = [float(errors[name][counted].mean()) for name in ERRORS]
+    means = {name: float(errors[name][counted].mean()) for name in ERRORS}
     return ImitationResult(
-        *means,
+        **means,
         joint_error_alive=float(errors["joint_error"][lived].mean()),
         length=float(lengths.mean()),
         full_share=float((~fallen).mean()),

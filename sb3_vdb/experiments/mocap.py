@@ -158,7 +158,7 @@ class EvaluateAndSave(BaseCallback):
 
     def _init_callback(self) -> None:
         if self._path.exists():
-            rows = pd.read_csv(self._path).to_dict("records")
+            rows: list[Any] = pd.read_csv(self._path).to_dict("records")
             self._rows = [row for row in rows if row["samples"] <= self.model.num_timesteps]
         last = self._rows[-1] if self._rows else {"seconds": 0.0, "samples": -1}
         self._next = last["samples"] + self.run.settings.evaluate_every if self._rows else 0

@@ -129,7 +129,7 @@ def evaluate_everywhere(run: Run, path: Path) -> None:
     kept.
     """
     table = run.folder / "engines.csv"
-    rows = pd.read_csv(table).to_dict("records") if table.exists() else []
+    rows: list[Any] = pd.read_csv(table).to_dict("records") if table.exists() else []
     for name, prefix, timestep in ENGINES:
         if name in {row["engine"] for row in rows}:
             continue

@@ -16,7 +16,7 @@ from sb3_vdb_envs.humanoid import actions as control
 from sb3_vdb_envs.humanoid import character
 from sb3_vdb_envs.humanoid.clips import MotionClip
 from sb3_vdb_envs.humanoid.engine import Engine
-from sb3_vdb_envs.humanoid.features import ROTATION_SIZES, feature_size, features
+from sb3_vdb_envs.humanoid.features import ROTATION_SIZES, feature_bounds, features
 from sb3_vdb_envs.humanoid.kinematics import (
     Bodies,
     CharacterState,
@@ -119,8 +119,8 @@ class HumanoidBatch:
     @property
     def observation_space(self) -> gym.spaces.Box:
         """Of one character."""
-        shape = (feature_size(self.settings.rotation),)
-        return gym.spaces.Box(-np.inf, np.inf, shape, np.float32)
+        bounds = feature_bounds(self.settings.rotation)
+        return gym.spaces.Box(-bounds, bounds, dtype=np.float32)
 
     @property
     def action_space(self) -> gym.spaces.Box:
@@ -154,8 +154,7 @@ class HumanoidBatch:
             self._offsets[indices] = -state.root_position[:, :2]
             state.root_position[:, :2] = 0.0
             target = CharacterState(*(part.copy() for part in state))
-            lowest = lowest_points(forward_kinematics(state)).min(axis=1)
-            state.root_position[:, 2] += np.maximum(0.0, -lowest)
+            _lift(state)
             self.engine.put(indices, state)
             self._state = self.engine.get()
             self._target.put(indices, target)
@@ -240,6 +239,27 @@ class HumanoidBatch:
         target.root_position[:, :2] += self._offsets
         return target
 
+    def clip_observations(self, rate: float) -> npt.NDArray[np.float32]:
+        """One cycle of the clip as observations, lifted out of the ground as at a start.
+
+        :param rate: samples a second
+        :return: shape (steps + 1, features)
+        :raises ValueError: the rate is not positive, or gives no step
+        """
+        clip = self.settings.clip
+        n_steps = round(clip.duration * rate) if rate > 0 else 0
+        if n_steps < 1:
+            raise ValueError(
+                f"`rate` must give at least one step of the clip's {clip.duration:.2f} s, "
+                f"got {rate}"
+            )
+        times = np.minimum(np.arange(n_steps + 1) / rate, np.inf if clip.loops else clip.duration)
+        state = clip.state(times)
+        _lift(state)
+        bodies = forward_kinematics(state)
+        values = features(clip.phase(times), state, bodies, self.settings.rotation)
+        return values.astype(np.float32)
+
     def get_state(self) -> dict[str, Any]:
         """Everything the next steps depend on, random generators apart."""
         clocks = {"times": self._times.copy(), "offsets": self._offsets.copy()}
@@ -252,6 +272,14 @@ class HumanoidBatch:
         self._times, self._offsets = np.array(state["times"]), np.array(state["offsets"])
         self._target = self._target_now(np.zeros(self.n, dtype=bool))
         self._bodies = forward_kinematics(self._state)
+
+
+def _lift(state: CharacterState) -> None:
+    """Raise characters that reach into the ground until they stand on it; clips do so by up to
+    10 cm.
+    """
+    lowest = lowest_points(forward_kinematics(state)).min(axis=1)
+    state.root_position[:, 2] += np.maximum(0.0, -lowest)
 
 
 def _both(state: CharacterState, target: CharacterState) -> tuple[Bodies, Bodies]:

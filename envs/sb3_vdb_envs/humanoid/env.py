@@ -28,12 +28,12 @@ class HumanoidEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzP
     4 hinges (knees, elbows); 45 kg, 1.62 m. Policies act at 30 Hz through PD controllers.
 
     ## Action Space
-    ``Box(-1, 1, (28,), float32)``: PD targets as rotation vectors (3 a ball joint) and hinge angles,
-    in units of pi rad about the mean pose of the clip. ``action="axis_angle"`` is DeepMimic's form
-    of 2018 with 36 numbers. Values beyond the bounds act as the bound.
+    ``Box(-1, 1, (28,), float32)``: PD targets as rotation vectors (3 a ball joint) and hinge
+    angles, in units of pi rad about the mean pose of the clip. ``action="axis_angle"`` is
+    DeepMimic's form of 2018 with 36 numbers. Values beyond the bounds act as the bound.
 
     ## Observation Space
-    ``Box`` of shape (197,), unbounded: phase (scaled to [-1, 1]); root height in m; for each of 15
+    ``Box`` of shape (197,), bounds that are never met: phase (scaled to [-1, 1]); root height in m; for each of 15
     bodies position relative to the root (m) and rotation (quaternion, w first and not negative);
     for each body velocity (m/s) and angular velocity (rad/s). In axes turned with the root's
     heading, but for the root's rotation and velocities, which are in world axes.
@@ -109,8 +109,8 @@ class HumanoidEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzP
         self._engine_name, self._engine = engine, _make_engine(engine, timestep)
         self.clip, self.timestep = settings.clip, self._engine.timestep
         self.batch = HumanoidBatch(settings, self._engine, 1)
-        self.observation_space = self.batch.observation_space
-        self.action_space = self.batch.action_space
+        self.observation_space: Any = self.batch.observation_space
+        self.action_space: Any = self.batch.action_space
         self.render_mode, self.render_height = render_mode, render_height
         self._picture: Picture | None = None
 
@@ -132,10 +132,19 @@ class HumanoidEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzP
     ) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Advance by 1/30 s with the PD targets ``action``, shape (28,) or (36,)."""
         result = self.batch.step(np.asarray(action)[None])
-        assert result.terminated is not None and result.truncated is not None
+        assert result.terminated is not None
+        assert result.truncated is not None
         info = _first({**self.batch.info(), **result.infos})
         ends = bool(result.terminated[0]), bool(result.truncated[0])
         return result.observations[0], float(result.rewards[0]), *ends, info
+
+    def clip_observations(self, rate: float = character.CONTROL_RATE) -> npt.NDArray[np.float32]:
+        """The clip as this environment would observe it, one cycle, for demonstrations.
+
+        :param rate: samples a second; poses between frames are interpolated
+        :return: shape (steps + 1, features)
+        """
+        return self.batch.clip_observations(rate)
 
     def render(self) -> npt.NDArray[np.uint8] | None:  # type: ignore[override]
         """Character and clip side by side, shape (render_height, width, 3); None without a render

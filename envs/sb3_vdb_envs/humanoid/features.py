@@ -11,14 +11,22 @@ from sb3_vdb_envs.humanoid.kinematics import Bodies, CharacterState
 Array = npt.NDArray[np.float64]
 
 ROTATION_SIZES = {"quaternion": 4, "6d": 6}
+FARTHEST = 1e4  # m, m/s or rad/s; more than 20 s at the velocity limit of 100 can reach
 
 
-def feature_size(rotation: str) -> int:
-    """Length of an observation.
+def feature_bounds(rotation: str) -> npt.NDArray[np.float32]:
+    """Bounds of the absolute values of an observation, shape (197,) or (227,).
+
+    Phase and rotations are numbers up to 1; positions and velocities stay far below ``FARTHEST``,
+    since faster characters count as diverged.
 
     :param rotation: ``"quaternion"`` or ``"6d"``
     """
-    return 2 + character.N_BODIES * (3 + ROTATION_SIZES[rotation] + 6)
+    pose = [FARTHEST] * 3 + [1.0] * ROTATION_SIZES[rotation]
+    velocities = [FARTHEST] * (6 * character.N_BODIES)
+    bounds = [1.0, FARTHEST, *(pose * character.N_BODIES), *velocities]
+    # a unit quaternion may exceed 1 by rounding
+    return np.nextafter(np.array(bounds, dtype=np.float32), np.float32(np.inf))
 
 
 def features(phase: Array, state: CharacterState, bodies: Bodies, rotation: str) -> Array:

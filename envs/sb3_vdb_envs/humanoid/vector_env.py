@@ -12,9 +12,9 @@ import numpy.typing as npt
 from sb3_vdb_envs.batched import BatchVectorEnv
 from sb3_vdb_envs.humanoid import character
 from sb3_vdb_envs.humanoid.batch import HumanoidBatch, make_settings
-from sb3_vdb_envs.humanoid.env import IMAGE_HEIGHT, HumanoidEnv
+from sb3_vdb_envs.humanoid.env import HumanoidEnv
 from sb3_vdb_envs.humanoid.mujoco_engine import MujocoEngine
-from sb3_vdb_envs.humanoid.picture import MujocoPicture
+from sb3_vdb_envs.humanoid.picture import IMAGE_HEIGHT, MujocoPicture
 from sb3_vdb_envs.vector import AutoresetMode
 
 
@@ -72,6 +72,10 @@ class HumanoidVectorEnv(BatchVectorEnv):
     def diverged_episodes(self) -> int:
         """Episodes that ended because the simulation blew up."""
         return self.batch.diverged_episodes
+
+    def clip_observations(self, rate: float = character.CONTROL_RATE) -> npt.NDArray[np.float32]:
+        """The clip as these environments would observe it; see :class:`HumanoidEnv`."""
+        return self.batch.clip_observations(rate)
 
     def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:
         """One picture a character, each of shape (render_height, width, 3); None without a render
