@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from sb3_vdb_envs.batched import BatchStep
 from sb3_vdb_envs.humanoid import actions as control
-from sb3_vdb_envs.humanoid import character
+from sb3_vdb_envs.humanoid import character, rotations
 from sb3_vdb_envs.humanoid.clips import MotionClip
 from sb3_vdb_envs.humanoid.engine import Engine
 from sb3_vdb_envs.humanoid.features import ROTATION_SIZES, feature_bounds, features
@@ -171,9 +171,16 @@ class HumanoidBatch:
         """Advance by one control step.
 
         :param actions: in [-1, 1], clipped to it, shape (n, 28 or 36)
+        :raises ValueError: an action is not a number
         """
         clip = self.settings.clip
         bounded = np.clip(np.asarray(actions, dtype=np.float64), -1.0, 1.0)
+        if np.isnan(bounded.sum()):
+            bad = int(np.flatnonzero(np.isnan(bounded).any(axis=1))[0])
+            raise ValueError(
+                f"action of character {bad} is not a number; "
+                "check the policy for weights that are not finite"
+            )
         if self.settings.target == "reference":
             targets = control.reference_targets(clip, self._times, bounded)
         else:
@@ -202,7 +209,7 @@ class HumanoidBatch:
 
     def info(self) -> dict[str, npt.NDArray[Any]]:
         """Measurements of the present moment, each of shape (n,)."""
-        speed = np.hypot(self._state.root_velocity[:, 0], self._state.root_velocity[:, 1])
+        speed = rotations.length(self._state.root_velocity[:, :2])
         return {"phase": self.phases, "root_speed": speed}
 
     def _contain_divergence(self) -> Mask:

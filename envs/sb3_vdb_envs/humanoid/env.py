@@ -33,10 +33,10 @@ class HumanoidEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzP
     DeepMimic's form of 2018 with 36 numbers. Values beyond the bounds act as the bound.
 
     ## Observation Space
-    ``Box`` of shape (197,), bounds that are never met: phase (scaled to [-1, 1]); root height in m; for each of 15
-    bodies position relative to the root (m) and rotation (quaternion, w first and not negative);
-    for each body velocity (m/s) and angular velocity (rad/s). In axes turned with the root's
-    heading, but for the root's rotation and velocities, which are in world axes.
+    ``Box`` of shape (197,), with bounds that are never met: phase (scaled to [-1, 1]); root height
+    in m; for each of 15 bodies position relative to the root (m) and rotation (quaternion, w first
+    and not negative); for each body velocity (m/s) and angular velocity (rad/s). In axes turned
+    with the root's heading, but for the root's rotation and velocities, which are in world axes.
     ``rotation="6d"`` gives the turned x and z axes instead of quaternions (227 numbers).
 
     ## Rewards

@@ -43,7 +43,7 @@ class Bodies(NamedTuple):
 
     def centre_of_mass_velocity(self) -> Array:
         """Velocity of the whole character's centre of mass, m/s, shape (n, 3)."""
-        return np.einsum("nbi,b->ni", self.velocities, character.MASSES / character.TOTAL_MASS)
+        return weighted_sum(self.velocities, character.MASSES / character.TOTAL_MASS)
 
 
 def _levels() -> tuple[tuple[Array, ...], ...]:
@@ -97,6 +97,20 @@ def forward_kinematics(state: CharacterState) -> Bodies:
     )
 
 
+def weighted_sum(values: Array, weights: Array) -> Array:
+    """Sum over the second axis, one member after the other: NumPy's own sums take another order,
+    and so round differently, for one character than for many.
+
+    :param values: shape (n, k, ...)
+    :param weights: shape (k,)
+    :return: shape (n, ...)
+    """
+    total = values[:, 0] * weights[0]
+    for i in range(1, len(weights)):
+        total += values[:, i] * weights[i]
+    return total
+
+
 def lowest_points(bodies: Bodies) -> Array:
     """Height of the lowest point of every body above the ground z = 0, m, shape (n, 15)."""
     heights = bodies.centres[:, :, 2].copy()
@@ -105,7 +119,7 @@ def lowest_points(bodies: Bodies) -> Array:
     up = np.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], axis=-1)
     for i, joint in enumerate(character.JOINTS):
         if joint.shape == "box":
-            heights[:, i] -= np.abs(up[:, i]) @ np.array(joint.size)
+            heights[:, i] -= weighted_sum(np.abs(up[:, i]), np.array(joint.size))
         else:
             heights[:, i] -= joint.size[0]
         if joint.shape == "capsule":

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sb3_vdb_envs.humanoid import character, rotations
-from sb3_vdb_envs.humanoid.kinematics import Bodies, CharacterState
+from sb3_vdb_envs.humanoid.kinematics import Bodies, CharacterState, weighted_sum
 
 Array = npt.NDArray[np.float64]
 
@@ -40,12 +40,13 @@ def imitation_terms(
 def pose_error(state: CharacterState, target: CharacterState) -> Array:
     """Weighted squared angles between the rotations of root and joints, rad^2, shape (n,)."""
     angles = rotations.geodesic(state.rotations, target.rotations)
-    return (angles * angles) @ character.ERROR_WEIGHTS
+    return weighted_sum(angles * angles, character.ERROR_WEIGHTS)
 
 
 def velocity_error(state: CharacterState, target: CharacterState) -> Array:
     """Weighted squared differences of angular velocities, (rad/s)^2, shape (n,)."""
-    return _squared(state.angular_velocities - target.angular_velocities) @ character.ERROR_WEIGHTS
+    squares = _squared(state.angular_velocities - target.angular_velocities)
+    return weighted_sum(squares, character.ERROR_WEIGHTS)
 
 
 def end_effector_error(
@@ -57,7 +58,7 @@ def end_effector_error(
     above the ground.
     """
     difference = _hands_and_feet(state, bodies) - _hands_and_feet(target, target_bodies)
-    return _squared(difference).mean(axis=1)
+    return weighted_sum(_squared(difference), np.full(len(character.END_EFFECTORS), 0.25))
 
 
 def root_error(
@@ -92,9 +93,9 @@ def joint_rotation_errors(state: CharacterState, target: CharacterState) -> dict
     """
     angles = rotations.geodesic(state.rotations, target.rotations)
     return {
-        "joint_error": angles[:, 1:].mean(axis=1),
-        "joint_error_with_root": angles.mean(axis=1),
-        "joint_error_weighted": angles @ character.ERROR_WEIGHTS,
+        "joint_error": weighted_sum(angles[:, 1:], np.full(12, 1 / 12)),
+        "joint_error_with_root": weighted_sum(angles, np.full(13, 1 / 13)),
+        "joint_error_weighted": weighted_sum(angles, character.ERROR_WEIGHTS),
     }
 
 

@@ -12,6 +12,18 @@ Array = npt.NDArray[np.float64]
 SMALL_ANGLE = 1e-8  # rad; below it the series sin(a)/a = 1 is exact in double precision
 
 
+def arctan2(y: Array, x: Array) -> Array:
+    """:func:`numpy.arctan2`, rounded alike for one character and for many: NumPy's vector and scalar
+    code differ in the last bit, and it chooses by the layout of the arrays.
+    """
+    return np.arctan2(np.ascontiguousarray(y), np.ascontiguousarray(x))
+
+
+def length(vector: Array) -> Array:
+    """Lengths in the last axis, in an array of C order (see :func:`arctan2`)."""
+    return np.ascontiguousarray(np.sqrt(np.einsum("...i,...i->...", vector, vector)))
+
+
 def multiply(first: Array, second: Array) -> Array:
     """Hamilton product: the rotation ``second`` followed by ``first``.
 
@@ -64,9 +76,9 @@ def rotation_vector(quaternion: Array) -> Array:
     :return: shape (..., 3), rad
     """
     axis = quaternion[..., 1:]
-    sine = np.sqrt(np.einsum("...i,...i->...", axis, axis))
+    sine = length(axis)
     cosine = quaternion[..., 0]
-    angle = 2.0 * np.arctan2(sine, np.abs(cosine))
+    angle = 2.0 * arctan2(sine, np.abs(cosine))
     factor = np.where(sine > SMALL_ANGLE, angle / np.maximum(sine, SMALL_ANGLE), 2.0)
     return axis * (np.where(cosine < 0.0, -factor, factor))[..., None]
 
@@ -77,7 +89,7 @@ def from_rotation_vector(vector: Array) -> Array:
     :param vector: axis times angle, shape (..., 3), rad
     :return: shape (..., 4)
     """
-    angle = np.sqrt(np.einsum("...i,...i->...", vector, vector))
+    angle = length(vector)
     factor = np.where(
         angle > SMALL_ANGLE, np.sin(0.5 * angle) / np.maximum(angle, SMALL_ANGLE), 0.5
     )
@@ -95,8 +107,7 @@ def geodesic(first: Array, second: Array) -> Array:
     :return: shape (...)
     """
     difference = multiply(conjugate(first), second)
-    sine = np.sqrt(np.einsum("...i,...i->...", difference[..., 1:], difference[..., 1:]))
-    return 2.0 * np.arctan2(sine, np.abs(difference[..., 0]))
+    return 2.0 * arctan2(length(difference[..., 1:]), np.abs(difference[..., 0]))
 
 
 def slerp(first: Array, second: Array, share: Array) -> Array:
@@ -118,7 +129,7 @@ def yaw(quaternion: Array) -> Array:
     :return: rad in (-pi, pi], shape (...)
     """
     w, x, y, z = (quaternion[..., i] for i in range(4))
-    return np.arctan2(2.0 * (x * y + w * z), 1.0 - 2.0 * (y * y + z * z))
+    return arctan2(2.0 * (x * y + w * z), 1.0 - 2.0 * (y * y + z * z))
 
 
 def about_vertical(angle: Array) -> Array:
