@@ -209,7 +209,7 @@ class HumanoidBatch:
 
     def info(self) -> dict[str, npt.NDArray[Any]]:
         """Measurements of the present moment, each of shape (n,)."""
-        speed = rotations.length(self._state.root_velocity[:, :2])
+        speed = rotations.length(self._state.root_velocity * (1.0, 1.0, 0.0))
         return {"phase": self.phases, "root_speed": speed}
 
     def _contain_divergence(self) -> Mask:

@@ -45,7 +45,7 @@ def pose_error(state: CharacterState, target: CharacterState) -> Array:
 
 def velocity_error(state: CharacterState, target: CharacterState) -> Array:
     """Weighted squared differences of angular velocities, (rad/s)^2, shape (n,)."""
-    squares = _squared(state.angular_velocities - target.angular_velocities)
+    squares = rotations.squared_length(state.angular_velocities - target.angular_velocities)
     return weighted_sum(squares, character.ERROR_WEIGHTS)
 
 
@@ -58,7 +58,9 @@ def end_effector_error(
     above the ground.
     """
     difference = _hands_and_feet(state, bodies) - _hands_and_feet(target, target_bodies)
-    return weighted_sum(_squared(difference), np.full(len(character.END_EFFECTORS), 0.25))
+    return weighted_sum(
+        rotations.squared_length(difference), np.full(len(character.END_EFFECTORS), 0.25)
+    )
 
 
 def root_error(
@@ -68,16 +70,16 @@ def root_error(
     angle = rotations.geodesic(state.rotations[:, 0], target.rotations[:, 0])
     spin = bodies.angular_velocities[:, 0] - target_bodies.angular_velocities[:, 0]
     return (
-        _squared(state.root_position - target.root_position)
+        rotations.squared_length(state.root_position - target.root_position)
         + 0.1 * angle * angle
-        + 0.01 * _squared(state.root_velocity - target.root_velocity)
-        + 0.001 * _squared(spin)
+        + 0.01 * rotations.squared_length(state.root_velocity - target.root_velocity)
+        + 0.001 * rotations.squared_length(spin)
     )
 
 
 def com_error(bodies: Bodies, target_bodies: Bodies) -> Array:
     """A tenth of the squared difference of the centres of mass' velocities, shape (n,)."""
-    return 0.1 * _squared(
+    return 0.1 * rotations.squared_length(
         bodies.centre_of_mass_velocity() - target_bodies.centre_of_mass_velocity()
     )
 
@@ -105,8 +107,3 @@ def _hands_and_feet(state: CharacterState, bodies: Bodies) -> Array:
     relative[..., :2] -= state.root_position[:, None, :2]
     heading = rotations.about_vertical(-rotations.yaw(state.rotations[:, 0]))
     return rotations.rotate(heading[:, None], relative)
-
-
-def _squared(vectors: Array) -> Array:
-    """Squared lengths in the last axis."""
-    return np.einsum("...i,...i->...", vectors, vectors)

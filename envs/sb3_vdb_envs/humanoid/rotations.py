@@ -13,15 +13,23 @@ SMALL_ANGLE = 1e-8  # rad; below it the series sin(a)/a = 1 is exact in double p
 
 
 def arctan2(y: Array, x: Array) -> Array:
-    """:func:`numpy.arctan2`, rounded alike for one character and for many: NumPy's vector and scalar
-    code differ in the last bit, and it chooses by the layout of the arrays.
+    """:func:`numpy.arctan2`, rounded alike for one character and for many: NumPy's vector and
+    scalar code differ in the last bit, and it chooses by the layout of the arrays.
     """
-    return np.arctan2(np.ascontiguousarray(y), np.ascontiguousarray(x))
+    return np.arctan2(np.asarray(y, order="C"), np.asarray(x, order="C"))
+
+
+def squared_length(vector: Array) -> Array:
+    """Sums of squares in the last axis of three, in C order (see :func:`arctan2`; a general sum
+    would fuse multiplications and additions or not, by the layout).
+    """
+    x, y, z = vector[..., 0], vector[..., 1], vector[..., 2]
+    return np.asarray(x * x + y * y + z * z, order="C")
 
 
 def length(vector: Array) -> Array:
-    """Lengths in the last axis, in an array of C order (see :func:`arctan2`)."""
-    return np.ascontiguousarray(np.sqrt(np.einsum("...i,...i->...", vector, vector)))
+    """Lengths in the last axis of three."""
+    return np.sqrt(squared_length(vector))
 
 
 def multiply(first: Array, second: Array) -> Array:
