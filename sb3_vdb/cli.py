@@ -254,6 +254,18 @@ def _policy(env_id: str, pretrained: bool, model: Path | None, algo: str) -> Any
     raise ValueError(f"`--algo` {algo} is no algorithm of SB3, sb3-contrib or sb3_vdb.baselines")
 
 
+@reproduce.command("humanoid-pictures")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("docs/images"), show_default=True
+)
+def humanoid_pictures(out: Path) -> None:
+    """Joints and clips of the humanoid, for the documentation."""
+    from sb3_vdb.experiments.humanoid_pictures import draw
+
+    for path in draw(out):
+        click.echo(path)
+
+
 @reproduce.command("maze-pictures")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("docs/images"), show_default=True
@@ -270,7 +282,7 @@ def maze_pictures(out: Path) -> None:
 @main.command()
 @click.option(
     "--only",
-    type=click.Choice(["mazes", "trainers", "imitation"]),
+    type=click.Choice(["mazes", "humanoid", "trainers", "imitation"]),
     default=None,
     help="one benchmark alone",
 )

@@ -1,5 +1,5 @@
-"""Speed as ratios within one run: mazes against MuJoCo, trainers against plain PPO and against
-``imitation``.
+"""Speed as ratios within one run: mazes against MuJoCo, humanoids against Bullet, trainers against
+plain PPO and against ``imitation``.
 """
 
 from __future__ import annotations
@@ -7,10 +7,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,33 +21,41 @@ from stable_baselines3.common.env_util import make_vec_env as make_sb3_vec_env
 
 from sb3_vdb.adversarial import GAIL, VAIL
 from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.experiments.humanoid_speed import bench_humanoid
+from sb3_vdb.experiments.timing import Job, compare, timed
 from sb3_vdb.files import write_text
 from sb3_vdb.vec_env import GYMNASIUM_1
 from sb3_vdb_envs.maze.layout import LAYOUTS
 from sb3_vdb_envs.maze.mujoco_maze import MujocoMaze
 
-REPEATS = 5
 ENV_ID, N_ENVS = "Pendulum-v1", 8
 TOTAL_STEPS = 4 * N_ENVS * 256
-
-Job = Callable[[], float]  # runs once and returns its seconds
 
 
 def run_benchmarks(only: str | None, docs: Path | None) -> pd.DataFrame:
     """Measure, print and optionally write ``speed_<benchmark>.csv``.
 
-    :param only: ``"mazes"``, ``"trainers"`` or ``"imitation"``; None for those that the installed
-        packages allow
+    :param only: ``"mazes"``, ``"humanoid"``, ``"trainers"`` or ``"imitation"``; None for those
+        that the installed packages allow
     :param docs: folder for the csv files
     """
     th.set_num_threads(1)
     has_imitation = importlib.util.find_spec("imitation") is not None
-    chosen = [only] if only else ["mazes", "trainers", *(["imitation"] if has_imitation else [])]
+    chosen = (
+        [only]
+        if only
+        else ["mazes", "humanoid", "trainers", *(["imitation"] if has_imitation else [])]
+    )
     if "imitation" in chosen and not has_imitation:
         raise SystemExit(
             'the benchmark "imitation" needs the package: pip install "sb3-vdb[imitation]"'
         )
-    functions = {"mazes": bench_mazes, "trainers": bench_trainers, "imitation": bench_imitation}
+    functions = {
+        "mazes": bench_mazes,
+        "humanoid": bench_humanoid,
+        "trainers": bench_trainers,
+        "imitation": bench_imitation,
+    }
     tables = []
     for name in chosen:
         table = functions[name]()
@@ -59,37 +64,6 @@ def run_benchmarks(only: str | None, docs: Path | None) -> pd.DataFrame:
             write_text(docs / f"speed_{name}.csv", table.to_csv(index=False))
         tables.append(table)
     return pd.concat(tables)
-
-
-def compare(jobs: dict[str, Job], repeats: int = REPEATS) -> pd.DataFrame:
-    """Run all jobs in turn, several times, and compare each with the last one pair by pair.
-
-    :param jobs: by name; the last one is the yardstick
-    :return: median seconds of each, and the median ratio of its seconds to the yardstick's in the
-        same turn
-    """
-    for job in jobs.values():
-        job()
-    turns = [{name: job() for name, job in jobs.items()} for _ in range(repeats)]
-    yardstick = list(jobs)[-1]
-    return pd.DataFrame(
-        {
-            "what": name,
-            "seconds": round(statistics.median(turn[name] for turn in turns), 4),
-            "ratio": round(statistics.median(turn[name] / turn[yardstick] for turn in turns), 3),
-            "ratio_min": round(min(turn[name] / turn[yardstick] for turn in turns), 3),
-            "ratio_max": round(max(turn[name] / turn[yardstick] for turn in turns), 3),
-            "against": yardstick,
-        }
-        for name in jobs
-    )
-
-
-def timed(work: Callable[[], Any]) -> float:
-    """Seconds a call takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def bench_mazes() -> pd.DataFrame:

@@ -27,13 +27,17 @@ def _text(values: object) -> str:
     return " ".join(f"{value:.9g}" for value in np.ravel(np.asarray(values, dtype=np.float64)))
 
 
-def add_body(parent: ElementTree.Element, index: int, prefix: str, colours: dict[str, str]) -> None:
+def add_body(
+    parent: ElementTree.Element, index: int, prefix: str, colours: dict[str, str], group: int = 0
+) -> ElementTree.Element:
     """Add a body and all that hangs from it.
 
     :param parent: element that gets the body
     :param index: of the joint that moves it
     :param prefix: of all names, so that a scene can hold two characters
     :param colours: of the parts that begin with "left", "right", and of the others ("middle")
+    :param group: MuJoCo's geom group, by which parts are hidden
+    :return: the body
     """
     joint = JOINTS[index]
     position = (0, 0, 1) if joint.kind == "free" else joint.attach
@@ -65,10 +69,12 @@ def add_body(parent: ElementTree.Element, index: int, prefix: str, colours: dict
         pos=_text(joint.centre),
         mass=_text(joint.mass),
         rgba=colour,
+        group=str(group),
     )
     for child, other in enumerate(JOINTS):
         if other.parent == index:
-            add_body(body, child, prefix, colours)
+            add_body(body, child, prefix, colours, group)
+    return body
 
 
 def _add_actuators(root: ElementTree.Element, joint: Joint) -> None:

@@ -21,7 +21,7 @@ DISTANCE, AZIMUTH, ELEVATION = 3.8, 80.0, -10.0  # of the camera: m and degrees
 LOOK_AT_HEIGHT = 0.85  # m
 GHOST = {"middle": "0.62 0.66 0.70 1", "left": "0.52 0.57 0.62 1", "right": "0.72 0.75 0.78 1"}
 COLOURS = {"middle": MIDDLE, "left": LEFT, "right": RIGHT}
-PREFIXES = ("character_", "motion_")
+PREFIXES, MOTION_GROUP = ("character_", "motion_"), 1
 
 
 class Picture(Protocol):
@@ -71,13 +71,13 @@ def _scene_xml(height: int, width: int) -> str:
     )
     world = ElementTree.SubElement(root, "worldbody")
     ElementTree.SubElement(
-        world, "light", mode="trackcom", pos="-1 -2 4", dir=".25 .4 -1", diffuse=".5 .5 .5"
-    )
-    ElementTree.SubElement(
         world, "geom", type="plane", size="0 0 1", material="floor", contype="0", conaffinity="0"
     )
-    for prefix, colours in zip(PREFIXES, (COLOURS, GHOST), strict=True):
-        add_body(world, 0, prefix, colours)
+    root_body = add_body(world, 0, PREFIXES[0], COLOURS)
+    ElementTree.SubElement(
+        root_body, "light", mode="track", pos="-1 -2 3", dir=".25 .4 -1", diffuse=".5 .5 .5"
+    )
+    add_body(world, 0, PREFIXES[1], GHOST, group=MOTION_GROUP)
     return ElementTree.tostring(root, encoding="unicode")
 
 
@@ -85,10 +85,12 @@ class MujocoPicture:
     """Off-screen pictures with MuJoCo's renderer; OpenGL is opened by the first picture.
 
     :param height: pixels; the width follows as 16:9
+    :param azimuth: direction of view about the vertical, degrees; 90 looks from the right side
     """
 
-    def __init__(self, height: int = IMAGE_HEIGHT) -> None:
+    def __init__(self, height: int = IMAGE_HEIGHT, azimuth: float = AZIMUTH) -> None:
         self.height, self.width = image_size(height)
+        self.azimuth = azimuth
         self._context: Any = None
 
     def _open(self) -> None:
@@ -104,22 +106,24 @@ class MujocoPicture:
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._render_context)
         self._camera, self._option = mujoco.MjvCamera(), mujoco.MjvOption()
         self._camera.distance, self._camera.elevation = DISTANCE, ELEVATION
-        self._camera.azimuth = AZIMUTH
+        self._camera.azimuth = self.azimuth
 
-    def draw(self, state: CharacterState, target: CharacterState) -> npt.NDArray[np.uint8]:
-        """Picture of one character and the motion, shape (height, width, 3)."""
+    def draw(self, state: CharacterState, target: CharacterState | None) -> npt.NDArray[np.uint8]:
+        """Picture of one character and the motion (None hides it), shape (height, width, 3)."""
         if self._context is None:
             self._open()
         self._context.make_current()
         mujoco = self._mujoco
-        behind = target._replace(root_position=target.root_position + SHIFT)
-        for prefix, one in zip(PREFIXES, (state, behind), strict=True):
-            self._place(prefix, one)
+        self._option.geomgroup[MOTION_GROUP] = target is not None
+        self._place(PREFIXES[0], state)
+        middle = state.root_position[0, 0]
+        if target is not None:
+            self._place(PREFIXES[1], target._replace(root_position=target.root_position + SHIFT))
+            middle = middle + SHIFT[0, 0] / 2
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_comPos(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
-        x, y = state.root_position[0, :2]
-        self._camera.lookat[:] = (x + SHIFT[0, 0] / 2, y, LOOK_AT_HEIGHT)
+        self._camera.lookat[:] = (middle, state.root_position[0, 1], LOOK_AT_HEIGHT)
         mujoco.mjv_updateScene(
             self._model, self._data, self._option, None, self._camera,
             mujoco.mjtCatBit.mjCAT_ALL.value, self._scene,

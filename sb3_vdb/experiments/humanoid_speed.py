@@ -1,0 +1,77 @@
+"""How fast the humanoid is: batched MuJoCo beside Bullet, and SB3's PPO on top of it."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pandas as pd
+
+from sb3_vdb.baselines import DeepMimicPPO
+from sb3_vdb.experiments.timing import Job, compare, timed
+from sb3_vdb.vec_env import GYMNASIUM_1, make_vec_env
+
+SKILL = "Run"
+ACTION_STD = 0.06  # in units of the action, about 0.2 rad
+N_STEPS = 30  # control steps of a timed job
+BATCHES = ((64, 240), (256, 240), (256, 1200))  # characters, physics steps a second
+REPEATS = 3
+PPO_ENVS, PPO_STEPS = 256, 16
+
+
+def bench_humanoid() -> pd.DataFrame:
+    """Control steps a second, observation, reward and restarts included, on all cores for MuJoCo
+    and on one for Bullet, which has no threads; then samples a second of training with 512-256
+    networks, one torch thread.
+    """
+    jobs: dict[str, Job] = {}
+    steps: dict[str, int] = {}
+    for n, rate in BATCHES:
+        key = f"MuJoCo, batch of {n}, 1/{rate} s"
+        jobs[key], steps[key] = _batch_job(n, 1 / rate), n * N_STEPS
+    key = f"DeepMimicPPO on MuJoCo, {PPO_ENVS} x {PPO_STEPS}, 1/240 s"
+    jobs[key], steps[key] = _training_job(), 2 * PPO_ENVS * PPO_STEPS
+    key = "Bullet, 1/1200 s"
+    jobs[key], steps[key] = _bullet_job(), 2 * N_STEPS
+    table = compare(jobs, REPEATS)
+    table["steps_per_s"] = [
+        round(steps[what] / seconds)
+        for what, seconds in zip(table["what"], table["seconds"], strict=True)
+    ]
+    table["times_faster"] = (table["steps_per_s"] / table["steps_per_s"].iloc[-1]).round(1)
+    return table[["what", "steps_per_s", "times_faster", "against"]]
+
+
+def _actions(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return np.random.default_rng(0).normal(0, ACTION_STD, (*shape, 28)).astype(np.float32)
+
+
+def _batch_job(n: int, timestep: float) -> Job:
+    mode = "vector_entry_point" if GYMNASIUM_1 else "custom"
+    kwargs = {"timestep": timestep}
+    arguments = kwargs if GYMNASIUM_1 else {"vector_kwargs": kwargs}
+    env = gym.make_vec(
+        f"sb3_vdb/Humanoid{SKILL}-v0", num_envs=n, vectorization_mode=mode, **arguments
+    )
+    env.reset(seed=0)
+    actions = _actions(N_STEPS, n)
+    return lambda: timed(lambda: [env.step(each) for each in actions])
+
+
+def _bullet_job() -> Job:
+    env = gym.make(f"sb3_vdb/BulletHumanoid{SKILL}-v0")
+    env.reset(seed=0)
+    actions = _actions(2 * N_STEPS)
+
+    def play() -> None:
+        for action in actions:
+            _, _, terminated, truncated, _ = env.step(action)
+            if terminated or truncated:
+                env.reset()
+
+    return lambda: timed(play)
+
+
+def _training_job() -> Job:
+    venv = make_vec_env(f"sb3_vdb/Humanoid{SKILL}-v0", PPO_ENVS, seed=0)
+    model = DeepMimicPPO(env=venv, n_steps=PPO_STEPS, action_std=ACTION_STD, seed=0, device="cpu")
+    return lambda: timed(lambda: model.learn(2 * PPO_ENVS * PPO_STEPS))

@@ -1,0 +1,238 @@
+"""PPO for motions: schedule, step size, normaliser, value scale, saving; and how imitation is
+measured.
+"""
+
+import math
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import stable_baselines3
+import torch as th
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from sb3_vdb import make_vec_env
+from sb3_vdb.baselines import DeepMimicPolicy, DeepMimicPPO, LinearFall
+from sb3_vdb.baselines.deepmimic import LEARNING_RATE_RANGE, adapted
+from sb3_vdb.evaluation import evaluate_imitation
+from sb3_vdb.extractors import RunningNormExtractor
+
+RUN = "sb3_vdb/HumanoidRun-v0"
+OLD_SB3 = tuple(map(int, stable_baselines3.__version__.split(".")[:2])) < (2, 3)
+
+
+def tiny(seed=0, **kwargs) -> DeepMimicPPO:
+    arguments = {"n_steps": 8, "batch_size": 16, "n_epochs": 2, "device": "cpu"}
+    arguments["policy_kwargs"] = {"net_arch": [16, 16]}
+    return DeepMimicPPO(
+        env=make_vec_env("Pendulum-v1", 4, seed=seed), seed=seed, **(arguments | kwargs)
+    )
+
+
+# --- closed forms
+
+
+def test_a_linear_fall_falls_and_then_stays():
+    fall = LinearFall(0.2, 0.1, share=0.5)
+    values = [fall(progress) for progress in (1.0, 0.75, 0.5, 0.25, 0.0)]
+    assert values == pytest.approx([0.2, 0.15, 0.1, 0.1, 0.1])
+
+
+def test_the_step_size_follows_the_root_of_the_kl_within_a_factor():
+    """KL grows with the square of the step: a quarter of the wanted KL doubles the step at most."""
+    assert adapted(1e-4, 0.01, 0.01) == pytest.approx(1e-4)
+    assert adapted(1e-4, 0.0081, 0.01) == pytest.approx(1e-4 / 0.9)
+    assert adapted(1e-4, 1.0, 0.01) == pytest.approx(1e-4 / 1.5)
+    assert adapted(1e-4, 0.0, 0.01) == pytest.approx(1.5e-4)
+    low, high = LEARNING_RATE_RANGE
+    assert adapted(low, 1.0, 0.01) == low
+    assert adapted(high, 0.0, 0.01) == high
+
+
+def test_the_normalisers_statistics_are_those_of_all_samples():
+    space = gym.spaces.Box(-np.inf, np.inf, (3,))
+    extractor = RunningNormExtractor(space, std_floor=0.02)
+    data = th.randn(1000, 3) * th.tensor([2.0, 0.5, 1e-4]) + th.tensor([5.0, -1.0, 0.0])
+    for part in data.split([100, 300, 600]):
+        extractor.update(part)
+    th.testing.assert_close(extractor.mean, data.mean(0), atol=1e-5, rtol=1e-5)
+    th.testing.assert_close(extractor.variance, data.var(0, unbiased=False), atol=1e-5, rtol=1e-4)
+    normal = extractor(data)
+    th.testing.assert_close(normal[:, :2].std(0), th.ones(2), atol=1e-2, rtol=0)
+    assert normal[:, 2].abs().max() < 1e-3 / 0.02  # the floor keeps what hardly varies small
+    assert extractor(th.full((1, 3), 1e9)).tolist() == [[10.0] * 3]
+
+
+def test_the_normaliser_stops_learning_when_it_has_seen_enough():
+    extractor = RunningNormExtractor(gym.spaces.Box(-1, 1, (2,)), n_samples=10)
+    extractor.update(th.ones(10, 2))
+    extractor.update(th.zeros(50, 2))
+    assert extractor.mean.tolist() == [1.0, 1.0]
+
+
+# --- invariants
+
+
+def test_the_noise_is_the_schedules_and_is_not_learned():
+    model = tiny(action_std=LinearFall(0.2, 0.1))
+    assert model.policy.log_std.exp().tolist() == pytest.approx([0.2])
+    model.learn(4 * 8 * 4)
+    assert model.policy.log_std.exp().tolist() == pytest.approx([0.1])
+    assert not model.policy.log_std.requires_grad
+
+
+def test_actor_and_critic_have_rates_of_their_own_and_no_common_parameter():
+    model = tiny(learning_rate=1e-4, critic_learning_rate=7e-4, kl_per_rollout=None)
+    model.learn(32)
+    actor, critic = model.policy.optimizer.param_groups
+    assert (actor["lr"], critic["lr"]) == (1e-4, 7e-4)
+    owned = [id(parameter) for group in (actor, critic) for parameter in group["params"]]
+    trained = [p for p in model.policy.parameters() if p.requires_grad]
+    assert sorted(owned) == sorted(map(id, trained))
+    assert len(set(owned)) == len(owned)
+
+
+def test_values_start_at_zero_and_are_in_units_of_the_largest_return():
+    model = tiny(gamma=0.95)
+    assert model.policy.value_net.scale == pytest.approx(20.0)
+    observation = th.zeros(1, 3)
+    assert model.policy.predict_values(observation).item() == 0.0
+    model.policy.value_net.bias.data.fill_(0.5)
+    assert model.policy.predict_values(observation).item() == pytest.approx(10.0)
+    assert model.vf_coef == pytest.approx(0.5 / 400)
+
+
+def test_the_ratio_is_one_at_the_first_minibatch():
+    """The normaliser changes between rollouts only, so old and new probabilities agree."""
+    model = tiny(n_epochs=1, batch_size=32, kl_per_rollout=None)
+    model.learn(3 * 32)
+    assert model.logger.name_to_value["train/clip_fraction"] == 0.0
+    assert abs(model.logger.name_to_value["train/approx_kl"]) < 1e-6
+    assert model.policy.features_extractor.count == 3 * 32
+
+
+def test_a_seed_decides_the_run():
+    first, second = (tiny(seed=3).learn(96).get_parameters()["policy"] for _ in range(2))
+    for name, value in first.items():
+        assert th.equal(value, second[name]), name
+
+
+def test_saving_keeps_predictions_step_size_and_schedule(tmp_path):
+    model = tiny(action_std=LinearFall(0.2, 0.1)).learn(96)
+    model.save(tmp_path / "model.zip")
+    loaded = DeepMimicPPO.load(tmp_path / "model.zip", env=model.get_env(), device="cpu")
+    observations = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    for mine, theirs in zip(
+        model.predict(observations, deterministic=True),
+        loaded.predict(observations, deterministic=True),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+    assert loaded.actor_learning_rate == model.actor_learning_rate
+    assert loaded.action_std == LinearFall(0.2, 0.1)
+    assert loaded.policy.features_extractor.count == 96
+    loaded.learn(32, reset_num_timesteps=False)
+    assert loaded.num_timesteps == 128
+
+
+@pytest.mark.skipif(OLD_SB3, reason="SB3 before 2.3 cannot load policies with torch 2.6 or later")
+def test_a_policy_can_be_saved_alone(tmp_path):
+    model = tiny().learn(32)
+    model.policy.save(tmp_path / "policy")
+    loaded = DeepMimicPolicy.load(tmp_path / "policy")
+    observation = np.zeros((1, 3), np.float32)
+    np.testing.assert_array_equal(
+        loaded.predict(observation, deterministic=True)[0],
+        model.predict(observation, deterministic=True)[0],
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"learning_rate": 0.0}, "`learning_rate` must be positive, got 0.0"),
+        ({"kl_per_rollout": -1.0}, "`kl_per_rollout` must be positive, got -1.0"),
+        ({"action_std": 0.0}, "`action_std` must be positive, got 0.0"),
+    ],
+)
+def test_bad_settings_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        tiny(**arguments)
+
+
+# --- the metric
+
+
+class FallsAt(gym.Env):
+    """Reports an error of 0.1 rad and falls at a given step; None never falls."""
+
+    observation_space = gym.spaces.Box(-1, 1, (1,))
+    action_space = gym.spaces.Box(-1, 1, (1,))
+
+    def __init__(self, step, horizon):
+        self.fall, self.horizon = step, horizon
+
+    def reset(self, *, seed=None, options=None):
+        self.now = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self.now += 1
+        fallen = self.now == self.fall
+        info = dict.fromkeys(("joint_error", "joint_error_with_root", "joint_error_weighted"), 0.1)
+        info |= {"root_speed": 2.0, "fallen": fallen, "diverged": False}
+        return np.zeros(1, np.float32), 1.0, fallen, self.now >= self.horizon and not fallen, info
+
+
+class Still:
+    def predict(self, observation, state=None, episode_start=None, deterministic=False):
+        return np.zeros((len(observation), 1), np.float32), None
+
+
+def evaluate(falls, horizon=10, ends=10):
+    venv = DummyVecEnv([lambda fall=fall: FallsAt(fall, ends) for fall in falls])
+    return evaluate_imitation(Still(), venv, horizon=horizon)
+
+
+def test_every_step_after_a_fall_counts_pi():
+    """Falls at step 4 of 10: four errors of 0.1 and six of pi; the other episode is whole."""
+    result = evaluate([4, None])
+    expected = (0.1 + (4 * 0.1 + 6 * math.pi) / 10) / 2
+    assert result.joint_error == pytest.approx(expected)
+    assert result.joint_error_alive == pytest.approx(0.1)
+    assert (result.length, result.full_share, result.root_speed) == (7.0, 0.5, 2.0)
+    assert result.episode_return == pytest.approx(7.0)
+
+
+def test_the_end_of_a_clip_that_does_not_loop_is_no_fall():
+    result = evaluate([None], horizon=10, ends=6)
+    assert result.joint_error == pytest.approx(0.1)
+    assert (result.length, result.full_share) == (6.0, 1.0)
+
+
+def test_environments_that_do_not_report_errors_are_refused():
+    with pytest.raises(ValueError, match="every_step_infos=True"):
+        evaluate_imitation(tiny(), make_vec_env("Pendulum-v1", 2))
+
+
+@pytest.mark.parametrize("env_id", [RUN, "sb3_vdb/BulletHumanoidRun-v0"])
+def test_a_policy_is_measured_in_either_engine(env_id):
+    pytest.importorskip("pybullet" if "Bullet" in env_id else "mujoco")
+    venv = make_vec_env(env_id, 2, seed=0, every_step_infos=True)
+    model = DeepMimicPPO(env=venv, n_steps=8, batch_size=16, device="cpu", seed=0)
+    result = evaluate_imitation(model, venv)
+    assert 5 < result.length < 100
+    assert 2.5 < result.joint_error < math.pi
+    assert 0.1 < result.joint_error_alive < 0.8
+    assert 2.0 < result.root_speed < 5.0
+    venv.close()
+
+
+def test_it_learns_on_the_humanoid_environment():
+    """A few updates run through; what is learned in millions of samples is a benchmark."""
+    pytest.importorskip("mujoco")
+    venv = make_vec_env(RUN, 8, seed=0)
+    model = DeepMimicPPO(env=venv, n_steps=8, batch_size=32, device="cpu", seed=0)
+    model.learn(3 * 64)
+    assert np.isfinite(model.logger.name_to_value["train/value_loss"])
+    venv.close()
