@@ -52,6 +52,9 @@ def test_the_readme_lists_every_environment():
 
     text = (ROOT / "README.md").read_text()
     for row in ENVIRONMENTS:
+        if row.name.startswith("BulletHumanoid"):  # one line for all of them
+            assert f"`{row.id.replace('Bullet', '')}`" in text
+            continue
         assert f"| `{row.id}` | {row.summary} |" in text
 
 
