@@ -168,6 +168,8 @@ class EvaluateAndSave(BaseCallback):
         return True
 
     def _on_rollout_start(self) -> None:
+        diverged = self.training_env.get_attr("diverged_episodes")[0]
+        self.logger.record("rollout/diverged_episodes", diverged)
         if self.num_timesteps >= self._next:
             self._next = self.num_timesteps + self.run.settings.evaluate_every
             self.evaluate(self.model)

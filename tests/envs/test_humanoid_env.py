@@ -486,7 +486,7 @@ def test_falls_restart_as_the_autoreset_mode_says(mode):
 
 
 @pytest.mark.parametrize("value", [np.nan, 500.0])
-def test_a_diverged_simulation_ends_the_episode_and_leaves_no_nan(value):
+def test_a_diverged_simulation_ends_the_episode_and_leaves_no_nan(value, caplog):
     env = HumanoidVectorEnv(3, "walk")
     env.reset(seed=0)
     real = env._engine.step
@@ -501,6 +501,7 @@ def test_a_diverged_simulation_ends_the_episode_and_leaves_no_nan(value):
     observations, rewards, terminated, _, infos = env.step(np.zeros((3, 28), np.float32))
     assert terminated.tolist() == [False, True, False]
     assert env.diverged_episodes == 1
+    assert "simulation of 1 character(s) diverged" in caplog.text
     assert np.isfinite(observations).all()
     assert np.isfinite(rewards).all()
     assert rewards[1] == 0.0

@@ -4,6 +4,7 @@ engine.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from sb3_vdb_envs.humanoid.rewards import WEIGHTS, imitation_terms, joint_rotati
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
+LOGGER = logging.getLogger(__name__)
 CONTACT_HEIGHT = 1e-3  # m; a body nearer to the ground touches it
 STEP = 1.0 / character.CONTROL_RATE  # s
 # Clips that touch the ground with more than their feet, and what may not touch it there
@@ -229,6 +231,11 @@ class HumanoidBatch:
         if diverged.any():
             which = np.flatnonzero(diverged)
             self.diverged_episodes += len(which)
+            LOGGER.warning(
+                "the simulation of %d character(s) diverged; their episodes end (%d so far)",
+                len(which),
+                self.diverged_episodes,
+            )
             self._state.put(which, self._target.take(which))
             self.engine.put(which, self._target.take(which))
         return diverged
