@@ -114,7 +114,7 @@ def demo_seeds(seeds: int, first_seed: int, out: Path, docs: Path | None, worker
 @click.option("--first-seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.option(
     "--samples",
-    default=5_000_000,
+    default=4_000_000,
     show_default=True,
     type=click.IntRange(min=1),
     help="environment steps of a run",

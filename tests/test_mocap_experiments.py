@@ -74,15 +74,16 @@ def test_an_interrupted_save_keeps_the_old_checkpoint(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_the_table_is_made_by_one_command_and_its_best_policy_ships(tmp_path, monkeypatch):
     pytest.importorskip("pybullet")
-    monkeypatch.setattr(mocap_table, "N_EPISODES", 2)
+    few = tuple(engine._replace(episodes=2) for engine in mocap_table.ENGINES)
+    monkeypatch.setattr(mocap_table, "ENGINES", few)
     monkeypatch.setattr(mocap_table, "VIDEO_SECONDS", 0.3)
     folder, docs = tmp_path / "runs", tmp_path / "docs"
     for seed in (0, 1):
         run = Run(folder / f"Run_{seed}", "Run", seed, SMALL)
         mocap_table._job(run, {})
     table = mocap_table.write_table(folder, docs)
-    assert len(table) == 2 * 3
-    assert set(table["engine"]) == {"MuJoCo 1/240 s", "MuJoCo 1/1200 s", "Bullet 1/1200 s"}
+    assert len(table) == 2 * 4
+    assert set(table["engine"]) == {engine.name for engine in few}
     names = {"table.csv", "summary.csv", "curves.csv", "curves.png", "versions.json", "run.gif"}
     assert names == {path.name for path in docs.iterdir()}
     (path,) = mocap_table.ship(folder, tmp_path / "shipped")
@@ -101,7 +102,7 @@ def test_the_command_trains_in_processes_and_continues(tmp_path):
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     row = pd.read_csv(tmp_path / "table.csv")
-    assert row["samples"].tolist() == [2048] * 3
+    assert row["samples"].tolist() == [2048] * 4
     config = json.loads((tmp_path / "Run_0" / "config.json").read_text())
     assert config["settings"]["samples"] == 2048
     again = CliRunner().invoke(main, [*arguments, "--table-only"])

@@ -19,7 +19,7 @@ Mask = npt.NDArray[np.bool_]
 class BatchStep(NamedTuple):
     """What n copies give in one control step."""
 
-    observations: npt.NDArray[np.float32]  # shape (n, ...)
+    observations: npt.NDArray[Any]  # shape (n, ...)
     rewards: npt.NDArray[np.float64]  # shape (n,)
     infos: dict[str, npt.NDArray[Any]]  # of this step alone, each of shape (n,)
     terminated: Mask | None = None  # None for nobody
@@ -32,7 +32,7 @@ class Batch(Protocol):
     def reset(self, indices: npt.NDArray[np.intp], generators: list[np.random.Generator]) -> None:
         """Start an episode in some copies, each with its own random generator."""
 
-    def observe(self) -> npt.NDArray[np.float32]:
+    def observe(self) -> npt.NDArray[Any]:
         """Observations of all copies."""
 
     def info(self) -> dict[str, npt.NDArray[Any]]:
@@ -100,7 +100,7 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[npt.NDArray[np.float32], Infos]:
+    ) -> tuple[npt.NDArray[Any], Infos]:
         """Start an episode in every copy, or in those that ``options["reset_mask"]`` (bool, shape
         (num_envs,)) marks.
 
@@ -127,13 +127,17 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
             )
         old = self._generators or [None] * self.num_envs  # type: ignore[list-item]
         self._generators = [
-            generator if one is None and generator is not None else seeding.np_random(one)[0]
+            generator if one is None and generator is not None else self._make_generator(one)
             for one, generator in zip(seeds, old, strict=True)
         ]
 
+    def _make_generator(self, seed: int | None) -> np.random.Generator:
+        """Random generator of one copy, as a single environment makes it from a seed."""
+        return seeding.np_random(seed)[0]
+
     def step(
         self, actions: npt.NDArray[np.floating]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64], Mask, Mask, Infos]:
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64], Mask, Mask, Infos]:
         """Advance every copy by one control step; ``actions`` of shape (num_envs, ...)."""
         if self._any_ended and self.autoreset_mode is AutoresetMode.DISABLED:
             raise ValueError(
@@ -159,7 +163,7 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
         self._after_step(observations)
         return observations, rewards, terminated, truncated, infos
 
-    def _restart(self, indices: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+    def _restart(self, indices: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
         """Start new episodes in some copies.
 
         :return: observations of all copies
@@ -173,10 +177,10 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
     def _end_episodes(
         self,
         ended: Mask,
-        observations: npt.NDArray[np.float32],
+        observations: npt.NDArray[Any],
         infos: Infos,
         step_infos: dict[str, npt.NDArray[Any]],
-    ) -> tuple[npt.NDArray[np.float32], Infos]:
+    ) -> tuple[npt.NDArray[Any], Infos]:
         """Restart the ended copies at once ("SameStep") or note that they have to be restarted."""
         if self.autoreset_mode is not AutoresetMode.SAME_STEP:
             self._ended, self._any_ended = ended.copy(), True
@@ -188,7 +192,7 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
     def _infos(self, values: dict[str, npt.NDArray[Any]]) -> Infos:
         return values | {f"_{name}": self._everyone for name in values}
 
-    def _after_step(self, observations: npt.NDArray[np.float32]) -> None:
+    def _after_step(self, observations: npt.NDArray[Any]) -> None:
         """What a subclass does with the observations that reset and step return."""
 
     def get_state(self) -> dict[str, Any]:
@@ -199,7 +203,7 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
         clocks = {"steps": self._steps.copy(), "ended": self._ended.copy()}
         return {**self._batch.get_state(), **clocks, "generators": generators}
 
-    def set_state(self, state: dict[str, Any]) -> npt.NDArray[np.float32]:
+    def set_state(self, state: dict[str, Any]) -> npt.NDArray[Any]:
         """Restore what :meth:`get_state` returned.
 
         :return: observations of all copies

@@ -11,6 +11,7 @@ REMEDIES = {
     "mujoco": 'pip install "mujoco>=3.3,<4" (or "sb3-vdb[humanoid]")',
     "pybullet": 'pip install "pybullet>=3.2.5" (or "sb3-vdb[bullet]"; wheels exist up to Python '
     "3.11 only, elsewhere use the MuJoCo ids, which need no pybullet)",
+    "dm_control": 'pip install "dm_control>=1.0.20" "mujoco>=3.17,<4" (or "sb3-vdb[pixels]")',
     "pybullet_utils": 'pip install "pybullet>=3.2.5"',
 }
 

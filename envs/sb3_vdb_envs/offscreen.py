@@ -10,9 +10,14 @@ import sys
 import weakref
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from gymnasium.error import DependencyNotInstalled
 
+from sb3_vdb_envs.dependencies import require
+
 LIBRARIES = {"egl": "EGL", "osmesa": "OSMesa"}  # shared libraries by MuJoCo's names of back ends
+MAX_GEOMS = 2000  # that a picture may show
 BACK_ENDS = (*LIBRARIES, "glfw")
 REMEDY = (
     "install one of the Debian packages libegl1 (with libgl1-mesa-dri) or libosmesa6, "
@@ -66,6 +71,65 @@ def make_context(width: int, height: int) -> Any:
         atexit.register(_free_contexts)
     _contexts.add(context)
     return context
+
+
+class OffscreenRenderer:
+    """Pictures of a MuJoCo model without a display; OpenGL is opened by the first picture.
+
+    What the model says about quality (shadows, tessellation, samples) counts when OpenGL is opened.
+    A renderer belongs to the thread that draws with it.
+
+    :param model: ``mujoco.MjModel``
+    :param height: pixels
+    :param width: pixels
+    """
+
+    def __init__(self, model: Any, height: int, width: int) -> None:
+        self._mujoco = require("mujoco")
+        self._model, self.height, self.width = model, height, width
+        self._context: Any = None
+        self.camera, self.option = self._mujoco.MjvCamera(), self._mujoco.MjvOption()
+        self.flags: dict[int, bool] = {}  # of the scene, by mjtRndFlag
+
+    def _open(self) -> None:
+        mujoco = self._mujoco
+        self._model.vis.global_.offwidth = self.width
+        self._model.vis.global_.offheight = self.height
+        self._context = make_context(self.width, self.height)
+        self._scene = mujoco.MjvScene(self._model, MAX_GEOMS)
+        for flag, value in self.flags.items():
+            self._scene.flags[flag] = value
+        self._render_context = mujoco.MjrContext(
+            self._model, mujoco.mjtFontScale.mjFONTSCALE_100.value
+        )
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._render_context)
+        self._view = mujoco.MjrRect(0, 0, self.width, self.height)
+        self._pixels = np.empty((self.height, self.width, 3), dtype=np.uint8)
+
+    def draw(self, data: Any) -> npt.NDArray[np.uint8]:
+        """Picture of a state of the model, shape (height, width, 3).
+
+        :param data: ``mujoco.MjData`` with positions worked out
+        """
+        if self._context is None:
+            self._open()
+        mujoco = self._mujoco
+        self._context.make_current()
+        mujoco.mjv_updateScene(
+            self._model, data, self.option, None, self.camera,
+            mujoco.mjtCatBit.mjCAT_ALL.value, self._scene,
+        )  # fmt: skip
+        mujoco.mjr_render(self._view, self._scene, self._render_context)
+        mujoco.mjr_readPixels(self._pixels, None, self._view, self._render_context)
+        return self._pixels[::-1].copy()  # OpenGL counts rows from below
+
+    def close(self) -> None:
+        """Free OpenGL; closing twice is legal, and the next picture opens it again."""
+        if self._context is not None:
+            self._context.make_current()
+            self._render_context.free()
+            self._context.free()
+            self._context = None
 
 
 def _free_contexts() -> None:

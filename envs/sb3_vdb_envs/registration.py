@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 from gymnasium.envs.registration import register, registry
 
+from sb3_vdb_envs.pixels.tasks import TASKS, SuiteTask
+
 NAMESPACE = "sb3_vdb"
 
 
@@ -19,7 +21,7 @@ class EnvironmentRow(NamedTuple):
     name: str
     entry_point: str
     vector_entry_point: str | None
-    max_episode_steps: int
+    max_episode_steps: int | None
     kwargs: dict[str, Any]
     summary: str
 
@@ -48,6 +50,22 @@ def _humanoid(name: str, clip: str, summary: str) -> EnvironmentRow:
         max_episode_steps=600,
         kwargs={"clip": clip},
         summary=summary,
+    )
+
+
+def _suite(task: SuiteTask, kind: str) -> EnvironmentRow:
+    what = f"{task.domain} {task.task}"
+    if task.speeds is not None:
+        low, high = task.speeds
+        what = f"walker at {low:g} to {high:g} m/s" if high < 100 else f"walker above {low:g} m/s"
+    seen = "64 x 64 pixels" if kind == "Pixels" else "state"
+    return EnvironmentRow(
+        name=f"{task.name}{kind}",
+        entry_point=f"sb3_vdb_envs.pixels:{kind.removesuffix('s')}Env",
+        vector_entry_point=f"sb3_vdb_envs.pixels.vector_env:{task.name}{kind}",
+        max_episode_steps=None,  # the suite ends its episodes itself, in frames
+        kwargs={"task": task.name},
+        summary=f"dm_control {what}, observed as {seen}",
     )
 
 
@@ -97,6 +115,7 @@ ENVIRONMENTS: tuple[EnvironmentRow, ...] = (
         )
         for name, clip, seen in MOTIONS
     ),
+    *(_suite(task, kind) for task in TASKS for kind in ("Pixels", "State")),
 )
 
 

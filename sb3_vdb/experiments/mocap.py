@@ -25,6 +25,7 @@ from sb3_vdb.vec_env import make_vec_env
 
 N_EPISODES = 32  # of an evaluation, as DeepMimic's
 EVALUATION_SEED = 20_000
+SEED_STRIDE = 100_000_000  # between the environments' seeds of two runs; more than the samples
 # the VDB paper's joint rotation errors for the hand-made reward, rad (table 1)
 PAPER_ERRORS = {"Backflip": 0.26, "Cartwheel": 0.21, "Dance": 0.20, "Run": 0.14, "Spinkick": 0.19}
 
@@ -32,7 +33,7 @@ PAPER_ERRORS = {"Backflip": 0.26, "Cartwheel": 0.21, "Dance": 0.20, "Run": 0.14,
 class MocapSettings(NamedTuple):
     """How a skill is trained; chosen on seeds 901 and up, which no table reports."""
 
-    samples: int = 5_000_000
+    samples: int = 4_000_000
     n_envs: int = 128
     n_steps: int = 16
     batch_size: int = 512
@@ -82,12 +83,16 @@ def train_skill(run: Run, progress: Progress | None = None) -> Path:
         return final
     _claim(run)
     settings, checkpoint = run.settings, run.folder / "checkpoint.zip"
-    venv = run.make(settings.n_envs, 1000 * run.seed)
+    venv = run.make(settings.n_envs, 0)
     if checkpoint.exists():
         model = DeepMimicPPO.load(checkpoint, env=venv, device="cpu")
     else:
         model = _fresh(run, venv)
     start = model.num_timesteps
+    model.set_random_seed(run.seed + start)
+    # not SB3's seed + i, which neighbouring runs would share; and not the first episodes again
+    venv.seed(SEED_STRIDE * run.seed + start)
+    venv.reset()
     suffix = f"progress_from_{start}" if start else "progress"
     model.set_logger(configure(str(run.folder), []))
     model.logger.output_formats.append(_csv(run.folder / f"{suffix}.csv"))

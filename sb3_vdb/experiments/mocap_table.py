@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import pandas as pd
@@ -36,11 +36,22 @@ from sb3_vdb.files import write_text
 from sb3_vdb.pretrained import load_policy, save_policy
 from sb3_vdb.vec_env import make_vec_env
 
-# where a policy is evaluated: (name, prefix of the id, timestep in s)
+
+class EngineRow(NamedTuple):
+    """Where a policy is evaluated."""
+
+    name: str
+    prefix: str  # of the id
+    timestep: float  # s
+    episodes: int
+
+
 ENGINES = (
-    ("MuJoCo 1/240 s", "Humanoid", 1 / 240),
-    ("MuJoCo 1/1200 s", "Humanoid", 1 / 1200),
-    ("Bullet 1/1200 s", "BulletHumanoid", 1 / 1200),
+    EngineRow("MuJoCo 1/240 s", "Humanoid", 1 / 240, N_EPISODES),
+    EngineRow("MuJoCo 1/1200 s", "Humanoid", 1 / 1200, N_EPISODES),
+    EngineRow("Bullet 1/1200 s", "BulletHumanoid", 1 / 1200, N_EPISODES),
+    # stable PD loses ankle torque in contact, the less the shorter the step
+    EngineRow("Bullet 1/4800 s", "BulletHumanoid", 1 / 4800, 8),
 )
 SHOWN = {
     "joint_error": "error (rad)",
@@ -73,7 +84,7 @@ def run_table(
     :return: one row a run and engine
     """
     jobs = [
-        Run(folder / f"{skill}_{seed}", skill, seed, settings) for seed in seeds for skill in skills
+        Run(folder / f"{skill}_{seed}", skill, seed, settings) for skill in skills for seed in seeds
     ]
     _run_all(jobs, workers)
     return write_table(folder, docs)
@@ -130,19 +141,19 @@ def evaluate_everywhere(run: Run, path: Path) -> None:
     """
     table = run.folder / "engines.csv"
     rows: list[Any] = pd.read_csv(table).to_dict("records") if table.exists() else []
-    for name, prefix, timestep in ENGINES:
-        if name in {row["engine"] for row in rows}:
+    for engine in ENGINES:
+        if engine.name in {row["engine"] for row in rows}:
             continue
-        env_id = f"sb3_vdb/{prefix}{run.skill}-v0"
+        env_id = f"sb3_vdb/{engine.prefix}{run.skill}-v0"
         policy = load_policy(path, env_id)
-        kwargs = {"timestep": timestep, "target": run.settings.target}
+        kwargs = {"timestep": engine.timestep, "target": run.settings.target}
         venv = make_vec_env(
-            env_id, N_EPISODES, EVALUATION_SEED + 1000, kwargs, every_step_infos=True
+            env_id, engine.episodes, EVALUATION_SEED + 1000, kwargs, every_step_infos=True
         )
         venv.seed(EVALUATION_SEED + 1000)
         result = evaluate_imitation(policy, venv)
         venv.close()
-        rows.append({"engine": name, **result._asdict()})
+        rows.append({"engine": engine.name, **result._asdict()})
         write_text(table, pd.DataFrame(rows).round(4).to_csv(index=False))
 
 
@@ -199,7 +210,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 def best_seed(table: pd.DataFrame, skill: str) -> int:
     """Seed of a skill with the least error where it was trained."""
-    rows = table[(table["skill"] == skill) & (table["engine"] == ENGINES[0][0])]
+    rows = table[(table["skill"] == skill) & (table["engine"] == ENGINES[0].name)]
     return int(rows.sort_values("joint_error")["seed"].iloc[0])
 
 
@@ -278,7 +289,7 @@ def ship(folder: Path, target: Path) -> list[Path]:
             seed=seed,
             samples=rows["samples"].iloc[0] / 1e6,
             minutes=rows["minutes"].iloc[0],
-            seeds=int((table[table["skill"] == skill]["engine"] == ENGINES[0][0]).sum()),
+            seeds=int((table[table["skill"] == skill]["engine"] == ENGINES[0].name).sum()),
             rows="\n".join(
                 f"| {row.engine} | {row.joint_error:.3f} | {row.length:.0f} "
                 f"| {row.full_share:.2f} | {row.root_speed:.2f} |"

@@ -361,7 +361,7 @@ def test_reward_terms_of_one_bent_joint_in_closed_form():
     assert terms["root"][0] == pytest.approx(0.2 * math.exp(-5 * 0.1**2))
     # feet are 0.1 m too high; hands are as well, and turn with the chest at their distance
     turned = [character.NAMES.index(f"{side}_wrist") for side in ("left", "right")]
-    moved = forward_kinematics(state).centres[0] - forward_kinematics(target).centres[0]
+    moved = forward_kinematics(state).origins[0] - forward_kinematics(target).origins[0]
     squares = [2 * 0.1**2, sum(float(moved[i] @ moved[i]) for i in turned)]
     assert terms["end_effector"][0] == pytest.approx(0.15 * math.exp(-40 * sum(squares) / 4))
 

@@ -42,9 +42,26 @@ class BulletEngine:
         self.timestep = timestep
         self._substeps = substeps(timestep, character.CONTROL_RATE)
         bullet: Any = client.BulletClient(connection_mode=pybullet.DIRECT)
+        self._bullet: Any = bullet
+        self._build()
+        joints = [JOINTS[i] for i in character.ACTUATED]
+        widths = [1 if hinge else 3 for hinge in character.IS_HINGE]
+        self._gains = {
+            "positionGains": [joint.stiffness for joint in joints],
+            "velocityGains": [joint.damping for joint in joints],
+            "forces": [[j.torque_limit] * width for j, width in zip(joints, widths, strict=True)],
+            "targetVelocities": [[0.0] * width for width in widths],
+        }
+
+    def _build(self) -> None:
+        """Make the world anew: contacts and the solver's memory of an earlier episode would
+        otherwise reach into the next one.
+        """
+        bullet = self._bullet
+        bullet.resetSimulation()
         bullet.setGravity(0, 0, -character.GRAVITY)
         bullet.setPhysicsEngineParameter(numSolverIterations=SOLVER_ITERATIONS)
-        bullet.setTimeStep(timestep)
+        bullet.setTimeStep(self.timestep)
         ground = bullet.createCollisionShape(bullet.GEOM_PLANE)
         self._ground = bullet.createMultiBody(0, ground)
         self._body = _load(bullet)
@@ -64,15 +81,6 @@ class BulletEngine:
                     self._body, link, bullet.POSITION_CONTROL, targetPosition=[0, 0, 0, 1],
                     positionGain=0, velocityGain=0, force=[0, 0, 0],
                 )  # fmt: skip
-        self._bullet: Any = bullet
-        joints = [JOINTS[i] for i in character.ACTUATED]
-        widths = [1 if hinge else 3 for hinge in character.IS_HINGE]
-        self._gains = {
-            "positionGains": [joint.stiffness for joint in joints],
-            "velocityGains": [joint.damping for joint in joints],
-            "forces": [[j.torque_limit] * width for j, width in zip(joints, widths, strict=True)],
-            "targetVelocities": [[0.0] * width for width in widths],
-        }
 
     def get(self) -> CharacterState:
         """Present state."""
@@ -98,6 +106,7 @@ class BulletEngine:
         """Place the character."""
         if not len(indices):
             return
+        self._build()
         arm = rotations.rotate(state.rotations[:, 0], ROOT_CENTRE)
         spin = rotations.rotate(state.rotations[:, 0], state.angular_velocities[:, 0])
         velocity = state.root_velocity + rotations.cross(spin, arm)

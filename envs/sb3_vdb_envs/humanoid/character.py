@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 GRAVITY = 9.81  # m/s^2
-FRICTION = 0.9  # of ground and character
+FRICTION = 0.9  # of ground and character each; Bullet multiplies them
+CONTACT_FRICTION = FRICTION**2  # of a contact in DeepMimic's simulator
 CONTROL_RATE = 30  # Hz; policy steps
 HORIZON = 600  # control steps, 20 s
 VELOCITY_LIMIT = 100.0  # m/s or rad/s; beyond it DeepMimic discards an episode as diverged

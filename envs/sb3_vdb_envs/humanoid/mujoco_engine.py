@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sb3_vdb_envs.cores import available_cores
 from sb3_vdb_envs.dependencies import require
 from sb3_vdb_envs.humanoid import character, rotations
 from sb3_vdb_envs.humanoid.engine import substeps
@@ -18,13 +18,6 @@ Array = npt.NDArray[np.float64]
 
 STABLE_TIMESTEP = 1 / 180  # s; above it the feet chatter and policies fall
 CHUNKS = 8  # pieces of work a batch is cut into
-
-
-def available_cores() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class MujocoEngine:

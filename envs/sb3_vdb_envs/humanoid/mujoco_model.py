@@ -111,8 +111,14 @@ def model_xml(timestep: float) -> str:
         iterations=str(SOLVER_ITERATIONS),
         ls_iterations=str(LINE_SEARCH_ITERATIONS),
     )
+    # what diverges must be seen, and not be put back into the zero pose behind our back
+    ElementTree.SubElement(
+        root.find("option"),  # type: ignore[arg-type]
+        "flag",
+        autoreset="disable",
+    )
     default = ElementTree.SubElement(root, "default")
-    ElementTree.SubElement(default, "geom", friction=_text(character.FRICTION), condim="3")
+    ElementTree.SubElement(default, "geom", friction=_text(character.CONTACT_FRICTION), condim="3")
     world = ElementTree.SubElement(root, "worldbody")
     ElementTree.SubElement(world, "geom", name="ground", type="plane", size="0 0 1")
     add_body(world, 0, "", {"middle": MIDDLE, "left": LEFT, "right": RIGHT})

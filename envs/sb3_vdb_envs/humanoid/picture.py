@@ -12,7 +12,7 @@ from sb3_vdb_envs.dependencies import require
 from sb3_vdb_envs.humanoid import character
 from sb3_vdb_envs.humanoid.kinematics import CharacterState, forward_kinematics
 from sb3_vdb_envs.humanoid.mujoco_model import LEFT, MIDDLE, RIGHT, add_body
-from sb3_vdb_envs.offscreen import make_context
+from sb3_vdb_envs.offscreen import OffscreenRenderer
 
 IMAGE_HEIGHT = 360
 ASPECT = 16 / 9
@@ -91,48 +91,32 @@ class MujocoPicture:
     def __init__(self, height: int = IMAGE_HEIGHT, azimuth: float = AZIMUTH) -> None:
         self.height, self.width = image_size(height)
         self.azimuth = azimuth
-        self._context: Any = None
+        self._renderer: OffscreenRenderer | None = None
 
-    def _open(self) -> None:
+    def _open(self) -> OffscreenRenderer:
         mujoco = require("mujoco")
-        self._context = make_context(self.width, self.height)
         self._mujoco = mujoco
         self._model = mujoco.MjModel.from_xml_string(_scene_xml(self.height, self.width))
         self._data = mujoco.MjData(self._model)
-        self._scene = mujoco.MjvScene(self._model, 200)
-        self._render_context = mujoco.MjrContext(
-            self._model, mujoco.mjtFontScale.mjFONTSCALE_100.value
-        )
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._render_context)
-        self._camera, self._option = mujoco.MjvCamera(), mujoco.MjvOption()
-        self._camera.distance, self._camera.elevation = DISTANCE, ELEVATION
-        self._camera.azimuth = self.azimuth
+        renderer = OffscreenRenderer(self._model, self.height, self.width)
+        renderer.camera.distance, renderer.camera.elevation = DISTANCE, ELEVATION
+        renderer.camera.azimuth = self.azimuth
+        return renderer
 
     def draw(self, state: CharacterState, target: CharacterState | None) -> npt.NDArray[np.uint8]:
         """Picture of one character and the motion (None hides it), shape (height, width, 3)."""
-        if self._context is None:
-            self._open()
-        self._context.make_current()
-        mujoco = self._mujoco
-        self._option.geomgroup[MOTION_GROUP] = target is not None
+        self._renderer = renderer = self._renderer or self._open()
+        renderer.option.geomgroup[MOTION_GROUP] = target is not None
         self._place(PREFIXES[0], state)
         middle = state.root_position[0, 0]
         if target is not None:
             self._place(PREFIXES[1], target._replace(root_position=target.root_position + SHIFT))
             middle = middle + SHIFT[0, 0] / 2
-        mujoco.mj_kinematics(self._model, self._data)
-        mujoco.mj_comPos(self._model, self._data)
-        mujoco.mj_camlight(self._model, self._data)
-        self._camera.lookat[:] = (middle, state.root_position[0, 1], LOOK_AT_HEIGHT)
-        mujoco.mjv_updateScene(
-            self._model, self._data, self._option, None, self._camera,
-            mujoco.mjtCatBit.mjCAT_ALL.value, self._scene,
-        )  # fmt: skip
-        view = mujoco.MjrRect(0, 0, self.width, self.height)
-        mujoco.mjr_render(view, self._scene, self._render_context)
-        pixels = np.empty((self.height, self.width, 3), dtype=np.uint8)
-        mujoco.mjr_readPixels(pixels, None, view, self._render_context)
-        return np.flipud(pixels).copy()
+        self._mujoco.mj_kinematics(self._model, self._data)
+        self._mujoco.mj_comPos(self._model, self._data)
+        self._mujoco.mj_camlight(self._model, self._data)
+        renderer.camera.lookat[:] = (middle, state.root_position[0, 1], LOOK_AT_HEIGHT)
+        return renderer.draw(self._data)
 
     def _place(self, prefix: str, state: CharacterState) -> None:
         """Put the coordinates of a character into the scene."""
@@ -151,10 +135,9 @@ class MujocoPicture:
 
     def close(self) -> None:
         """Free the OpenGL context."""
-        if self._context is not None:
-            self._render_context.free()
-            self._context.free()
-            self._context = None
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
 
 
 class BulletPicture:

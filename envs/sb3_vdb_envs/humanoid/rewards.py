@@ -52,7 +52,7 @@ def velocity_error(state: CharacterState, target: CharacterState) -> Array:
 def end_effector_error(
     state: CharacterState, bodies: Bodies, target: CharacterState, target_bodies: Bodies
 ) -> Array:
-    """Mean squared distance of hands and feet, m^2, shape (n,).
+    """Mean squared distance of wrists and ankles, m^2, shape (n,).
 
     Positions are relative to the root over the ground, in the axes of its heading, and heights are
     above the ground.
@@ -102,8 +102,8 @@ def joint_rotation_errors(state: CharacterState, target: CharacterState) -> dict
 
 
 def _hands_and_feet(state: CharacterState, bodies: Bodies) -> Array:
-    """Positions of the end effectors, shape (n, 4, 3)."""
-    relative = bodies.centres[:, character.END_EFFECTORS, :].copy()
+    """Positions of the end effectors' joints, shape (n, 4, 3)."""
+    relative = bodies.origins[:, character.END_EFFECTORS, :].copy()
     relative[..., :2] -= state.root_position[:, None, :2]
     heading = rotations.about_vertical(-rotations.yaw(state.rotations[:, 0]))
     return rotations.rotate(heading[:, None], relative)

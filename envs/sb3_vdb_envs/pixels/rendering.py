@@ -1,0 +1,99 @@
+"""How pixel observations are drawn: presets that trade looks for speed, and the camera."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sb3_vdb_envs.offscreen import OffscreenRenderer
+
+
+class Preset(NamedTuple):
+    """Quality of pictures; None leaves what the task's own model says."""
+
+    tessellation: tuple[int, int] | None  # slices and stacks of round shapes
+    shadow_size: int | None  # pixels of the shadow map, 0 for none
+    samples: int | None  # of antialiasing, 0 for none
+    reflection: bool
+
+
+# Speeds and differences are in docs/environments/pixels.md
+PRESETS = {
+    "fast": Preset((8, 4), 0, 0, reflection=False),
+    "shadow": Preset((8, 4), 128, 0, reflection=False),
+    "default": Preset(None, None, None, reflection=True),
+}
+LEAST_SIZE = 16  # pixels
+
+
+def check_look(preset: str, image_size: int) -> None:
+    """Refuse what cannot be drawn.
+
+    :raises ValueError: unknown preset or image size
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"`preset` must be one of {', '.join(PRESETS)}, got {preset!r}")
+    if image_size < LEAST_SIZE:
+        raise ValueError(f"`image_size` must be at least {LEAST_SIZE} pixels, got {image_size}")
+
+
+def apply_preset(model: Any, preset: str) -> None:
+    """Set a model's quality; physics do not depend on it.
+
+    :param model: ``mujoco.MjModel``, before anything of it was drawn
+    :param preset: key of :data:`PRESETS`
+    """
+    tessellation, shadow_size, samples, reflection = PRESETS[preset]
+    quality = model.vis.quality
+    if tessellation is not None:
+        quality.numslices, quality.numstacks = tessellation
+    if shadow_size is not None:
+        quality.shadowsize = shadow_size
+    if samples is not None:
+        quality.offsamples = samples
+    if not reflection:
+        model.mat_reflectance[:] = 0.0
+
+
+class SuiteRenderer:
+    """Square pictures of a dm_control physics through one of its cameras.
+
+    dm_control's own renderer makes a scene for every picture and draws in full quality; the
+    difference is a factor of sixty.
+
+    :param physics: ``dm_control.mujoco.Physics``
+    :param preset: key of :data:`PRESETS`
+    :param image_size: height and width, pixels
+    :param camera: number or name
+    :raises ValueError: the model has no such camera
+    """
+
+    def __init__(self, physics: Any, preset: str, image_size: int, camera: int | str) -> None:
+        self._physics = physics
+        model = physics.model.ptr
+        number = _camera_number(physics, camera)
+        self._renderer = OffscreenRenderer(model, image_size, image_size)
+        self._renderer.camera.fixedcamid = number
+        self._renderer.camera.type = 2  # mjCAMERA_FIXED
+        apply_preset(model, preset)
+
+    def draw(self) -> npt.NDArray[np.uint8]:
+        """Picture of the present state, shape (image_size, image_size, 3)."""
+        return self._renderer.draw(self._physics.data.ptr)
+
+    def close(self) -> None:
+        """Free OpenGL."""
+        self._renderer.close()
+
+
+def _camera_number(physics: Any, camera: int | str) -> int:
+    model = physics.model
+    names = [model.id2name(i, "camera") for i in range(model.ncam)]
+    if isinstance(camera, str) and camera in names:
+        return names.index(camera)
+    if isinstance(camera, int) and 0 <= camera < model.ncam:
+        return camera
+    shown = ", ".join(f"{i} ({name})" if name else str(i) for i, name in enumerate(names))
+    raise ValueError(f"`camera` must be one of {shown}, got {camera!r}")
