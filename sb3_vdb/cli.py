@@ -201,6 +201,7 @@ def _known_id(env_id: str, hint: str) -> None:
     default=None,
     help="mp4 or gif; by default <environment>.gif",
 )
+@click.option("--clip", default=None, help="name or path of a motion clip (HumanoidMocap)")
 @click.option("--seconds", default=6.0, show_default=True, type=click.FloatRange(0, min_open=True))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.option(
@@ -216,6 +217,7 @@ def record(
     model: Path | None,
     algo: str,
     out: Path | None,
+    clip: str | None,
     seconds: float,
     seed: int,
     every: int,
@@ -224,12 +226,13 @@ def record(
     from sb3_vdb.evaluation.videos import check_video_path, record_video
 
     _known_id(env_id, "ENV_ID")
+    env_kwargs = {} if clip is None else {"clip": clip}
     path = out or Path(f"{env_id.split('/')[1]}.gif")
     try:
         check_video_path(path)
         policy = _policy(env_id, pretrained, model, algo)
-        click.echo(record_video(env_id, policy, path, seconds, seed, every=every))
-    except (ValueError, ImportError, gym.error.DependencyNotInstalled) as error:
+        click.echo(record_video(env_id, policy, path, seconds, seed, env_kwargs, every))
+    except (ValueError, TypeError, ImportError, gym.error.DependencyNotInstalled) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -245,12 +248,14 @@ def _policy(env_id: str, pretrained: bool, model: Path | None, algo: str) -> Any
         return None
     import sb3_contrib
     import stable_baselines3
+    from stable_baselines3.common.base_class import BaseAlgorithm
 
     from sb3_vdb import baselines
 
     for package in (stable_baselines3, sb3_contrib, baselines):
-        if hasattr(package, algo):
-            return getattr(package, algo).load(model, device="cpu")
+        found = getattr(package, algo, None)
+        if isinstance(found, type) and issubclass(found, BaseAlgorithm):
+            return found.load(model, device="cpu")
     raise ValueError(f"`--algo` {algo} is no algorithm of SB3, sb3-contrib or sb3_vdb.baselines")
 
 

@@ -226,7 +226,10 @@ def make_vec_env(
     if n_envs < 1:
         raise ValueError(f"`n_envs` must be at least 1, got {n_envs}")
     spec = gym.spec(env_id)
-    if spec.vector_entry_point is None or spec.namespace != NAMESPACE:
+    kwargs = {**spec.kwargs, **(env_kwargs or {})}
+    # Bullet simulates one character at a time
+    batched = spec.vector_entry_point is not None and kwargs.get("engine") != "bullet"
+    if not batched or spec.namespace != NAMESPACE:
         if monitor:
             return make_sb3_vec_env(env_id, n_envs=n_envs, seed=seed, env_kwargs=env_kwargs)
         dummy = DummyVecEnv([lambda: gym.make(env_id, **(env_kwargs or {}))] * n_envs)

@@ -81,6 +81,20 @@ def test_the_noise_is_the_schedules_and_is_not_learned():
     assert not model.policy.log_std.requires_grad
 
 
+def test_a_schedule_holds_where_the_last_rollout_goes_beyond_the_end():
+    """SB3's progress is negative there; 150 steps are 5 rollouts of 32, that is 160."""
+    model = tiny(action_std=lambda progress: 0.01 + 0.1 * progress).learn(150)
+    assert model.policy.log_std.exp().tolist() == pytest.approx([0.01])
+    model.learn(32)
+
+
+def test_the_policy_can_be_named_as_in_sb3_and_the_value_scale_is_one_number():
+    model = DeepMimicPPO("MlpPolicy", make_vec_env("Pendulum-v1", 1), value_scale=5.0, n_steps=32)
+    assert isinstance(model.policy, DeepMimicPolicy)
+    assert model.policy.value_net.scale == 5.0
+    assert model.vf_coef == pytest.approx(0.5 / 25)
+
+
 def test_actor_and_critic_have_rates_of_their_own_and_no_common_parameter():
     model = tiny(learning_rate=1e-4, critic_learning_rate=7e-4, kl_per_rollout=None)
     model.learn(32)
@@ -150,9 +164,14 @@ def test_a_policy_can_be_saved_alone(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"learning_rate": 0.0}, "`learning_rate` must be positive, got 0.0"),
-        ({"kl_per_rollout": -1.0}, "`kl_per_rollout` must be positive, got -1.0"),
-        ({"action_std": 0.0}, "`action_std` must be positive, got 0.0"),
+        ({"learning_rate": 0.0}, "`learning_rate` must be a positive number, got 0.0"),
+        ({"kl_per_rollout": -1.0}, "`kl_per_rollout` must be a positive number, got -1.0"),
+        ({"action_std": 0.0}, "`action_std` must be a positive number, got 0.0"),
+        ({"action_std": LinearFall(0.1, 0.0)}, "gives 0.0 at progress 0.0.*end above 0"),
+        ({"critic_learning_rate": -1}, "`critic_learning_rate` must be a positive number, got -1"),
+        ({"learning_rate": lambda _: 1e-3}, "`learning_rate` must be a positive number"),
+        ({"gamma": 1.0}, "`value_scale` must be given for `gamma` 1.0"),
+        ({"value_scale": -2.0}, "`value_scale` must be positive, got -2.0"),
     ],
 )
 def test_bad_settings_are_refused(arguments, message):
@@ -180,7 +199,8 @@ class FallsAt(gym.Env):
         self.now += 1
         fallen = self.now == self.fall
         info = dict.fromkeys(("joint_error", "joint_error_with_root", "joint_error_weighted"), 0.1)
-        info |= {"root_speed": 2.0, "fallen": fallen, "diverged": False}
+        left = self.horizon - self.now
+        info |= {"root_speed": 2.0, "fallen": fallen, "diverged": False, "steps_left": left}
         return np.zeros(1, np.float32), 1.0, fallen, self.now >= self.horizon and not fallen, info
 
 
@@ -204,10 +224,20 @@ def test_every_step_after_a_fall_counts_pi():
     assert result.episode_return == pytest.approx(7.0)
 
 
-def test_the_end_of_a_clip_that_does_not_loop_is_no_fall():
-    result = evaluate([None], horizon=10, ends=6)
-    assert result.joint_error == pytest.approx(0.1)
-    assert (result.length, result.full_share) == (6.0, 1.0)
+def test_a_clip_that_does_not_loop_is_measured_over_its_own_length():
+    """Six steps: one episode is whole, one falls at step 3 and pays pi for the three that are left;
+    episodes count alike.
+    """
+    result = evaluate([None, 3], horizon=10, ends=6)
+    assert result.joint_error == pytest.approx((0.1 + (3 * 0.1 + 3 * math.pi) / 6) / 2)
+    assert (result.length, result.full_share) == (4.5, 0.5)
+
+
+def test_an_episode_cut_by_a_shorter_time_limit_is_not_full():
+    venv = make_vec_env(RUN, 2, seed=0, env_kwargs={"max_episode_steps": 3}, every_step_infos=True)
+    model = DeepMimicPPO(env=venv, n_steps=8, batch_size=16, device="cpu", seed=0)
+    result = evaluate_imitation(model, venv)
+    assert (result.length, result.full_share) == (3.0, 0.0)
 
 
 def test_environments_that_do_not_report_errors_are_refused():

@@ -6,6 +6,7 @@ import imageio.v2 as imageio
 import numpy as np
 import pandas as pd
 import pytest
+import torch as th
 from click.testing import CliRunner
 
 from sb3_vdb import make_vec_env, pretrained
@@ -109,6 +110,15 @@ def test_the_command_trains_in_processes_and_continues(tmp_path):
     assert again.exit_code == 0, again.output
 
 
+def test_runs_of_different_settings_make_no_table(tmp_path):
+    for seed, samples in ((0, 128), (1, 256)):
+        run = Run(tmp_path / f"Run_{seed}", "Run", seed, SMALL._replace(samples=samples))
+        mocap._claim(run)
+        (run.folder / "engines.csv").write_text("engine\n")
+    with pytest.raises(ValueError, match="trained with other settings"):
+        mocap_table.write_table(tmp_path, None)
+
+
 def test_the_command_names_unknown_skills():
     result = CliRunner().invoke(main, ["reproduce", "humanoid", "--skill", "Backflp"])
     assert result.exit_code == 2
@@ -144,6 +154,13 @@ def test_a_saved_policy_predicts_the_same_after_loading(tmp_path):
     np.testing.assert_allclose(mine, theirs, atol=2e-3)  # weights in half precision
 
 
+def test_a_policy_that_the_file_cannot_hold_is_refused(tmp_path):
+    kwargs = {"activation_fn": th.nn.Tanh}
+    model = DeepMimicPPO(env=make_vec_env(RUN, 2), n_steps=8, policy_kwargs=kwargs, device="cpu")
+    with pytest.raises(ValueError, match="activation_fn must be those of DeepMimicPolicy"):
+        pretrained.save_policy(model.policy, tmp_path / "policy.pt", "")
+
+
 def test_an_environment_without_a_policy_says_which_have_one():
     with pytest.raises(ValueError, match="no policy comes with the package for sb3_vdb/CMaze-v0"):
         pretrained.load_pretrained("sb3_vdb/CMaze-v0")
@@ -171,6 +188,8 @@ def test_a_video_has_the_frames_of_the_time_it_shows(tmp_path, suffix):
         ([RUN, "--pretrained", "--model", __file__], "not both"),
         (["sb3_vdb/SMaze-v0", "--pretrained"], "no policy comes with the package"),
         ([RUN, "--model", __file__, "--algo", "QPO"], "`--algo` QPO is no algorithm"),
+        ([RUN, "--model", __file__, "--algo", "common"], "`--algo` common is no algorithm"),
+        ([RUN, "--clip", "hop"], "neither a file nor a known clip"),
     ],
 )
 def test_a_recording_that_cannot_be_made_is_refused_by_name(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any, NamedTuple, Protocol
 
 import gymnasium as gym
@@ -116,11 +117,12 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
     def _seed(self, seed: int | list[int | None] | None) -> None:
         if seed is None and self._generators:
             return
-        seeds = (
-            [seed + i for i in range(self.num_envs)]
-            if isinstance(seed, int)
-            else seed or [None] * self.num_envs
-        )
+        if seed is None:
+            seeds: list[int | None] = [None] * self.num_envs
+        elif isinstance(seed, numbers.Integral):
+            seeds = [int(seed) + i for i in range(self.num_envs)]
+        else:
+            seeds = [None if one is None else int(one) for one in seed]  # type: ignore[union-attr]
         if len(seeds) != self.num_envs:
             raise ValueError(
                 f"`seed` must be one number or a list of {self.num_envs}, got {len(seeds)} of them"

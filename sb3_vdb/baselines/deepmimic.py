@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch as th
 from gymnasium import spaces
 from stable_baselines3 import PPO
-from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from torch import nn
 
@@ -37,7 +37,7 @@ class LinearFall:
 
     def __call__(self, progress_remaining: float) -> float:
         """Value when ``progress_remaining`` of the training is still to come."""
-        done = min((1.0 - progress_remaining) / self.share, 1.0)
+        done = min(max((1.0 - progress_remaining) / self.share, 0.0), 1.0)
         return self.first + done * (self.last - self.first)
 
 
@@ -107,7 +107,13 @@ class DeepMimicPolicy(ActorCriticPolicy):
         """Set the noise of every action.
 
         :param std: standard deviation in units of the action
+        :raises ValueError: it is not positive
         """
+        if not 0 < std < np.inf:
+            raise ValueError(
+                f"`action_std` gave {std}; action noise must stay positive, let its schedule end "
+                "above 0"
+            )
         with th.no_grad():
             self.log_std.fill_(float(np.log(std)))
 
@@ -127,48 +133,68 @@ class DeepMimicPPO(PPO):
     *Differences from the paper*: Adam instead of SGD with momentum, 5 epochs instead of 1, smaller
     networks (512-256 instead of 1024-512); these learn in a tenth of the samples.
 
-    Parameters that are not listed are SB3's.
+    The other parameters are SB3's.
 
-    :param learning_rate: the actor's at the start
+    :param learning_rate: the actor's at the start; a number, since the KL decides how it goes on
     :param critic_learning_rate: the critic's
     :param kl_per_rollout: KL divergence that an update aims at, nats; None keeps the actor's rate
-    :param action_std: action noise, in units of the action, or a schedule of it
+    :param action_std: action noise, in units of the action, or a function of SB3's progress (from 1
+        to 0) that stays positive, such as :class:`LinearFall`
+    :param value_scale: largest return to expect; None for 1 / (1 - gamma), that of rewards in
+        [0, 1]
     :param vf_coef: weight of the value loss in units of ``value_scale`` squared
     :raises ValueError: a bad value
     """
 
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MlpPolicy": DeepMimicPolicy}
+
     def __init__(
         self,
-        policy: type[DeepMimicPolicy] | str = DeepMimicPolicy,
+        policy: str | type[DeepMimicPolicy] = "MlpPolicy",
         env: GymEnv | str | None = None,
         learning_rate: float = 1e-4,
         critic_learning_rate: float = 3e-4,
-        kl_per_rollout: float | None = 0.012,
+        kl_per_rollout: float | None = 0.03,
         action_std: float | Callable[[float], float] = 0.06,
+        value_scale: float | None = None,
         n_steps: int = 16,
-        batch_size: int = 1024,
+        batch_size: int = 512,
         n_epochs: int = 5,
         gamma: float = 0.95,
         gae_lambda: float = 0.95,
         clip_range: float | Schedule = 0.2,
+        clip_range_vf: float | Schedule | None = None,
+        normalize_advantage: bool = True,
+        ent_coef: float = 0.0,
         vf_coef: float = 0.5,
-        max_grad_norm: float = 1.0,
-        policy_kwargs: dict[str, Any] | None = None,
+        max_grad_norm: float = 100.0,
+        target_kl: float | None = None,
+        stats_window_size: int = 100,
         tensorboard_log: str | None = None,
+        policy_kwargs: dict[str, Any] | None = None,
         verbose: int = 0,
         seed: int | None = None,
         device: th.device | str = "auto",
         _init_setup_model: bool = True,
     ) -> None:
-        for name, value in (("learning_rate", learning_rate), ("kl_per_rollout", kl_per_rollout)):
-            if value is not None and not 0 < value < np.inf:
-                raise ValueError(f"`{name}` must be positive, got {value}")
-        if not callable(action_std) and not action_std > 0:
-            raise ValueError(f"`action_std` must be positive, got {action_std}")
+        scale = _value_scale(value_scale, gamma)
+        numbers = {
+            "learning_rate": learning_rate,
+            "critic_learning_rate": critic_learning_rate,
+            "kl_per_rollout": 1.0 if kl_per_rollout is None else kl_per_rollout,
+            "action_std": 1.0 if callable(action_std) else action_std,
+        }
+        for name, value in numbers.items():
+            if not isinstance(value, (int, float)) or not 0 < value < np.inf:
+                raise ValueError(f"`{name}` must be a positive number, got {value!r}")
+        for progress in (1.0, 0.0):
+            if callable(action_std) and not action_std(progress) > 0:
+                raise ValueError(
+                    f"`action_std` gives {action_std(progress)} at progress {progress}; action "
+                    "noise must stay positive, let its schedule end above 0"
+                )
         self.critic_learning_rate, self.kl_per_rollout = critic_learning_rate, kl_per_rollout
-        self.action_std = action_std
-        self.actor_learning_rate = learning_rate
-        scale = 1.0 / (1.0 - gamma)
+        self.action_std, self.actor_learning_rate = action_std, learning_rate
         super().__init__(
             policy,
             env,  # type: ignore[arg-type]
@@ -179,10 +205,15 @@ class DeepMimicPPO(PPO):
             gamma=gamma,
             gae_lambda=gae_lambda,
             clip_range=clip_range,
+            clip_range_vf=clip_range_vf,
+            normalize_advantage=normalize_advantage,
+            ent_coef=ent_coef,
             vf_coef=vf_coef / scale**2,
             max_grad_norm=max_grad_norm,
-            policy_kwargs={"value_scale": scale, **(policy_kwargs or {})},
+            target_kl=target_kl,
+            stats_window_size=stats_window_size,
             tensorboard_log=tensorboard_log,
+            policy_kwargs={**(policy_kwargs or {}), "value_scale": scale},
             verbose=verbose,
             seed=seed,
             device=device,
@@ -196,8 +227,14 @@ class DeepMimicPPO(PPO):
         self._set_noise()
 
     def _set_noise(self) -> None:
+        self.policy.set_action_std(self._noise_at(self._current_progress_remaining))
+
+    def _noise_at(self, progress_remaining: float) -> float:
+        """Action noise; the last rollout may go a little beyond the end, where SB3's progress is
+        negative.
+        """
         std = self.action_std
-        self.policy.set_action_std(std(self._current_progress_remaining) if callable(std) else std)
+        return float(std(min(max(progress_remaining, 0.0), 1.0)) if callable(std) else std)
 
     def _update_learning_rate(
         self, optimizers: list[th.optim.Optimizer] | th.optim.Optimizer
@@ -219,6 +256,21 @@ class DeepMimicPPO(PPO):
         extractor = self.policy.features_extractor
         assert isinstance(extractor, RunningNormExtractor)
         extractor.update(flat)
+
+
+def _value_scale(value_scale: float | None, gamma: float) -> float:
+    """Unit of the values.
+
+    :raises ValueError: it is not positive, or follows from a discount of 1
+    """
+    if value_scale is None and not gamma < 1.0:
+        raise ValueError(
+            f"`value_scale` must be given for `gamma` {gamma}: the largest return to expect"
+        )
+    scale = 1.0 / (1.0 - gamma) if value_scale is None else value_scale
+    if not 0 < scale < np.inf:
+        raise ValueError(f"`value_scale` must be positive, got {value_scale}")
+    return scale
 
 
 def adapted(learning_rate: float, kl: float, wanted: float) -> float:

@@ -38,7 +38,9 @@ class ImitationResult(NamedTuple):
     joint_error_weighted: float  # rad, the same with DeepMimic's weights
     joint_error_alive: float  # rad, 12 joints, before any fall
     length: float  # steps
-    full_share: float  # share of episodes that reach the horizon without a fall
+    full_share: (
+        float  # share of episodes that reach the horizon, or their clip's end, on their feet
+    )
     root_speed: float  # m/s over the ground, while alive
     episode_return: float  # task return
     diverged: int  # episodes in which the simulation blew up
@@ -63,6 +65,7 @@ def evaluate_imitation(
     lengths, returns = np.zeros(n, dtype=np.int64), np.zeros(n)
     speed_sum, diverged = 0.0, 0
     observations = venv.reset()
+    whole = np.full(n, horizon)  # steps of an episode without a fall
     for step in range(horizon):
         actions, _ = policy.predict(observations, deterministic=deterministic)  # type: ignore[arg-type]
         observations, rewards, dones, infos = venv.step(actions)
@@ -77,21 +80,22 @@ def evaluate_imitation(
                 errors[name][step, i] = info[name]
             speed_sum += info["root_speed"]
             returns[i] += rewards[i]
+            if step == 0:
+                whole[i] = info.get("steps_left", horizon) + 1
             fallen[i], diverged = info["fallen"], diverged + int(info["diverged"])
         lengths[alive] += 1
         alive &= ~dones
         if not alive.any():
             break
-    # a clip that does not loop ends before the horizon without a fall
-    ended = ~fallen & (lengths < horizon)
-    counted = np.arange(horizon)[:, None] < np.where(ended, lengths, horizon)
-    lived = np.arange(horizon)[:, None] < lengths
-    means = {name: float(errors[name][counted].mean()) for name in ERRORS}
+    steps = np.arange(horizon)[:, None]
+    counted, lived = steps < np.minimum(whole, horizon), steps < lengths
+    per_episode = {name: np.mean(errors[name], axis=0, where=counted) for name in ERRORS}
+    means = {name: float(value.mean()) for name, value in per_episode.items()}
     return ImitationResult(
         **means,
         joint_error_alive=float(errors["joint_error"][lived].mean()),
         length=float(lengths.mean()),
-        full_share=float((~fallen).mean()),
+        full_share=float((~fallen & (lengths >= np.minimum(whole, horizon))).mean()),
         root_speed=speed_sum / float(lengths.sum()),
         episode_return=float(returns.mean()),
         diverged=diverged,

@@ -102,10 +102,17 @@ def _run_all(jobs: Sequence[Run], workers: int) -> None:
             for job in jobs
         }
         futures = [pool.submit(_job, job, shared) for job in jobs]
-        while not all(future.done() for future in futures):
-            time.sleep(1.0)
-            for name, (samples, note) in dict(shared).items():
-                bars.update(lines[name], completed=samples, note=note)
+        try:
+            while not all(future.done() for future in futures):
+                time.sleep(1.0)
+                for name, (samples, note) in dict(shared).items():
+                    bars.update(lines[name], completed=samples, note=note)
+        except KeyboardInterrupt:  # checkpoints are on disk; start nothing else
+            for worker in mp.active_children():
+                if worker.name.startswith("SpawnProcess"):
+                    worker.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
         failed = [
             (job, error) for job, error in zip(jobs, map(_error, futures), strict=True) if error
         ]
@@ -166,8 +173,14 @@ def write_table(folder: Path, docs: Path | None) -> pd.DataFrame:
     if not runs:
         raise ValueError(f"no finished run in {folder}")
     tables, curves = [], []
-    for path in runs:
-        config = json.loads((path / "config.json").read_text())
+    configs = [json.loads((path / "config.json").read_text()) for path in runs]
+    for path, config in zip(runs, configs, strict=True):
+        if config["settings"] != configs[0]["settings"]:
+            raise ValueError(
+                f"{path} was trained with other settings than {runs[0]}; "
+                "a table needs runs of one kind, give each kind a folder"
+            )
+    for path, config in zip(runs, configs, strict=True):
         label = {"skill": config["skill"], "seed": config["seed"]}
         curve = pd.read_csv(path / "evaluations.csv").assign(**label)
         curves.append(curve)

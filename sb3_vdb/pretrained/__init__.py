@@ -69,8 +69,23 @@ def save_policy(policy: DeepMimicPolicy, path: Path, card: str) -> None:
     :param policy: trained policy
     :param path: file with the suffix ``.pt``
     :param card: Markdown text
+    :raises ValueError: the policy has settings that the file cannot hold
     """
-    assert isinstance(policy.net_arch, dict)
+    plain = DeepMimicPolicy(
+        policy.observation_space,
+        policy.action_space,  # type: ignore[arg-type]
+        lambda _: 0.0,
+        value_scale=policy.value_scale,
+        net_arch=policy.net_arch,  # type: ignore[arg-type]
+    )
+    wanted, kept = policy._get_constructor_parameters(), plain._get_constructor_parameters()
+    skipped = {"observation_space", "action_space", "lr_schedule"}
+    lost = [name for name in wanted if name not in skipped and wanted[name] != kept[name]]
+    if lost:
+        raise ValueError(
+            f"the file keeps `net_arch` and `value_scale`; {', '.join(lost)} must be those of "
+            "DeepMimicPolicy by default. Save the model with SB3's `save` instead"
+        )
     weights = {
         name: value.half() if value.ndim == 2 else value.cpu()
         for name, value in policy.state_dict().items()

@@ -390,6 +390,15 @@ def test_unknown_choices_are_refused_by_single_and_batch(arguments, message):
             make(**arguments)
 
 
+def test_a_clip_that_breaks_its_own_fall_rule_is_warned_of(caplog):
+    HumanoidEnv("crawl", fall=["left_wrist", "right_knee"])
+    assert "touches the ground with right_knee" in caplog.text
+    caplog.clear()
+    for clip in ("run", "cartwheel", "crawl", "roll", "getup_faceup"):
+        HumanoidEnv(clip)
+    assert not caplog.text
+
+
 def test_an_unknown_engine_is_refused():
     with pytest.raises(ValueError, match="`engine` must be one of mujoco, bullet"):
         HumanoidEnv(engine="havok")
@@ -525,6 +534,27 @@ def test_a_diverged_simulation_ends_the_episode_and_leaves_no_nan(value, caplog)
     assert rewards[1] == 0.0
     final = infos[FINAL_OBSERVATION_KEY][1]
     assert np.isfinite(final).all()
+
+
+def test_an_action_of_the_wrong_shape_is_refused():
+    env = HumanoidEnv("walk")
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=r"shape \(1,\) a character, expected \(28,\)"):
+        env.step(np.zeros(1, np.float32))
+
+
+@pytest.mark.parametrize("seed", [0, 3, np.int64(0), np.int64(3)])
+def test_seeds_of_any_integer_type_mean_the_same(seed):
+    first, second = HumanoidVectorEnv(2, "walk"), HumanoidVectorEnv(2, "walk")
+    np.testing.assert_array_equal(first.reset(seed=seed)[0], second.reset(seed=int(seed))[0])
+
+
+def test_bullet_can_be_asked_for_in_many_environments():
+    pytest.importorskip("pybullet")
+    kwargs = {"clip": "kick", "engine": "bullet"}
+    venv = make_vec_env("sb3_vdb/HumanoidMocap-v0", 2, seed=0, env_kwargs=kwargs)
+    assert venv.reset().shape == (2, 197)
+    venv.close()
 
 
 def test_an_action_that_is_not_a_number_is_refused():

@@ -286,6 +286,19 @@ def test_an_unsound_clip_is_refused_with_its_place(text, message, tmp_path):
     assert str(path) in str(error.value)
 
 
+def test_names_come_before_files_and_copies_of_published_clips_are_those_clips(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    Path("run").write_text("#!/bin/sh")
+    assert MotionClip.load("run").duration == pytest.approx(0.8, abs=1e-3)
+    Path("mine.txt").write_bytes((FOLDER / "humanoid3d_kick.txt").read_bytes())
+    assert MotionClip.load("mine.txt").name == "kick"
+    Path("binary.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match=r"binary\.txt is not a motion"):
+        MotionClip.load("binary.txt")
+
+
 def test_nearly_unit_quaternions_are_normalised():
     bent = frames()
     bent[4][8:12] = [1.008 * value for value in bent[4][8:12]]

@@ -81,9 +81,24 @@ def make_settings(
             "offsets are rotation vectors"
         )
     motion = MotionClip.load(clip)
-    return Settings(
-        motion, _fall_bodies(fall, motion), rotation, action, target, random_start, sync_root
-    )
+    bodies = _fall_bodies(fall, motion)
+    _warn_of_falls(motion, bodies)
+    return Settings(motion, bodies, rotation, action, target, random_start, sync_root)
+
+
+def _warn_of_falls(clip: MotionClip, fall_bodies: tuple[str, ...]) -> None:
+    """Say so if the clip itself touches the ground with what must not touch it."""
+    state = clip.state(np.arange(0.0, clip.duration, STEP))
+    _lift(state)
+    touching = lowest_points(forward_kinematics(state)) < CONTACT_HEIGHT
+    names = [name for name in fall_bodies if touching[:, character.NAMES.index(name)].any()]
+    if names:
+        LOGGER.warning(
+            "clip %s touches the ground with %s, which ends episodes; "
+            'choose `fall="torso"`, "none" or a list of bodies',
+            clip.name,
+            ", ".join(names),
+        )
 
 
 def _fall_bodies(fall: str | Sequence[str], clip: MotionClip) -> tuple[str, ...]:
@@ -177,6 +192,11 @@ class HumanoidBatch:
         """
         clip = self.settings.clip
         bounded = np.clip(np.asarray(actions, dtype=np.float64), -1.0, 1.0)
+        expected = (self.n, control.FORMS[self.settings.action])
+        if bounded.shape != expected:
+            raise ValueError(
+                f"actions have shape {bounded.shape[1:]} a character, expected {expected[1:]}"
+            )
         if np.isnan(bounded.sum()):
             bad = int(np.flatnonzero(np.isnan(bounded).any(axis=1))[0])
             raise ValueError(
@@ -212,7 +232,11 @@ class HumanoidBatch:
     def info(self) -> dict[str, npt.NDArray[Any]]:
         """Measurements of the present moment, each of shape (n,)."""
         speed = rotations.length(self._state.root_velocity * (1.0, 1.0, 0.0))
-        return {"phase": self.phases, "root_speed": speed}
+        clip = self.settings.clip
+        left = np.full(self.n, np.iinfo(np.int64).max - 1)
+        if not clip.loops:
+            left = np.ceil((clip.duration - self._times) / STEP - 1e-6).astype(np.int64)
+        return {"phase": self.phases, "root_speed": speed, "steps_left": left}
 
     def _contain_divergence(self) -> Mask:
         """Find characters whose simulation blew up, count them, and put the motion in their place,
@@ -261,7 +285,7 @@ class HumanoidBatch:
         :raises ValueError: the rate is not positive, or gives no step
         """
         clip = self.settings.clip
-        n_steps = round(clip.duration * rate) if rate > 0 else 0
+        n_steps = round(clip.duration * rate) if 0 < rate < np.inf else 0
         if n_steps < 1:
             raise ValueError(
                 f"`rate` must give at least one step of the clip's {clip.duration:.2f} s, "

@@ -60,16 +60,21 @@ class MotionClip:
 
     @classmethod
     def load(cls, clip: str | Path) -> MotionClip:
-        """Read a shipped clip by its name (``run``, ``backflip``, ...) or a file by its path.
+        """Read a shipped clip by its name (``run``, ``backflip``, ...) or a file by its path. A
+        file with the content of a shipped clip is taken for it, name and all.
 
         :raises ValueError: unknown name, or a file that is not a sound clip
         """
-        path = Path(clip)
-        if path.is_file():
-            return cls.parse(path.read_text(), str(path))
         if str(clip) in SHIPPED:
             path = FOLDER / f"{PREFIX}{clip}.txt"
             return cls.parse(path.read_text(), str(clip), PUBLISHED_TOLERANCE)
+        path = Path(clip)
+        if path.is_file():
+            content = path.read_bytes()
+            for name in SHIPPED:  # a copy of a published clip is that clip
+                if content == (FOLDER / f"{PREFIX}{name}.txt").read_bytes():
+                    return cls.load(name)
+            return cls.parse(content.decode("utf-8", errors="replace"), str(path))
         near = difflib.get_close_matches(str(clip), SHIPPED, n=3)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         raise ValueError(

@@ -13,7 +13,7 @@ from gymnasium.utils import EzPickle
 from sb3_vdb_envs.humanoid import character
 from sb3_vdb_envs.humanoid.batch import HumanoidBatch, make_settings
 from sb3_vdb_envs.humanoid.engine import Engine
-from sb3_vdb_envs.humanoid.picture import IMAGE_HEIGHT, Picture
+from sb3_vdb_envs.humanoid.picture import IMAGE_HEIGHT, Picture, image_size
 
 FIRST = np.zeros(1, dtype=np.intp)  # index of the only copy
 ENGINES = ("mujoco", "bullet")
@@ -105,6 +105,8 @@ class HumanoidEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzP
         )  # fmt: skip
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f'`render_mode` must be "rgb_array" or None, got {render_mode!r}')
+        if render_mode is not None:
+            image_size(render_height)
         settings = make_settings(clip, fall, rotation, action, target, random_start, sync_root)
         self._engine_name, self._engine = engine, _make_engine(engine, timestep)
         self.clip, self.timestep = settings.clip, self._engine.timestep
@@ -168,11 +170,11 @@ def _make_engine(engine: str, timestep: float | None) -> Engine:
     if engine == "mujoco":
         from sb3_vdb_envs.humanoid.mujoco_engine import MujocoEngine
 
-        return MujocoEngine(1, timestep or 1 / 240)
+        return MujocoEngine(1, 1 / 240 if timestep is None else timestep)
     if engine == "bullet":
         from sb3_vdb_envs.humanoid.bullet_engine import BulletEngine
 
-        return BulletEngine(timestep or 1 / 1200)
+        return BulletEngine(1 / 1200 if timestep is None else timestep)
     raise ValueError(f"`engine` must be one of {', '.join(ENGINES)}, got {engine!r}")
 
 

@@ -14,7 +14,7 @@ from sb3_vdb_envs.humanoid import character
 from sb3_vdb_envs.humanoid.batch import HumanoidBatch, make_settings
 from sb3_vdb_envs.humanoid.env import HumanoidEnv
 from sb3_vdb_envs.humanoid.mujoco_engine import MujocoEngine
-from sb3_vdb_envs.humanoid.picture import IMAGE_HEIGHT, MujocoPicture
+from sb3_vdb_envs.humanoid.picture import IMAGE_HEIGHT, MujocoPicture, image_size
 from sb3_vdb_envs.vector import AutoresetMode
 
 
@@ -38,7 +38,7 @@ class HumanoidVectorEnv(BatchVectorEnv):
         self,
         num_envs: int = 1,
         clip: str = "walk",
-        timestep: float = 1 / 240,
+        timestep: float | None = None,
         threads: int | None = None,
         fall: str | Sequence[str] = "deepmimic",
         rotation: str = "quaternion",
@@ -53,8 +53,10 @@ class HumanoidVectorEnv(BatchVectorEnv):
     ) -> None:
         if num_envs < 1:
             raise ValueError(f"`num_envs` must be at least 1, got {num_envs}")
+        if render_mode is not None:
+            image_size(render_height)
         settings = make_settings(clip, fall, rotation, action, target, random_start, sync_root)
-        self._engine = MujocoEngine(num_envs, timestep, threads)
+        self._engine = MujocoEngine(num_envs, 1 / 240 if timestep is None else timestep, threads)
         batch = HumanoidBatch(settings, self._engine, num_envs)
         self.clip, self.render_height, self.batch = settings.clip, render_height, batch
         self._picture: MujocoPicture | None = None

@@ -15,7 +15,6 @@ from gymnasium.error import DependencyNotInstalled
 from sb3_vdb_envs.dependencies import require
 from sb3_vdb_envs.offscreen import back_end
 
-
 _IMPORT_LOCK = threading.Lock()
 
 
