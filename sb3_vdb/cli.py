@@ -271,6 +271,17 @@ def humanoid_pictures(out: Path) -> None:
         click.echo(path)
 
 
+@reproduce.command("pixel-pictures")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("docs/images"), show_default=True
+)
+def pixel_pictures(out: Path) -> None:
+    """Rendering presets of the pixel environments, for the documentation."""
+    from sb3_vdb.experiments.pixel_pictures import draw
+
+    click.echo(draw(out))
+
+
 @reproduce.command("maze-pictures")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("docs/images"), show_default=True

@@ -47,15 +47,21 @@ def test_links_to_files_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
-def test_the_readme_lists_every_environment():
+def test_the_readme_names_every_maze_and_humanoid_and_its_ids_exist():
     from sb3_vdb_envs import ENVIRONMENTS
 
     text = (ROOT / "README.md").read_text()
+    ids = {row.id for row in ENVIRONMENTS}
+    named = set(re.findall(r"`(sb3_vdb/\w+-v0)`", text))
+    assert named <= ids
     for row in ENVIRONMENTS:
-        if row.name.startswith("BulletHumanoid"):  # one line for all of them
-            assert f"`{row.id.replace('Bullet', '')}`" in text
-            continue
-        assert f"| `{row.id}` | {row.summary} |" in text
+        if (
+            "Maze" in row.name
+            or row.name.startswith("Humanoid")
+            and "dm_control" not in row.summary
+        ):
+            short = row.name.removeprefix("Humanoid")
+            assert f"`{row.id}`" in text or f"`{short}`" in text, row.id
 
 
 def test_the_readmes_code_is_short():

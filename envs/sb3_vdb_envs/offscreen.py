@@ -123,6 +123,13 @@ class OffscreenRenderer:
         mujoco.mjr_readPixels(self._pixels, None, self._view, self._render_context)
         return self._pixels[::-1].copy()  # OpenGL counts rows from below
 
+    def upload_heights(self) -> None:
+        """Hand height fields that have changed to OpenGL."""
+        if self._context is not None and self._model.nhfield:
+            self._context.make_current()
+            for i in range(self._model.nhfield):
+                self._mujoco.mjr_uploadHField(self._model, self._render_context, i)
+
     def close(self) -> None:
         """Free OpenGL; closing twice is legal, and the next picture opens it again."""
         if self._context is not None:

@@ -106,7 +106,13 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         self._suite.task._random = random
         state = self._suite.reset()
         self._frames = 0
+        for renderer in self._renderers():
+            renderer.refresh()
         return self._observe(state.observation, first=True), {"frames": 0}
+
+    def _renderers(self) -> list[SuiteRenderer]:
+        """What draws this environment."""
+        return [] if self._shown is None else [self._shown]
 
     def step(
         self, action: npt.NDArray[np.float32]
@@ -164,6 +170,8 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         mujoco, model, data = require("mujoco"), self.physics.model.ptr, self.physics.data.ptr
         for name in DRAWN:
             getattr(model, name)[:] = state[f"model/{name}"]
+        for renderer in self._renderers():
+            renderer.refresh()
         kind = mujoco.mjtState.mjSTATE_INTEGRATION.value
         mujoco.mj_setState(model, data, np.asarray(state["integration"]), kind)
         self._frames = int(state["frames"])
@@ -303,6 +311,9 @@ class PixelEnv(SuiteEnv, EzPickle):
             return picture
         self._pictures.extend([picture] * (self.frame_stack if first else 1))
         return np.concatenate(list(self._pictures), axis=-1)
+
+    def _renderers(self) -> list[SuiteRenderer]:
+        return [*super()._renderers(), self._renderer]
 
     def close(self) -> None:
         """Free OpenGL; closing twice is legal."""

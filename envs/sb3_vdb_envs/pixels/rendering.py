@@ -83,6 +83,10 @@ class SuiteRenderer:
         """Picture of the present state, shape (image_size, image_size, 3)."""
         return self._renderer.draw(self._physics.data.ptr)
 
+    def refresh(self) -> None:
+        """Take over what an episode's start changed in the model."""
+        self._renderer.upload_heights()
+
     def close(self) -> None:
         """Free OpenGL."""
         self._renderer.close()

@@ -95,7 +95,35 @@ def load_task(task: SuiteTask) -> Any:
     environment = suite.load(task.domain, task.task, task_kwargs={"random": 0})
     if task.speeds is not None:
         _set_speed_band(environment, task.speeds)
+    if environment.physics.model.nhfield:
+        environment.physics._contexts = _NoContexts()
     return environment
+
+
+class _NoContexts:
+    """Stands for dm_control's OpenGL, which tasks with uneven ground would open at every reset to
+    hand it the ground; our renderer does that itself.
+    """
+
+    ptr = None
+
+    @property
+    def gl(self) -> _NoContexts:
+        return self
+
+    @property
+    def mujoco(self) -> _NoContexts:
+        return self
+
+    @contextlib.contextmanager
+    def make_current(self) -> Iterator[_NoContexts]:
+        yield self
+
+    def call(self, *args: Any) -> None:
+        pass
+
+    def free(self) -> None:
+        pass
 
 
 @contextlib.contextmanager

@@ -1,0 +1,324 @@
+"""dm_control's tasks: agreement with shimmy, frames, looks, threads, states, bad input."""
+
+import multiprocessing as mp
+import pickle
+import resource
+import warnings
+from types import SimpleNamespace
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.error import DependencyNotInstalled
+
+from sb3_vdb import make_vec_env
+from sb3_vdb_envs import dependencies
+from sb3_vdb_envs.pixels import PixelEnv, StateEnv
+from sb3_vdb_envs.pixels.tasks import TASKS, band_reward
+from sb3_vdb_envs.pixels.vector_env import pixel_vector_env, state_vector_env
+from sb3_vdb_envs.vector import FINAL_OBSERVATION_KEY
+
+suite = pytest.importorskip("dm_control.suite")
+SOME = ["WalkerWalk", "CheetahRun", "CartpoleSwingup", "ReacherEasy", "FingerTurnEasy", "HopperHop"]
+
+
+def actions_for(env, n, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.uniform(-1, 1, (n, *env.action_space.shape)).astype(np.float32)
+
+
+# --- the table
+
+
+def test_every_task_of_the_suite_has_two_ids():
+    assert {(task.domain, task.task) for task in TASKS if task.speeds is None} == set(
+        suite.ALL_TASKS
+    )
+    for task in TASKS:
+        for kind in ("Pixels", "State"):
+            assert gym.spec(f"sb3_vdb/{task.name}{kind}-v0").kwargs == {"task": task.name}
+
+
+def flat(observation):
+    return np.concatenate([np.ravel(value) for value in observation.values()])
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_states_rewards_and_lengths_are_shimmys(name):
+    """From the same seed, over a whole episode."""
+    shimmy = pytest.importorskip("shimmy.dm_control_compatibility")
+    task = next(task for task in TASKS if task.name == name)
+    theirs = shimmy.DmControlCompatibilityV0(suite.load(task.domain, task.task))
+    mine = gym.make(f"sb3_vdb/{name}State-v0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected, _ = theirs.reset(seed=3)
+    observation, _ = mine.reset(seed=3)
+    np.testing.assert_allclose(observation, flat(expected), rtol=1e-6)
+    for step, action in enumerate(actions_for(mine, 1000), start=1):
+        expected, reward, terminated, truncated, _ = theirs.step(action.astype(np.float64))
+        observation, mine_reward, *ends, info = mine.step(action)
+        assert observation.dtype == np.float32
+        np.testing.assert_allclose(observation, flat(expected), rtol=1e-6)
+        assert mine_reward == pytest.approx(reward, abs=1e-12)
+        assert ends == [terminated, truncated]
+        assert info["frames"] == step
+    assert truncated
+
+
+@pytest.mark.parametrize(
+    ("speed", "share"),
+    [(3.0, 1.0), (2.0, 1.0), (1.5, 0.75), (1.0, 0.5), (5.0, 0.5), (0.0, 0.0), (6.5, 0.0)],
+)
+def test_the_speed_band_pays_in_full_inside_and_less_outside(speed, share):
+    """Upright walker: stand = 1, reward (5 move + 1) / 6, move linear to 0.5 at 1 m/s beyond."""
+    rewards = pytest.importorskip("dm_control.utils.rewards")
+    assert band_reward(rewards, 1.3, 1.0, speed, (2.0, 4.0)) == pytest.approx((5 * share + 1) / 6)
+
+
+def test_above_eight_is_the_suites_run():
+    """Its lower bound and margin are those of `walker run`."""
+    env, run = StateEnv("WalkerSpeedAbove8"), StateEnv("WalkerRun")
+    for each in (env, run):
+        each.reset(seed=0)
+    for action in actions_for(env, 20):
+        assert env.step(action)[1] == pytest.approx(run.step(action)[1], abs=1e-12)
+
+
+# --- frames, actions, pictures
+
+
+def test_an_action_lasts_its_frames_and_collects_their_rewards():
+    slow, fast = StateEnv("CheetahRun", action_repeat=4), StateEnv("CheetahRun")
+    slow.reset(seed=0)
+    fast.reset(seed=0)
+    for action in actions_for(slow, 250):
+        observation, reward, _, truncated, info = slow.step(action)
+        single = [fast.step(action) for _ in range(4)]
+        np.testing.assert_array_equal(observation, single[-1][0])
+        assert reward == pytest.approx(sum(each[1] for each in single))
+    assert info["frames"] == 1000
+    assert truncated
+
+
+def test_a_pixel_episode_has_500_steps_of_two_frames():
+    venv = make_vec_env("sb3_vdb/PendulumSwingupPixels-v0", 2, seed=0)
+    venv.reset()
+    for step in range(1, 501):
+        _, _, dones, infos = venv.step(np.zeros((2, 1), np.float32))
+        assert dones.all() == (step == 500)
+    assert infos[0]["TimeLimit.truncated"]
+    assert infos[0]["frames"] == 1000
+    venv.close()
+
+
+def test_actions_are_stretched_to_the_tasks_bounds():
+    env = StateEnv("QuadrupedWalk")  # bounds -1 and 1.1 for some actuators
+    env.reset(seed=0)
+    env.step(np.ones(12, np.float32))
+    np.testing.assert_allclose(env.physics.control(), env._suite.action_spec().maximum)
+    env.step(np.full(12, -7.0, np.float32))
+    np.testing.assert_allclose(env.physics.control(), env._suite.action_spec().minimum)
+
+
+def test_physics_do_not_depend_on_the_look():
+    envs = [PixelEnv("WalkerWalk", preset=preset) for preset in ("fast", "shadow", "default")]
+    pictures = [env.reset(seed=1)[0] for env in envs]
+    for action in actions_for(envs[0], 5):
+        pictures = [env.step(action)[0] for env in envs]
+    states = [env.physics.get_state() for env in envs]
+    np.testing.assert_array_equal(states[0], states[1])
+    np.testing.assert_array_equal(states[0], states[2])
+    differences = [np.abs(each.astype(int) - pictures[2]).mean() for each in pictures]
+    assert differences[0] > differences[1] > differences[2] == 0
+    assert differences[0] < 15
+    for env in envs:
+        env.close()
+
+
+def test_stacked_pictures_have_the_newest_last_and_start_alike():
+    env, single = PixelEnv("CheetahRun", frame_stack=3), PixelEnv("CheetahRun")
+    stacked, one = env.reset(seed=0)[0], single.reset(seed=0)[0]
+    np.testing.assert_array_equal(stacked, np.concatenate([one] * 3, axis=-1))
+    history = [one]
+    for action in actions_for(env, 4):
+        stacked, one = env.step(action)[0], single.step(action)[0]
+        history.append(one)
+    np.testing.assert_array_equal(stacked, np.concatenate(history[-3:], axis=-1))
+
+
+def test_opengl_opens_with_the_first_picture_and_not_before():
+    env = PixelEnv("ReacherEasy")
+    assert env._renderer._renderer._context is None
+    env.reset(seed=0)
+    assert env._renderer._renderer._context is not None
+    env.close()
+    assert env._renderer._renderer._context is None
+    assert StateEnv("ReacherEasy", render_mode="rgb_array")._shown is None
+
+
+def test_render_shows_more_pixels_than_the_observation_has():
+    env = PixelEnv("WalkerWalk", render_mode="rgb_array", render_height=120)
+    observation, _ = env.reset(seed=0)
+    assert observation.shape == (64, 64, 3)
+    assert env.render().shape == (120, 120, 3)
+    np.testing.assert_array_equal(env.step(np.zeros(6))[0].shape, (64, 64, 3))
+    env.close()
+
+
+def test_uneven_ground_is_drawn_anew_for_every_episode():
+    env = PixelEnv("QuadrupedEscape")
+    pictures = [env.reset(seed=seed)[0] for seed in (0, 1, 0)]
+    assert (pictures[0] != pictures[1]).any()
+    np.testing.assert_array_equal(pictures[0], pictures[2])
+    env.close()
+
+
+def pixels_of_an_episode(seed):
+    env = PixelEnv("CheetahRun")
+    first, _ = env.reset(seed=seed)
+    rest = [env.step(action)[0] for action in actions_for(env, 10)]
+    env.close()
+    return np.stack([first, *rest])
+
+
+@pytest.mark.slow
+def test_pixels_are_the_same_in_another_process_and_after_pickling():
+    with mp.get_context("spawn").Pool(1) as pool:
+        other = pool.apply(pixels_of_an_episode, (4,))
+    np.testing.assert_array_equal(other, pixels_of_an_episode(4))
+    env = pickle.loads(pickle.dumps(PixelEnv("CheetahRun")))
+    np.testing.assert_array_equal(env.reset(seed=4)[0], other[0])
+
+
+@pytest.mark.slow
+def test_making_and_closing_leaks_nothing():
+    """60 of a hundred kB each would show; 1,000 were tried by hand (docs)."""
+
+    def use():
+        env = PixelEnv("CartpoleSwingup")
+        env.reset(seed=0)
+        env.close()
+
+    for _ in range(10):
+        use()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(60):
+        use()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000  # kB
+
+
+# --- batches
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_batch_is_so_many_single_environments(threads):
+    n, steps = 3, 12
+    batch = pixel_vector_env(n, "WalkerWalk", threads=threads)
+    singles = [PixelEnv("WalkerWalk") for _ in range(n)]
+    observations, _ = batch.reset(seed=5)
+    for i, env in enumerate(singles):
+        np.testing.assert_array_equal(env.reset(seed=5 + i)[0], observations[i])
+    actions = np.random.default_rng(0).uniform(-1, 1, (steps, n, 6)).astype(np.float32)
+    for action in actions:
+        observations, rewards, _, _, infos = batch.step(action)
+        for i, env in enumerate(singles):
+            mine, reward, _, _, info = env.step(action[i])
+            np.testing.assert_array_equal(mine, observations[i])
+            assert reward == rewards[i]
+            assert info["frames"] == infos["frames"][i]
+    batch.close()
+    batch.close()
+
+
+def test_a_batch_restarts_within_the_step_that_ends_an_episode():
+    batch, single = state_vector_env(2, "CartpoleSwingup"), StateEnv("CartpoleSwingup")
+    batch.reset(seed=0)
+    single.reset(seed=0)
+    action = np.zeros((2, 1), np.float32)
+    for _ in range(1000):
+        observations, _, _, truncated, infos = batch.step(action)
+        last, *_ = single.step(action[0])
+    assert truncated.all()
+    np.testing.assert_array_equal(infos[FINAL_OBSERVATION_KEY][0], last)
+    np.testing.assert_array_equal(observations[0], single.reset()[0])
+    batch.close()
+
+
+@pytest.mark.parametrize(
+    "name", ["WalkerWalk", "ReacherEasy", "BallInCupCatch", "FishSwim", "CheetahRun"]
+)
+def test_a_batch_goes_on_from_a_saved_state(name):
+    """Over the end of an episode, so that the random generators count too."""
+    env = state_vector_env(2, name, action_repeat=20)
+    env.reset(seed=0)
+    actions = np.random.default_rng(0).uniform(-1, 1, (60, 2, *env.single_action_space.shape))
+    for action in actions[:20]:
+        env.step(action)
+    state = env.get_state()
+    expected = [env.step(action)[:4] for action in actions[20:]]
+    other = state_vector_env(2, name, action_repeat=20)
+    other.set_state(state)
+    for action, wanted in zip(actions[20:], expected, strict=True):
+        for mine, theirs in zip(other.step(action)[:4], wanted, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    env.close()
+    other.close()
+
+
+# --- bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"task": "WalkerWlak"}, "did you mean WalkerWalk"),
+        ({"preset": "ultra"}, "`preset` must be one of fast, shadow, default"),
+        ({"image_size": 8}, "`image_size` must be at least 16"),
+        ({"action_repeat": 0}, "`action_repeat` must be at least 1"),
+        ({"frame_stack": 0}, "`frame_stack` must be at least 1"),
+        ({"camera": "moon"}, r"`camera` must be one of 0 \(side\)"),
+        ({"camera": 9}, "`camera` must be one of 0"),
+        ({"render_mode": "human"}, "`render_mode` must be"),
+    ],
+)
+def test_bad_arguments_are_refused_by_name(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        PixelEnv(**arguments)
+
+
+def test_an_action_that_is_not_a_number_is_refused():
+    env = StateEnv("PendulumSwingup")
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="is not a number"):
+        env.step(np.array([np.nan]))
+
+
+def test_an_id_of_no_task_names_the_nearest():
+    with pytest.raises(gym.error.NameNotFound, match="WalkerWalkPixels"):
+        gym.make("sb3_vdb/WalkerWolkPixels-v0")
+
+
+def test_mujoco_4_is_refused_with_what_to_do(monkeypatch):
+    from sb3_vdb_envs.pixels import tasks
+
+    fake = SimpleNamespace(__version__="4.0.0")
+    monkeypatch.setattr(tasks, "require", lambda module: fake)
+    with pytest.raises(DependencyNotInstalled, match=r'mujoco 4\.0\.0: pip install "mujoco>=3'):
+        StateEnv("WalkerWalk")
+
+
+def test_a_missing_dm_control_is_named_with_its_remedy(monkeypatch):
+    import sys
+
+    real = dependencies.importlib.import_module
+
+    def missing(name, *args):
+        if name.startswith("dm_control"):
+            raise ImportError("No module named 'dm_control'")
+        return real(name, *args)
+
+    monkeypatch.delitem(sys.modules, "dm_control.suite")
+    monkeypatch.setattr(dependencies.importlib, "import_module", missing)
+    with pytest.raises(DependencyNotInstalled, match=r"pip install .*dm_control"):
+        gym.make("sb3_vdb/WalkerWalkPixels-v0")
