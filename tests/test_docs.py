@@ -57,8 +57,8 @@ def test_the_readme_names_every_maze_and_humanoid_and_its_ids_exist():
     for row in ENVIRONMENTS:
         if (
             "Maze" in row.name
-            or row.name.startswith("Humanoid")
-            and "dm_control" not in row.summary
+            or (row.name.startswith("Humanoid")
+            and "dm_control" not in row.summary)
         ):
             short = row.name.removeprefix("Humanoid")
             assert f"`{row.id}`" in text or f"`{short}`" in text, row.id
