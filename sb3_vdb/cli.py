@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +237,86 @@ def record(
         raise click.ClickException(str(error)) from error
 
 
+@main.command("record-demos")
+@click.argument("env_id")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    required=True,
+    help="expert saved by SB3",
+)
+@click.option("--algo", default="SAC", show_default=True, help="class of --model")
+@click.option("--episodes", default=10, show_default=True, type=click.IntRange(min=1))
+@click.option("--least-return", default=None, type=float, help="drop episodes below it")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--arg",
+    "arguments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="argument of the environment, for example preset=shadow; several times",
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="npz file")
+def record_demos(
+    env_id: str,
+    model: Path,
+    algo: str,
+    episodes: int,
+    least_return: float | None,
+    seed: int,
+    arguments: tuple[str, ...],
+    out: Path,
+) -> None:
+    """Record an expert as seeds and actions. An expert that observes states can record for a pixel
+    id of the same task.
+    """
+    from sb3_vdb.demonstrations import recording
+
+    _known_id(env_id, "ENV_ID")
+    kwargs = dict(_argument(each) for each in arguments)
+    try:
+        expert = _policy(env_id, False, model, algo)
+        acting_env = _acting_env(env_id, kwargs, expert.observation_space)
+        made = recording.record(
+            expert, env_id, episodes, seed, kwargs, acting_env, least_return=least_return
+        )
+        path = recording.save(made, out)
+    except (ValueError, TypeError, gym.error.DependencyNotInstalled) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{path}: {episodes} episodes, mean return {made.returns.mean():.1f}")
+
+
+def _argument(text: str) -> tuple[str, Any]:
+    """``name=value`` with the value as JSON where it is such."""
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--arg")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def _acting_env(env_id: str, kwargs: dict[str, Any], observed: Any) -> Any:
+    """Environment that an expert with these observations acts in, physics and frames those of
+    ``env_id``.
+    """
+    env = gym.make(env_id, **kwargs)
+    if env.observation_space == observed:
+        return env
+    state_id = env_id.replace("Pixels-v", "State-v")
+    if state_id != env_id:
+        repeat = env.get_wrapper_attr("action_repeat")
+        env.close()
+        env = gym.make(state_id, action_repeat=repeat)
+        if env.observation_space == observed:
+            return env
+    raise ValueError(
+        f"the model observes {observed}, {env_id} gives {env.observation_space}; "
+        "record with a model of this environment or of its state id"
+    )
+
+
 def _policy(env_id: str, pretrained: bool, model: Path | None, algo: str) -> Any:
     """What acts in a recording; None for random actions."""
     if pretrained and model is not None:
@@ -257,6 +338,29 @@ def _policy(env_id: str, pretrained: bool, model: Path | None, algo: str) -> Any
         if isinstance(found, type) and issubclass(found, BaseAlgorithm):
             return found.load(model, device="cpu")
     raise ValueError(f"`--algo` {algo} is no algorithm of SB3, sb3-contrib or sb3_vdb.baselines")
+
+
+@reproduce.command("experts")
+@click.option("--task", "tasks", multiple=True, help="WalkerWalk, CheetahRun, ... as in the ids")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("runs/experts"), show_default=True
+)
+@click.option(
+    "--demos", type=click.Path(path_type=Path), default=None, help="record demonstrations here"
+)
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(min=1))
+def experts(tasks: tuple[str, ...], seed: int, out: Path, demos: Path | None, workers: int) -> None:
+    """SAC experts of dm_control tasks on states. Running it again continues what is missing."""
+    from sb3_vdb.experiments.experts import AIMS, train_experts
+
+    chosen = list(tasks or AIMS)
+    for task in chosen:
+        _known_id(f"sb3_vdb/{task}State-v0", "--task")
+    try:
+        train_experts(out, chosen, seed, workers, demos)
+    except (ValueError, RuntimeError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 @reproduce.command("humanoid-pictures")

@@ -55,10 +55,8 @@ def test_the_readme_names_every_maze_and_humanoid_and_its_ids_exist():
     named = set(re.findall(r"`(sb3_vdb/\w+-v0)`", text))
     assert named <= ids
     for row in ENVIRONMENTS:
-        if (
-            "Maze" in row.name
-            or (row.name.startswith("Humanoid")
-            and "dm_control" not in row.summary)
+        if "Maze" in row.name or (
+            row.name.startswith("Humanoid") and "dm_control" not in row.summary
         ):
             short = row.name.removeprefix("Humanoid")
             assert f"`{row.id}`" in text or f"`{short}`" in text, row.id

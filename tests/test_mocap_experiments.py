@@ -81,7 +81,7 @@ def test_the_table_is_made_by_one_command_and_its_best_policy_ships(tmp_path, mo
     folder, docs = tmp_path / "runs", tmp_path / "docs"
     for seed in (0, 1):
         run = Run(folder / f"Run_{seed}", "Run", seed, SMALL)
-        mocap_table._job(run, {})
+        mocap_table._train_and_evaluate(run, lambda done, note: None)
     table = mocap_table.write_table(folder, docs)
     assert len(table) == 2 * 4
     assert set(table["engine"]) == {engine.name for engine in few}

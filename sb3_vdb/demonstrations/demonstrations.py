@@ -231,6 +231,27 @@ class Demonstrations(Sequence[Trajectory]):
         env.close()
         return cls.from_arrays([observations])
 
+    @classmethod
+    def from_recording(
+        cls,
+        path: str | Path,
+        env_kwargs: dict[str, Any] | None = None,
+        progress_bar: bool = True,
+        cache: bool = True,
+    ) -> Demonstrations:
+        """Demonstrations that are stored as seeds and actions (``sb3-vdb record-demos``), played at
+        the first time and read from a cache afterwards.
+
+        :param path: the recording
+        :param env_kwargs: arguments of the learner's environment, compared with the recording's
+        :param progress_bar: show the episodes being played
+        :param cache: keep the observations on disk (``SB3_VDB_CACHE``, or the user's cache folder)
+        :raises ValueError: no recording, other arguments, or the replay departs from the recording
+        """
+        from sb3_vdb.demonstrations.recording import load_played
+
+        return load_played(path, env_kwargs, progress_bar, cache)
+
     def save(self, path: str | Path) -> Path:
         """Write an ``.npz`` file, losslessly and atomically.
 

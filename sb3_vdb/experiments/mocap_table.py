@@ -5,19 +5,15 @@ every policy evaluated in both engines; finished jobs are kept.
 from __future__ import annotations
 
 import json
-import multiprocessing as mp
-import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import pandas as pd
-import torch as th
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sb3_vdb.baselines import DeepMimicPPO
 from sb3_vdb.evaluation import ImitationResult, evaluate_imitation
@@ -31,6 +27,7 @@ from sb3_vdb.experiments.mocap import (
     train_skill,
 )
 from sb3_vdb.experiments.pictures import STYLE
+from sb3_vdb.experiments.runner import Job, Report, run_jobs
 from sb3_vdb.experiments.versions import versions
 from sb3_vdb.files import write_text
 from sb3_vdb.pretrained import load_policy, save_policy
@@ -83,57 +80,25 @@ def run_table(
     :param docs: where tables, figure and videos go; None for nowhere else
     :return: one row a run and engine
     """
-    jobs = [
-        Run(folder / f"{skill}_{seed}", skill, seed, settings) for skill in skills for seed in seeds
-    ]
-    _run_all(jobs, workers)
+    jobs = []
+    for skill in skills:
+        for seed in seeds:
+            run = Run(folder / f"{skill}_{seed}", skill, seed, settings)
+            work = partial(_train_and_evaluate, run)
+            jobs.append(Job(run.folder.name, settings.samples, work))
+    run_jobs(jobs, workers)
     return write_table(folder, docs)
 
 
-def _run_all(jobs: Sequence[Run], workers: int) -> None:
-    """Run the jobs in processes, with a line of progress for each."""
-    context = mp.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=th.set_num_threads, initargs=(1,))
-    columns = (TextColumn("{task.description:<14}"), BarColumn(), TextColumn("{task.fields[note]}"))
-    with context.Manager() as manager, pool, Progress(*columns, TimeRemainingColumn()) as bars:
-        shared: Any = manager.dict()
-        lines = {
-            job.folder.name: bars.add_task(job.folder.name, total=job.settings.samples, note="")
-            for job in jobs
-        }
-        futures = [pool.submit(_job, job, shared) for job in jobs]
-        try:
-            while not all(future.done() for future in futures):
-                time.sleep(1.0)
-                for name, (samples, note) in dict(shared).items():
-                    bars.update(lines[name], completed=samples, note=note)
-        except KeyboardInterrupt:  # checkpoints are on disk; start nothing else
-            for worker in mp.active_children():
-                if worker.name.startswith("SpawnProcess"):
-                    worker.terminate()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-        failed = [
-            (job, error) for job, error in zip(jobs, map(_error, futures), strict=True) if error
-        ]
-    for job, error in failed:
-        Console(stderr=True).print(f"{job.folder}: {type(error).__name__}: {error}")
-    if failed:
-        raise RuntimeError(f"{len(failed)} of {len(jobs)} runs failed; run the command again")
-
-
-def _error(future: Future[None]) -> BaseException | None:
-    return future.exception()
-
-
-def _job(run: Run, shared: Any) -> None:
+def _train_and_evaluate(run: Run, report: Report) -> None:
     """Train one skill and evaluate it everywhere."""
-    notes = {"last": ""}
+    note = ""
 
     def progress(samples: int, result: ImitationResult | None) -> None:
+        nonlocal note
         if result is not None:
-            notes["last"] = f"error {result.joint_error:.3f} rad, {result.length:.0f} steps"
-        shared[run.folder.name] = (samples, notes["last"])
+            note = f"error {result.joint_error:.3f} rad, {result.length:.0f} steps"
+        report(samples, note)
 
     model = DeepMimicPPO.load(train_skill(run, progress), device="cpu")
     path = run.folder / "policy.pt"

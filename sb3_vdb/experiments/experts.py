@@ -1,0 +1,217 @@
+"""Experts of the dm_control tasks: SAC on states, recorded for the pixel environments."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from stable_baselines3 import SAC
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
+
+from sb3_vdb.demonstrations import recording
+from sb3_vdb.evaluation import evaluate_returns
+from sb3_vdb.experiments.runner import Job, Report, run_jobs
+from sb3_vdb.experiments.versions import versions
+from sb3_vdb.files import write_bytes, write_text
+from sb3_vdb.vec_env import make_vec_env
+
+ACTION_REPEAT = 2  # frames, as in the pixel environments that the demonstrations are for
+EPISODES = 10
+EVALUATION_SEED = 30_000
+# return aimed at, and environment frames to spend
+AIMS: dict[str, tuple[float, int]] = {
+    "CartpoleSwingup": (850, 200_000),
+    "ReacherEasy": (950, 300_000),
+    "WalkerStand": (960, 400_000),
+    "WalkerWalk": (950, 600_000),
+    "CheetahRun": (800, 1_000_000),
+    "WalkerRun": (600, 1_500_000),
+}
+
+
+class ExpertSettings(NamedTuple):
+    """How an expert is trained."""
+
+    learning_rate: float = 5e-4
+    batch_size: int = 256
+    buffer_size: int = 300_000
+    n_envs: int = 4
+    first_steps: int = 5_000  # random decisions before learning
+    width: int = 256
+    evaluate_every: int = 20_000  # frames
+
+
+def train_experts(
+    folder: Path, tasks: list[str], seed: int, workers: int, demos: Path | None
+) -> pd.DataFrame:
+    """Train what is missing, print the table, and record demonstrations.
+
+    :param folder: one run folder a task goes here
+    :param tasks: names in the ids, keys of :data:`AIMS` or others with the budget of WalkerWalk
+    :param seed: random seed
+    :param workers: processes at a time
+    :param demos: where recordings of experts that reach their aim go; None for nowhere
+    :return: one row a task
+    """
+    jobs = []
+    for task in tasks:
+        frames = AIMS.get(task, AIMS["WalkerWalk"])[1]
+        work = partial(train_expert, folder / f"{task}_{seed}", task, seed, ExpertSettings())
+        jobs.append(Job(f"{task}_{seed}", frames, work))
+    run_jobs(jobs, workers)
+    rows = []
+    for task in tasks:
+        result = json.loads((folder / f"{task}_{seed}" / "result.json").read_text())
+        rows.append({"task": task, "aim": AIMS.get(task, (np.nan,))[0], **result})
+        if demos is not None:
+            record_expert(folder / f"{task}_{seed}", task, demos / f"{task}.npz")
+    table = pd.DataFrame(rows)
+    Console(width=160).print(table.to_string(index=False))
+    write_text(folder / "experts.csv", table.to_csv(index=False))
+    return table
+
+
+def train_expert(
+    folder: Path, task: str, seed: int, settings: ExpertSettings, report: Report
+) -> None:
+    """Train one expert, or go on with it; ends early at its aim.
+
+    The folder gets ``config.json``, ``evaluations.csv``, ``best.zip``, ``result.json``, and while it
+    is trained the latest ``checkpoint.zip`` and ``replay.pkl``.
+    """
+    if (folder / "result.json").exists():
+        return
+    aim, frames = AIMS.get(task, (np.inf, AIMS["WalkerWalk"][1]))
+    config = {"task": task, "seed": seed, "settings": settings._asdict(), "versions": versions()}
+    write_text(folder / "config.json", json.dumps(config, indent=1))
+    venv = _make(task, settings.n_envs, seed)
+    model = _model(folder, venv, seed, settings)
+    callback = KeepBest(folder, task, aim, settings, report)
+    total = frames // ACTION_REPEAT - model.num_timesteps
+    if total > 0:
+        model.learn(total, callback=callback, reset_num_timesteps=model.num_timesteps == 0)
+    callback.finish()
+    venv.close()
+
+
+def _make(task: str, n: int, seed: int) -> VecEnv:
+    kwargs = {"action_repeat": ACTION_REPEAT, "threads": 1}
+    return make_vec_env(f"sb3_vdb/{task}State-v0", n, seed=seed, env_kwargs=kwargs)
+
+
+def _model(folder: Path, venv: VecEnv, seed: int, settings: ExpertSettings) -> SAC:
+    checkpoint = folder / "checkpoint.zip"
+    if checkpoint.exists():
+        model = SAC.load(checkpoint, env=venv, device="cpu")
+        model.load_replay_buffer(folder / "replay.pkl")
+        return model
+    return SAC(
+        "MlpPolicy",
+        venv,
+        learning_rate=settings.learning_rate,
+        batch_size=settings.batch_size,
+        buffer_size=settings.buffer_size,
+        learning_starts=settings.first_steps,
+        gradient_steps=settings.n_envs,  # one update a decision
+        policy_kwargs={"net_arch": [settings.width, settings.width]},
+        seed=seed,
+        device="cpu",
+    )
+
+
+class KeepBest(BaseCallback):
+    """Evaluates, keeps the best model and a checkpoint, and stops at the aim.
+
+    :param folder: of the run
+    :param task: name in the id
+    :param aim: mean return at which training stops
+    :param settings: of the run
+    :param report: called with the frames done
+    """
+
+    def __init__(
+        self, folder: Path, task: str, aim: float, settings: ExpertSettings, report: Report
+    ) -> None:
+        super().__init__()
+        self.folder, self.aim, self.settings, self.report = folder, aim, settings, report
+        self._venv = _make(task, EPISODES, EVALUATION_SEED)
+        self._path = folder / "evaluations.csv"
+        self._rows: list[Any] = (
+            pd.read_csv(self._path).to_dict("records") if self._path.exists() else []
+        )
+        self._seconds = float(self._rows[-1]["seconds"]) if self._rows else 0.0
+        self._since = time.monotonic()
+        self._next = (
+            self._rows[-1]["frames"] + settings.evaluate_every
+            if self._rows
+            else settings.evaluate_every
+        )
+
+    def _on_step(self) -> bool:
+        frames = self.num_timesteps * ACTION_REPEAT
+        if frames < self._next:
+            return True
+        self._next = frames + self.settings.evaluate_every
+        self._seconds += time.monotonic() - self._since
+        self._venv.seed(EVALUATION_SEED)
+        result = evaluate_returns(self.model, self._venv, EPISODES)
+        best = max((row["mean"] for row in self._rows), default=-np.inf)
+        row = {"frames": frames, "seconds": round(self._seconds, 1), "mean": result.mean}
+        self._rows.append({**row, "std": result.std})
+        if result.mean > best:
+            _save(self.model, self.folder / "best.zip")
+        assert isinstance(self.model, SAC)
+        self.model.save_replay_buffer(self.folder / "replay.tmp.pkl")
+        (self.folder / "replay.tmp.pkl").replace(self.folder / "replay.pkl")
+        _save(self.model, self.folder / "checkpoint.zip")
+        write_text(self._path, pd.DataFrame(self._rows).round(2).to_csv(index=False))
+        self.report(frames, f"return {result.mean:.0f}")
+        self._since = time.monotonic()
+        return result.mean < self.aim
+
+    def finish(self) -> None:
+        """Write what was reached."""
+        best = max(self._rows, key=lambda row: row["mean"])
+        result = {
+            "return": round(best["mean"], 1),
+            "std": round(best["std"], 1),
+            "frames": int(best["frames"]),
+            "minutes": round(self._rows[-1]["seconds"] / 60, 1),
+        }
+        write_text(self.folder / "result.json", json.dumps(result))
+        for name in ("checkpoint.zip", "replay.pkl"):
+            (self.folder / name).unlink(missing_ok=True)
+        self._venv.close()
+
+
+def _save(model: Any, path: Path) -> None:
+    buffer = io.BytesIO()
+    model.save(buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def record_expert(folder: Path, task: str, path: Path, episodes: int = EPISODES) -> Path:
+    """Record the best model of a run for the task's pixel environment.
+
+    :param folder: of the run
+    :param task: name in the id
+    :param path: of the recording
+    :param episodes: how many
+    :return: the path
+    """
+    import gymnasium as gym
+
+    env = gym.make(f"sb3_vdb/{task}State-v0", action_repeat=ACTION_REPEAT)
+    model = SAC.load(folder / "best.zip", device="cpu")
+    made = recording.record(
+        model, f"sb3_vdb/{task}Pixels-v0", episodes, seed=EVALUATION_SEED, acting_env=env
+    )
+    return recording.save(made, path)

@@ -1,0 +1,53 @@
+"""Experts of dm_control tasks: trained, stopped, continued, recorded."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from sb3_vdb import Demonstrations
+from sb3_vdb.experiments import experts
+from sb3_vdb.experiments.experts import ExpertSettings, record_expert, train_expert
+
+pytest.importorskip("dm_control")
+TASK = "CartpoleSwingup"
+SMALL = ExpertSettings(n_envs=2, first_steps=100, width=16, batch_size=32, evaluate_every=1000)
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.slow
+def test_an_expert_goes_on_where_it_was_stopped_and_is_recorded(tmp_path, monkeypatch):
+    monkeypatch.setitem(experts.AIMS, TASK, (2000.0, 3000))
+    monkeypatch.setattr(experts, "EPISODES", 2)
+    folder = tmp_path / "expert"
+
+    def stop(frames, note):
+        if frames >= 2000:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        train_expert(folder, TASK, 0, SMALL, stop)
+    assert (folder / "checkpoint.zip").exists()
+    assert (folder / "replay.pkl").exists()
+    seen = []
+    train_expert(folder, TASK, 0, SMALL, lambda frames, note: seen.append(frames))
+    assert seen == [3000]
+    assert pd.read_csv(folder / "evaluations.csv")["frames"].tolist() == [1000, 2000, 3000]
+    result = json.loads((folder / "result.json").read_text())
+    assert 0 <= result["return"] <= 1000
+    assert not (folder / "replay.pkl").exists()
+    train_expert(folder, TASK, 0, SMALL, lambda frames, note: 1 / 0)  # nothing is left to do
+    path = record_expert(folder, TASK, tmp_path / "demos.npz", episodes=1)
+    demonstrations = Demonstrations.from_recording(path, progress_bar=False, cache=False)
+    assert demonstrations[0].observations.shape == (501, 64, 64, 3)
+
+
+@pytest.mark.slow
+def test_training_ends_at_the_aim(tmp_path, monkeypatch):
+    monkeypatch.setitem(experts.AIMS, TASK, (0.0, 10_000))
+    monkeypatch.setattr(experts, "EPISODES", 2)
+    train_expert(tmp_path, TASK, 0, SMALL, lambda frames, note: None)
+    assert json.loads((tmp_path / "result.json").read_text())["frames"] == 1000

@@ -1,0 +1,179 @@
+"""Demonstrations as seeds and actions: recorded, stored, played again, verified, refused."""
+
+import logging
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from stable_baselines3 import SAC
+
+from sb3_vdb import Demonstrations
+from sb3_vdb.cli import main
+from sb3_vdb.demonstrations import recording
+
+pytest.importorskip("dm_control")
+PIXELS, STATE = "sb3_vdb/ReacherEasyPixels-v0", "sb3_vdb/ReacherEasyState-v0"
+SMALL = {"image_size": 16, "action_repeat": 10}  # 100 steps an episode
+
+
+class Wave:
+    """Acts by the clock, so that any observation will do."""
+
+    def __init__(self, size=2):
+        self.now, self.size = 0, size
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=False):
+        self.now += 1
+        return np.sin(0.1 * self.now + np.arange(self.size)).astype(np.float32), None
+
+
+@pytest.fixture
+def made():
+    return recording.record(Wave(), PIXELS, 2, seed=5, env_kwargs=SMALL)
+
+
+def test_what_is_played_again_is_what_was_seen(made):
+    env = gym.make(PIXELS, **SMALL)
+    actor, expected = Wave(), [env.reset(seed=5)[0]]
+    rewards = []
+    for _ in range(100):
+        observation, reward, *_ = env.step(actor.predict(expected[-1])[0])
+        expected.append(observation)
+        rewards.append(reward)
+    first = recording.replay(made)[0]
+    np.testing.assert_array_equal(first.observations, expected)
+    np.testing.assert_allclose(first.rewards, rewards, rtol=1e-6)
+    assert first.observations.dtype == np.uint8
+    assert not first.terminal
+
+
+def test_a_file_is_small_and_lossless(made, tmp_path):
+    path = recording.save(made, tmp_path / "reacher")
+    assert path.stat().st_size < 2 * 4000
+    read = recording.load(path)
+    assert read.env_id == PIXELS
+    assert read.env_kwargs == SMALL
+    assert read.versions == recording.simulator_versions()
+    for mine, theirs in zip(read.episodes, made.episodes, strict=True):
+        assert mine.seed == theirs.seed
+        for name in ("actions", "rewards", "states"):
+            np.testing.assert_array_equal(getattr(mine, name), getattr(theirs, name))
+    assert read.episodes[0].states.shape[0] == 2  # every 50th of 100 steps
+
+
+def test_the_second_time_is_read_from_the_cache(made, tmp_path, monkeypatch):
+    monkeypatch.setenv("SB3_VDB_CACHE", str(tmp_path / "cache"))
+    path = recording.save(made, tmp_path / "reacher.npz")
+    played = Demonstrations.from_recording(path, progress_bar=False)
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    monkeypatch.setattr(recording, "replay", lambda *args: 1 / 0)
+    again = Demonstrations.from_recording(path, progress_bar=False)
+    for mine, theirs in zip(again, played, strict=True):
+        np.testing.assert_array_equal(mine.observations, theirs.observations)
+    with pytest.raises(ZeroDivisionError):
+        Demonstrations.from_recording(path, cache=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"image_size": 64}, "`image_size` 16, the environment 64"),
+        ({"action_repeat": 2}, "`action_repeat` 10, the environment 2"),
+        ({"preset": "shadow"}, "`preset` 'fast', the environment 'shadow'"),
+        ({"camera": 1}, "`camera` 0, the environment 1"),
+        ({"frame_stack": 3}, "`frame_stack` 1, the environment 3"),
+    ],
+)
+def test_an_environment_with_other_pictures_or_frames_is_refused(made, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        recording.replay(made, SMALL | arguments)
+
+
+def test_the_same_arguments_pass(made):
+    recording.replay(made, SMALL | {"preset": "fast"})
+
+
+def with_versions(made, **versions):
+    return made._replace(versions=made.versions | versions)
+
+
+def test_another_version_is_warned_of_and_verified(made, caplog):
+    other = with_versions(made, mujoco="3.1.0")
+    with caplog.at_level(logging.WARNING):
+        played = recording.replay(other)
+    assert "mujoco 3.1.0" in caplog.text
+    assert len(played) == 2
+
+
+def changed_episode(made, **changes):
+    first = made.episodes[0]._replace(**changes)
+    return made._replace(episodes=(first, *made.episodes[1:]))
+
+
+def test_a_replay_that_departs_is_refused_with_step_and_remedy(made):
+    rewards = made.episodes[0].rewards.copy()
+    rewards[41] += 0.5
+    with pytest.raises(ValueError, match=r"episode 0, step 42: the reward is .* record it again"):
+        recording.replay(changed_episode(made, rewards=rewards))
+    states = made.episodes[0].states.copy()
+    states[1] += 0.1
+    departed = changed_episode(made, states=states)
+    with pytest.raises(ValueError, match=r"step 100: the physics state differs by 0\.1"):
+        recording.replay(departed)
+    with pytest.raises(ValueError, match=r"install the versions it was made with \(mujoco==3\.1"):
+        recording.replay(with_versions(departed, mujoco="3.1.0"))
+
+
+def test_an_episode_of_another_length_is_refused(made):
+    actions = made.episodes[0].actions
+    with pytest.raises(ValueError, match="ends at step 100 here, and after 150"):
+        recording.replay(
+            changed_episode(
+                made,
+                actions=np.concatenate([actions, actions[:50]]),
+                rewards=np.tile(made.episodes[0].rewards, 2)[:150],
+            )
+        )
+
+
+def test_files_that_are_no_recordings_are_refused(made, tmp_path):
+    path = recording.save(made, tmp_path / "reacher.npz")
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(ValueError, match="truncated or no recording"):
+        recording.load(path)
+    Demonstrations.from_arrays([np.zeros((3, 2), np.float32)]).save(tmp_path / "arrays.npz")
+    with pytest.raises(ValueError, match=r"Demonstrations\.load reads"):
+        recording.load(tmp_path / "arrays.npz")
+    with pytest.raises(FileNotFoundError):
+        recording.load(tmp_path / "nowhere.npz")
+
+
+def test_episodes_below_the_least_return_are_not_kept():
+    made = recording.record(Wave(), PIXELS, 1, env_kwargs=SMALL, least_return=0.0)
+    assert len(made.episodes) == 1
+    with pytest.raises(ValueError, match=r"only 0 of 3 episodes reach `least_return` 5000"):
+        recording.record(Wave(), PIXELS, 1, env_kwargs=SMALL, least_return=5000)
+
+
+def test_any_environment_can_be_recorded():
+    made = recording.record(Wave(), "sb3_vdb/CMaze-v0", 1)
+    assert made.episodes[0].states.shape[1] == 0
+    assert len(recording.replay(made)[0]) == 100
+
+
+def test_the_command_records_a_state_expert_for_pixels(tmp_path):
+    env = gym.make(STATE)
+    SAC("MlpPolicy", env, policy_kwargs={"net_arch": [8]}, device="cpu").save(tmp_path / "sac.zip")
+    out = tmp_path / "demos.npz"
+    arguments = ["record-demos", PIXELS, "--model", str(tmp_path / "sac.zip"), "--out", str(out)]
+    arguments += ["--episodes", "1", "--arg", "image_size=16", "--arg", "action_repeat=10"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    played = Demonstrations.from_recording(out, progress_bar=False, cache=False)
+    assert played[0].observations.shape == (101, 16, 16, 3)
+    other = CliRunner().invoke(
+        main, ["record-demos", "sb3_vdb/WalkerWalkPixels-v0", *arguments[2:]]
+    )
+    assert other.exit_code != 0
+    assert "record with a model of this environment" in " ".join(other.output.split())
