@@ -402,7 +402,7 @@ def maze_pictures(out: Path) -> None:
 @main.command()
 @click.option(
     "--only",
-    type=click.Choice(["mazes", "humanoid", "trainers", "imitation"]),
+    type=click.Choice(["mazes", "humanoid", "humanoid-split", "pixels", "trainers", "imitation"]),
     default=None,
     help="one benchmark alone",
 )

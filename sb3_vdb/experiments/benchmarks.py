@@ -1,5 +1,5 @@
-"""Speed as ratios within one run: mazes against MuJoCo, humanoids against Bullet, trainers against
-plain PPO and against ``imitation``.
+"""Speed as ratios within one run: mazes against MuJoCo, humanoids against Bullet, pixels against
+dm_control, trainers against plain PPO and against ``imitation``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from stable_baselines3.common.env_util import make_vec_env as make_sb3_vec_env
 
 from sb3_vdb.adversarial import GAIL, VAIL
 from sb3_vdb.demonstrations import Demonstrations
-from sb3_vdb.experiments.humanoid_speed import bench_humanoid
+from sb3_vdb.experiments.humanoid_speed import bench_humanoid, bench_humanoid_split
+from sb3_vdb.experiments.pixel_speed import bench_pixels
 from sb3_vdb.experiments.timing import Job, compare, timed
 from sb3_vdb.files import write_text
 from sb3_vdb.vec_env import GYMNASIUM_1
@@ -35,27 +36,25 @@ TOTAL_STEPS = 4 * N_ENVS * 256
 def run_benchmarks(only: str | None, docs: Path | None) -> pd.DataFrame:
     """Measure, print and optionally write ``speed_<benchmark>.csv``.
 
-    :param only: ``"mazes"``, ``"humanoid"``, ``"trainers"`` or ``"imitation"``; None for those
-        that the installed packages allow
+    :param only: one benchmark by its name; None for all that the installed packages allow
     :param docs: folder for the csv files
     """
     th.set_num_threads(1)
+    functions = {
+        "mazes": bench_mazes,
+        "humanoid": bench_humanoid,
+        "humanoid-split": bench_humanoid_split,
+        "pixels": bench_pixels,
+        "trainers": bench_trainers,
+        "imitation": bench_imitation,
+    }
     has_imitation = importlib.util.find_spec("imitation") is not None
-    chosen = (
-        [only]
-        if only
-        else ["mazes", "humanoid", "trainers", *(["imitation"] if has_imitation else [])]
-    )
+    every = [name for name in functions if has_imitation or name != "imitation"]
+    chosen = [only] if only else every
     if "imitation" in chosen and not has_imitation:
         raise SystemExit(
             'the benchmark "imitation" needs the package: pip install "sb3-vdb[imitation]"'
         )
-    functions = {
-        "mazes": bench_mazes,
-        "humanoid": bench_humanoid,
-        "trainers": bench_trainers,
-        "imitation": bench_imitation,
-    }
     tables = []
     for name in chosen:
         table = functions[name]()

@@ -84,8 +84,8 @@ def train_expert(
 ) -> None:
     """Train one expert, or go on with it; ends early at its aim.
 
-    The folder gets ``config.json``, ``evaluations.csv``, ``best.zip``, ``result.json``, and while it
-    is trained the latest ``checkpoint.zip`` and ``replay.pkl``.
+    The folder gets ``config.json``, ``evaluations.csv``, ``best.zip``, ``result.json``, and while
+    it is trained the latest ``checkpoint.zip`` and ``replay.pkl``.
     """
     if (folder / "result.json").exists():
         return

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 import pandas as pd
+import torch as th
 
 from sb3_vdb.baselines import DeepMimicPPO
 from sb3_vdb.experiments.timing import Job, compare, timed
@@ -75,3 +79,49 @@ def _training_job() -> Job:
     venv = make_vec_env(f"sb3_vdb/Humanoid{SKILL}-v0", PPO_ENVS, seed=0)
     model = DeepMimicPPO(env=venv, n_steps=PPO_STEPS, action_std=ACTION_STD, seed=0, device="cpu")
     return lambda: timed(lambda: model.learn(2 * PPO_ENVS * PPO_STEPS))
+
+
+def bench_humanoid_split() -> pd.DataFrame:
+    """Where a training iteration's time goes, with one and with two torch threads."""
+    threads = th.get_num_threads()
+    try:
+        return pd.concat([_split(count) for count in (1, 2)])
+    finally:
+        th.set_num_threads(threads)
+
+
+def _split(torch_threads: int) -> pd.DataFrame:
+    """Shares of one training's time."""
+    th.set_num_threads(torch_threads)
+    venv = make_vec_env(f"sb3_vdb/Humanoid{SKILL}-v0", PPO_ENVS, seed=0)
+    model = DeepMimicPPO(env=venv, n_steps=PPO_STEPS, action_std=ACTION_STD, seed=0, device="cpu")
+    model.learn(PPO_ENVS * PPO_STEPS)
+    spent: dict[str, float] = {}
+
+    def timed_method(owner: Any, name: str, label: str) -> None:
+        method = getattr(owner, name)
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            start = time.perf_counter()
+            result = method(*args, **kwargs)
+            spent[label] = spent.get(label, 0.0) + time.perf_counter() - start
+            return result
+
+        setattr(owner, name, wrapper)
+
+    batch = venv.get_attr("batch")[0]
+    timed_method(batch.engine, "step", "physics")
+    timed_method(batch, "step", "environment step")
+    timed_method(model.policy, "forward", "policy in the rollout")
+    timed_method(model, "train", "learning: 5 epochs")
+    total = timed(lambda: model.learn(4 * PPO_ENVS * PPO_STEPS))
+    spent["observation, reward, termination"] = spent.pop("environment step") - spent["physics"]
+    spent["restarts, buffer, the rest"] = total - sum(spent.values())
+    return pd.DataFrame(
+        {
+            "torch threads": torch_threads,
+            "part": list(spent),
+            "share": [f"{100 * value / total:.0f} %" for value in spent.values()],
+            "samples_per_s": round(4 * PPO_ENVS * PPO_STEPS / total),
+        }
+    )
