@@ -158,7 +158,7 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
             observations = self._restart(np.flatnonzero(self._ended))
         if self.max_episode_steps is not None and self._steps.max() >= self.max_episode_steps:
             truncated |= self._steps >= self.max_episode_steps
-        infos = self._infos({**self._batch.info(), **step_infos})
+        infos = self._infos({**step_infos, **self._batch.info()})
         ended = terminated | truncated
         if ended.any():
             observations, infos = self._end_episodes(ended, observations, infos, step_infos)

@@ -7,6 +7,7 @@ import ctypes.util
 import importlib
 import os
 import sys
+import threading
 import weakref
 from typing import Any
 
@@ -19,6 +20,7 @@ from sb3_vdb_envs.dependencies import require
 LIBRARIES = {"egl": "EGL", "osmesa": "OSMesa"}  # shared libraries by MuJoCo's names of back ends
 MAX_GEOMS = 2000  # that a picture may show
 BACK_ENDS = (*LIBRARIES, "glfw")
+SWITCHED_OFF = ("disable", "disabled", "off", "false", "0")
 REMEDY = (
     "install one of the Debian packages libegl1 (with libgl1-mesa-dri) or libosmesa6, "
     "or set MUJOCO_GL to egl, osmesa or glfw"
@@ -40,6 +42,8 @@ def back_end() -> str:
     """
     os.environ.setdefault("LP_NUM_THREADS", "0")
     wanted = os.environ.get("MUJOCO_GL", "").lower().strip()
+    if wanted in SWITCHED_OFF:
+        raise DependencyNotInstalled(f"MUJOCO_GL={wanted} switches pictures off; {REMEDY}")
     if wanted:
         if wanted not in BACK_ENDS:
             raise ValueError(f"MUJOCO_GL must be one of {', '.join(BACK_ENDS)}, got {wanted!r}")
@@ -62,7 +66,6 @@ def make_context(width: int, height: int) -> Any:
     :raises DependencyNotInstalled: the back end does not work here
     """
     name = back_end()
-    os.environ.setdefault("MUJOCO_GL", name)
     try:
         context = importlib.import_module(f"mujoco.{name}").GLContext(width, height)
         context.make_current()
@@ -94,30 +97,40 @@ class OffscreenRenderer:
         self._model, self.height, self.width = model, height, width
         self._context: Any = None
         self.camera, self.option = self._mujoco.MjvCamera(), self._mujoco.MjvOption()
-        self.flags: dict[int, bool] = {}  # of the scene, by mjtRndFlag
+        self._thread = 0
 
     def _open(self) -> None:
-        mujoco = self._mujoco
-        self._model.vis.global_.offwidth = self.width
-        self._model.vis.global_.offheight = self.height
-        self._context = make_context(self.width, self.height)
-        self._scene = mujoco.MjvScene(self._model, MAX_GEOMS)
-        for flag, value in self.flags.items():
-            self._scene.flags[flag] = value
-        self._render_context = mujoco.MjrContext(
-            self._model, mujoco.mjtFontScale.mjFONTSCALE_100.value
-        )
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._render_context)
+        mujoco, model = self._mujoco, self._model
+        model.vis.global_.offwidth, model.vis.global_.offheight = self.width, self.height
+        context = make_context(self.width, self.height)
+        try:
+            scene = mujoco.MjvScene(model, MAX_GEOMS)
+            render_context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
+            mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, render_context)
+        except Exception as error:
+            context.free()
+            raise DependencyNotInstalled(
+                f"OpenGL opens but cannot draw {self.width} x {self.height} pixels here "
+                f"({type(error).__name__}: {error}); {REMEDY}"
+            ) from error
+        self._scene, self._render_context = scene, render_context
         self._view = mujoco.MjrRect(0, 0, self.width, self.height)
         self._pixels = np.empty((self.height, self.width, 3), dtype=np.uint8)
+        self._context, self._thread = context, threading.get_ident()
 
     def draw(self, data: Any) -> npt.NDArray[np.uint8]:
         """Picture of a state of the model, shape (height, width, 3).
 
         :param data: ``mujoco.MjData`` with positions worked out
+        :raises RuntimeError: another thread drew the first picture
         """
         if self._context is None:
             self._open()
+        if self._thread != threading.get_ident():
+            raise RuntimeError(
+                "this environment drew its first picture in another thread, to which OpenGL is "
+                "bound; use an environment in one thread, or make one in each"
+            )
         mujoco = self._mujoco
         self._context.make_current()
         mujoco.mjv_updateScene(
@@ -137,11 +150,13 @@ class OffscreenRenderer:
 
     def close(self) -> None:
         """Free OpenGL; closing twice is legal, and the next picture opens it again."""
-        if self._context is not None:
+        if self._context is None:
+            return
+        if self._thread == threading.get_ident():  # elsewhere it goes with the context
             self._context.make_current()
             self._render_context.free()
-            self._context.free()
-            self._context = None
+        self._context.free()
+        self._context = None
 
 
 def _free_contexts() -> None:

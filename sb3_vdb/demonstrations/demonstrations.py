@@ -239,11 +239,12 @@ class Demonstrations(Sequence[Trajectory]):
         progress_bar: bool = True,
         cache: bool = True,
     ) -> Demonstrations:
-        """Demonstrations that are stored as seeds and actions (``sb3-vdb record-demos``), played at
-        the first time and read from a cache afterwards.
+        """Demonstrations that are stored as physics states and actions (``sb3-vdb record-demos``),
+        played at the first time and read from a cache afterwards.
 
         :param path: the recording
-        :param env_kwargs: arguments of the learner's environment, compared with the recording's
+        :param env_kwargs: arguments of the learner's environment (``{}`` for its id's defaults),
+            compared with the recording's; None compares nothing
         :param progress_bar: show the episodes being played
         :param cache: keep the observations on disk (``SB3_VDB_CACHE``, or the user's cache folder)
         :raises ValueError: no recording, other arguments, or the replay departs from the recording

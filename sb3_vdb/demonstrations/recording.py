@@ -1,36 +1,44 @@
-"""Demonstrations as seeds and actions: a few kB an episode, played again when they are loaded.
+"""Demonstrations as seeds, physics states and actions: tens of kB an episode, drawn when loaded.
 
-Pixels of ten episodes take tens of MB; the actions and the environment's seed make them again, bit
-for bit. Rewards and some physics states are stored to verify that they did.
+Ten pixel episodes take tens of MB. What is stored instead: the seed of the start, which decides
+what a task draws at random, the actions, the physics state after each of them, and the rewards. A
+replay steps from each stored state, compares, and goes on from the stored state, so that machines
+and versions that round differently do not drift apart; pictures are drawn of the stored states.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import inspect
 import io
 import json
 import logging
 import os
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from gymnasium.envs.registration import load_env_creator
 from tqdm.auto import tqdm
 
 from sb3_vdb.demonstrations import npz
 from sb3_vdb.demonstrations.demonstrations import Demonstrations
 from sb3_vdb.demonstrations.trajectory import Trajectory
 from sb3_vdb.files import with_default_suffix, write_bytes
+from sb3_vdb.version import __version__
 
 FORMAT, VERSION = "sb3_vdb.recording", 1
-SIMULATORS = ("dm_control", "mujoco", "pybullet")  # whose versions may change what is played
-CHECK_EVERY = 50  # steps between two physics states that are stored
-# A version may round differently; physics of hundreds of steps turn that into about this much
-REWARD_TOLERANCE, STATE_TOLERANCE = 1e-4, 1e-3
+# whose versions may change what is played, by family of environments
+SIMULATORS = {"pixels": ("dm_control", "mujoco"), "humanoid": ("mujoco",)}
+# How far one step may depart from the recording: machines and versions round differently, and
+# contacts make more of it than the last digits
+REWARD_TOLERANCE, STATE_TOLERANCE = 1e-3, 1e-2
+PICTURES = 1  # to be raised when the same states are drawn differently; part of the cache's key
 CACHE_VARIABLE = "SB3_VDB_CACHE"  # folder of played recordings
 LOGGER = logging.getLogger(__name__)
 
@@ -51,9 +59,9 @@ class RecordedEpisode(NamedTuple):
     """What makes one episode again."""
 
     seed: int  # of the environment's reset
-    actions: npt.NDArray[np.float32]  # executed, shape (steps, ...)
+    actions: npt.NDArray[Any]  # executed, shape (steps, ...)
     rewards: npt.NDArray[np.float64]  # shape (steps,)
-    states: npt.NDArray[np.float64]  # physics after every 50th step, shape (steps // 50, size)
+    states: npt.NDArray[np.float64]  # physics after each step, shape (steps, size); size 0 if none
     terminal: bool
 
 
@@ -61,8 +69,8 @@ class Recording(NamedTuple):
     """Episodes of one environment."""
 
     env_id: str
-    env_kwargs: dict[str, Any]
-    versions: dict[str, str]  # of simulators
+    env_kwargs: dict[str, Any]  # all of them, defaults included
+    versions: dict[str, str]  # of the simulators it uses
     episodes: tuple[RecordedEpisode, ...]
 
     @property
@@ -71,15 +79,37 @@ class Recording(NamedTuple):
         return np.array([episode.rewards.sum() for episode in self.episodes])
 
 
-def simulator_versions() -> dict[str, str]:
-    """Versions of the installed simulators."""
-    found = {}
-    for name in SIMULATORS:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+def simulator_versions(env: gym.Env[Any, Any]) -> dict[str, str]:
+    """Versions of the simulators that an environment uses."""
+    module = type(env.unwrapped).__module__
+    names = SIMULATORS.get(module.split(".")[1] if "." in module else "", ())
+    return {name: version(name) for name in names}
+
+
+def resolved_arguments(env_id: str, env_kwargs: dict[str, Any] | None) -> dict[str, Any]:
+    """All arguments that decide what an environment does, defaults included; those of pictures for
+    people are left out.
+
+    :param env_id: a registered id
+    :param env_kwargs: arguments beside the id's own
+    :raises ValueError: the environment has no such argument
+    """
+    spec = gym.spec(env_id)
+    creator = load_env_creator(spec.entry_point) if isinstance(spec.entry_point, str) else None
+    known = {} if creator is None else inspect.signature(creator).parameters
+    defaults = {
+        name: parameter.default
+        for name, parameter in known.items()
+        if parameter.default is not parameter.empty
+    }
+    given = {**spec.kwargs, **(env_kwargs or {})}
+    unknown = set(given) - set(known) - {"max_episode_steps"}
+    if known and unknown:
+        raise ValueError(
+            f"{env_id} has no argument {', '.join(sorted(unknown))}; it has {', '.join(known)}"
+        )
+    arguments = {**defaults, **given}
+    return {name: value for name, value in arguments.items() if not name.startswith("render_")}
 
 
 def record(
@@ -107,17 +137,18 @@ def record(
     """
     if n_episodes < 1:
         raise ValueError(f"`n_episodes` must be at least 1, got {n_episodes}")
-    kwargs = dict(env_kwargs or {})
+    kwargs = resolved_arguments(env_id, env_kwargs)
     env = gym.make(env_id, **kwargs) if acting_env is None else acting_env
     episodes: list[RecordedEpisode] = []
-    for attempt in range(3 * n_episodes):
-        episode = _play(actor, env, seed + attempt, deterministic)
-        if least_return is None or episode.rewards.sum() >= least_return:
-            episodes.append(episode)
-        if len(episodes) == n_episodes:
-            env.close()
-            return Recording(env_id, kwargs, simulator_versions(), tuple(episodes))
-    env.close()
+    try:
+        for attempt in range(3 * n_episodes):
+            episode = _play(actor, env, seed + attempt, deterministic)
+            if least_return is None or episode.rewards.sum() >= least_return:
+                episodes.append(episode)
+            if len(episodes) == n_episodes:
+                return Recording(env_id, kwargs, simulator_versions(env), tuple(episodes))
+    finally:
+        env.close()
     raise ValueError(
         f"only {len(episodes)} of {3 * n_episodes} episodes reach `least_return` {least_return}; "
         "lower it or record a better policy"
@@ -126,18 +157,22 @@ def record(
 
 def _play(actor: Actor, env: gym.Env[Any, Any], seed: int, deterministic: bool) -> RecordedEpisode:
     observation, _ = env.reset(seed=seed)
-    actions, rewards, states = [], [], []
+    actions: list[npt.NDArray[Any]] = []
+    rewards: list[float] = []
+    states: list[npt.NDArray[np.float64]] = []
+    memory: Any = None  # of a recurrent policy
     terminated = truncated = False
     while not (terminated or truncated):
-        action, _ = actor.predict(observation, deterministic=deterministic)
-        action = np.asarray(action, dtype=np.float32)
+        start = np.array([not actions])
+        chosen, memory = actor.predict(observation, memory, start, deterministic)
+        action = np.asarray(chosen, dtype=env.action_space.dtype)
+        if isinstance(env.action_space, gym.spaces.Box):  # what the environment executes
+            action = np.clip(action, env.action_space.low, env.action_space.high)
         observation, reward, terminated, truncated, _ = env.step(action)
         actions.append(action)
         rewards.append(float(reward))
-        if len(actions) % CHECK_EVERY == 0:
-            states.append(_physics(env))
-    stored = np.array(states) if states else np.zeros((0, len(_physics(env))))
-    return RecordedEpisode(seed, np.stack(actions), np.array(rewards), stored, terminated)
+        states.append(_physics(env))
+    return RecordedEpisode(seed, np.stack(actions), np.array(rewards), np.stack(states), terminated)
 
 
 def _physics(env: gym.Env[Any, Any]) -> npt.NDArray[np.float64]:
@@ -199,12 +234,12 @@ def load(path: str | Path) -> Recording:
             "upgrade it"
         )
     header, lengths = json.loads(str(fields["header"])), fields["lengths"]
-    steps, checks = np.cumsum(lengths)[:-1], np.cumsum(lengths // CHECK_EVERY)[:-1]
+    steps = np.cumsum(lengths)[:-1]
     parts = zip(
         header["seeds"],
         np.split(fields["actions"], steps),
         np.split(fields["rewards"], steps),
-        np.split(fields["states"], checks),
+        np.split(fields["states"], steps),
         header["terminals"],
         strict=True,
     )
@@ -224,13 +259,14 @@ def replay(
     """Play a recording again and keep what is observed.
 
     :param recording: what to play
-    :param env_kwargs: arguments that the environment of the learner has; they must be those of the
-        recording (image size, action repeat, preset, ...)
+    :param env_kwargs: arguments of the learner's environment, its id's defaults filled in; they
+        must be the recording's (image size, action repeat, preset, ...). None compares nothing.
     :param progress_bar: show the episodes
     :raises ValueError: other arguments, or the replay departs from the recording
     """
     _check_arguments(recording, env_kwargs)
-    installed = simulator_versions()
+    env = gym.make(recording.env_id, **recording.env_kwargs)
+    installed = simulator_versions(env)
     changed = {
         name: (recorded, installed.get(name))
         for name, recorded in recording.versions.items()
@@ -238,10 +274,9 @@ def replay(
     }
     if changed:
         LOGGER.warning(
-            "the recording was made with %s; verifying that it plays the same here",
+            "the recording was made with %s; comparing every step",
             ", ".join(f"{name} {old} (here {new})" for name, (old, new) in changed.items()),
         )
-    env = gym.make(recording.env_id, **recording.env_kwargs)
     episodes: Iterable[RecordedEpisode] = recording.episodes
     if progress_bar:
         episodes = tqdm(episodes, desc=f"playing {recording.env_id}", unit="episode")
@@ -254,37 +289,36 @@ def replay(
 
 
 def _check_arguments(recording: Recording, env_kwargs: dict[str, Any] | None) -> None:
-    """Compare the learner's environment with the recording's, defaults filled in."""
+    """Compare the learner's environment with the recording's."""
     if env_kwargs is None:
         return
-    spec = gym.spec(recording.env_id)
-    env = gym.make(recording.env_id, **recording.env_kwargs)
-    for name, wanted in {**spec.kwargs, **env_kwargs}.items():
-        found = recording.env_kwargs.get(name, getattr(env.unwrapped, name, wanted))
-        if name in spec.kwargs or found == wanted:
-            continue
-        env.close()
-        raise ValueError(
-            f"the recording has `{name}` {found!r}, the environment {wanted!r}; make the "
-            f"environment with {name}={found!r} or record demonstrations with {name}={wanted!r}"
-        )
-    env.close()
+    wanted = resolved_arguments(recording.env_id, env_kwargs)
+    for name, found in recording.env_kwargs.items():
+        if name in wanted and found != wanted[name]:
+            raise ValueError(
+                f"the recording has `{name}` {found!r}, the environment {wanted[name]!r}; make the "
+                f"environment with {name}={found!r} or record demonstrations with "
+                f"{name}={wanted[name]!r}"
+            )
 
 
 def _replay_episode(
     env: gym.Env[Any, Any], episode: RecordedEpisode, changed: dict[str, Any], number: int
 ) -> Trajectory:
+    show = getattr(env.unwrapped, "set_physics", None)
     observation, _ = env.reset(seed=episode.seed)
     observations = [np.asarray(observation)]
-    for step, action in enumerate(episode.actions, start=1):
+    for step, action in enumerate(episode.actions):
         observation, reward, terminated, truncated, _ = env.step(action)
-        observations.append(np.asarray(observation))
-        _verify(env, episode, step, float(reward), changed, number)
-        if (terminated or truncated) != (step == len(episode.actions)):
+        _verify(env, episode, step, float(reward), f"episode {number}, step {step + 1}", changed)
+        if (terminated or truncated) != (step + 1 == len(episode.actions)):
             raise ValueError(
-                f"episode {number} ends at step {step} here, and after {len(episode.actions)} in "
-                f"the recording; {_remedy(changed)}"
+                f"episode {number} ends at step {step + 1} here, and after "
+                f"{len(episode.actions)} in the recording; {_remedy(changed)}"
             )
+        if show is not None and (_physics(env) != episode.states[step]).any():
+            observation = show(episode.states[step])
+        observations.append(np.asarray(observation))
     return Trajectory(
         np.stack(observations),
         episode.actions,
@@ -298,26 +332,25 @@ def _verify(
     episode: RecordedEpisode,
     step: int,
     reward: float,
+    where: str,
     changed: dict[str, Any],
-    number: int,
 ) -> None:
-    """Compare a step of the replay with the recording.
+    """Compare a step of the replay, made from the recorded state before it, with the recording.
 
-    :raises ValueError: they differ; without a change of versions they must not differ at all
+    :raises ValueError: they differ by more than machines round
     """
-    reward_tolerance = REWARD_TOLERANCE if changed else 0.0
-    if abs(reward - episode.rewards[step - 1]) > reward_tolerance:
+    if abs(reward - episode.rewards[step]) > REWARD_TOLERANCE:
         raise ValueError(
-            f"episode {number}, step {step}: the reward is {reward:.6f} here and "
-            f"{episode.rewards[step - 1]:.6f} in the recording; {_remedy(changed)}"
-        )
-    if step % CHECK_EVERY or not episode.states.shape[1]:
-        return
-    departure = np.abs(_physics(env) - episode.states[step // CHECK_EVERY - 1]).max()
-    if departure > (STATE_TOLERANCE if changed else 0.0):
-        raise ValueError(
-            f"episode {number}, step {step}: the physics state differs by {departure:.2g} from the "
+            f"{where}: the reward is {reward:.6f} here and {episode.rewards[step]:.6f} in the "
             f"recording; {_remedy(changed)}"
+        )
+    if not episode.states.shape[1]:
+        return
+    departure = np.abs(_physics(env) - episode.states[step]).max()
+    if departure > STATE_TOLERANCE:
+        raise ValueError(
+            f"{where}: the physics state differs by {departure:.2g} from the recording; "
+            f"{_remedy(changed)}"
         )
 
 
@@ -348,8 +381,8 @@ def load_played(
     :param path: file of :func:`save`
     :param env_kwargs: arguments of the learner's environment, compared with the recording's
     :param progress_bar: show the episodes being played
-    :param cache: keep what was played in :func:`cache_folder`; the file's content, the versions and
-        the OpenGL library decide whether it is the same
+    :param cache: keep what was played in :func:`cache_folder`, for the same file, versions of this
+        package and the simulators, and ``MUJOCO_GL``
     """
     path = with_default_suffix(path, ".npz")
     recording = load(path)
@@ -357,10 +390,19 @@ def load_played(
     if not cache:
         return replay(recording, None, progress_bar)
     key = hashlib.sha256(path.read_bytes())
-    key.update(json.dumps([simulator_versions(), os.environ.get("MUJOCO_GL", "")]).encode())
+    names = sorted({name for names in SIMULATORS.values() for name in names})
+    installed = {name: version(name) for name in names if importlib.util.find_spec(name)}
+    drawn_by = [os.environ.get("MUJOCO_GL", ""), PICTURES, __version__, installed]
+    key.update(json.dumps(drawn_by, sort_keys=True).encode())
     kept = cache_folder() / f"{path.stem}-{key.hexdigest()[:16]}.npz"
     if kept.exists():
-        return Demonstrations.load(kept)
+        try:
+            return Demonstrations.load(kept)
+        except ValueError:
+            LOGGER.warning("%s is damaged; playing the recording again", kept)
     demonstrations = replay(recording, None, progress_bar)
-    demonstrations.save(kept)
+    try:
+        demonstrations.save(kept)
+    except OSError as error:
+        LOGGER.warning("the pictures cannot be kept in %s (%s)", kept.parent, error)
     return demonstrations

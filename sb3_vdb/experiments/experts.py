@@ -71,7 +71,7 @@ def train_experts(
     for task in tasks:
         result = json.loads((folder / f"{task}_{seed}" / "result.json").read_text())
         rows.append({"task": task, "aim": AIMS.get(task, (np.nan,))[0], **result})
-        if demos is not None:
+        if demos is not None and result["return"] >= AIMS.get(task, (0.0,))[0]:
             record_expert(folder / f"{task}_{seed}", task, demos / f"{task}.npz")
     table = pd.DataFrame(rows)
     Console(width=160).print(table.to_string(index=False))
@@ -166,13 +166,13 @@ class KeepBest(BaseCallback):
         best = max((row["mean"] for row in self._rows), default=-np.inf)
         row = {"frames": frames, "seconds": round(self._seconds, 1), "mean": result.mean}
         self._rows.append({**row, "std": result.std})
+        write_text(self._path, pd.DataFrame(self._rows).round(2).to_csv(index=False))
         if result.mean > best:
             _save(self.model, self.folder / "best.zip")
         assert isinstance(self.model, SAC)
         self.model.save_replay_buffer(self.folder / "replay.tmp.pkl")
         (self.folder / "replay.tmp.pkl").replace(self.folder / "replay.pkl")
         _save(self.model, self.folder / "checkpoint.zip")
-        write_text(self._path, pd.DataFrame(self._rows).round(2).to_csv(index=False))
         self.report(frames, f"return {result.mean:.0f}")
         self._since = time.monotonic()
         return result.mean < self.aim
@@ -198,6 +198,9 @@ def _save(model: Any, path: Path) -> None:
     write_bytes(path, buffer.getvalue())
 
 
+RECORDING_SEED = 40_000  # not those that chose the model
+
+
 def record_expert(folder: Path, task: str, path: Path, episodes: int = EPISODES) -> Path:
     """Record the best model of a run for the task's pixel environment.
 
@@ -212,6 +215,6 @@ def record_expert(folder: Path, task: str, path: Path, episodes: int = EPISODES)
     env = gym.make(f"sb3_vdb/{task}State-v0", action_repeat=ACTION_REPEAT)
     model = SAC.load(folder / "best.zip", device="cpu")
     made = recording.record(
-        model, f"sb3_vdb/{task}Pixels-v0", episodes, seed=EVALUATION_SEED, acting_env=env
+        model, f"sb3_vdb/{task}Pixels-v0", episodes, seed=RECORDING_SEED, acting_env=env
     )
     return recording.save(made, path)

@@ -13,13 +13,17 @@ from gymnasium.utils import EzPickle
 
 from sb3_vdb_envs.dependencies import require
 from sb3_vdb_envs.pixels.rendering import SuiteRenderer, check_look
-from sb3_vdb_envs.pixels.tasks import BY_NAME, load_task
+from sb3_vdb_envs.pixels.tasks import BY_NAME, load_task, without_opengl
 
 IMAGE_SIZE = 64  # pixels, the V-MAIL paper's
 RENDER_SIZE = 240  # pixels of `render()` for people
 STATE_BOUND = 1e6  # no feature comes near it; Gymnasium's checker wants finite bounds
 WIDEST_ACTION = 1e3  # actions of tasks with wider bounds (lqr) are taken as they are
-DRAWN = ("geom_pos", "geom_size", "body_pos", "body_quat", "site_pos", "hfield_data")
+# what tasks write into the model when an episode starts; a test tries every task
+DRAWN = (
+    "geom_pos", "geom_quat", "geom_size", "geom_rgba", "body_pos", "body_quat", "site_pos",
+    "site_size", "site_rgba", "light_pos", "mat_rgba", "dof_damping", "wrap_prm", "hfield_data",
+)  # fmt: skip
 UNLIMITED_FRAMES = 1000  # time limit of tasks that have none (lqr)
 
 
@@ -60,11 +64,13 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
             raise ValueError(
                 f"`task` {task!r} is not known; {hint}known are {', '.join(sorted(BY_NAME))}"
             )
-        if action_repeat < 1:
-            raise ValueError(f"`action_repeat` must be at least 1 frame, got {action_repeat}")
+        if not isinstance(action_repeat, (int, np.integer)) or action_repeat < 1:
+            raise ValueError(
+                f"`action_repeat` must be a whole number of frames, at least 1, got {action_repeat}"
+            )
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f'`render_mode` must be "rgb_array" or None, got {render_mode!r}')
-        check_look(preset, render_height)
+        check_look(preset, render_height, "render_height")
         self.task_name, self.action_repeat, self.preset = task, action_repeat, preset
         self.camera, self.render_mode, self.render_height = camera, render_mode, render_height
         self._suite = load_task(BY_NAME[task])
@@ -78,7 +84,7 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         self.action_space: Any = gym.spaces.Box(-1.0, 1.0, spec.shape, np.float32)
         limit = self._suite._step_limit
         self.frame_limit = UNLIMITED_FRAMES if np.isinf(limit) else int(limit)
-        self._frames = 0
+        self._frames, self.ended, self._begun = 0, True, False
         self._random: np.random.RandomState | None = None
         self._shown: SuiteRenderer | None = None
 
@@ -104,8 +110,9 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
     def _start(self, random: np.random.RandomState) -> tuple[Any, dict[str, Any]]:
         """Start an episode with the task's draws from ``random``."""
         self._suite.task._random = random
-        state = self._suite.reset()
-        self._frames = 0
+        with without_opengl(self.physics):
+            state = self._suite.reset()
+        self._frames, self.ended, self._begun = 0, False, True
         for renderer in self._renderers():
             renderer.refresh()
         return self._observe(state.observation, first=True), {"frames": 0}
@@ -118,7 +125,13 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         self, action: npt.NDArray[np.float32]
     ) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Apply an action for ``action_repeat`` frames, or until the episode ends."""
+        if self.ended:
+            raise gym.error.ResetNeeded("the episode has ended or not begun; call reset()")
         bounded = np.clip(np.asarray(action, dtype=np.float64), -1.0, 1.0)
+        if bounded.shape != self.action_space.shape:
+            raise ValueError(
+                f"the action has shape {bounded.shape}, expected {self.action_space.shape}"
+            )
         if np.isnan(bounded).any():
             raise ValueError(
                 f"the action {np.asarray(action).tolist()} is not a number; "
@@ -134,6 +147,7 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
             truncated = not terminated and (state.last() or self._frames >= self.frame_limit)
             if terminated or truncated:
                 break
+        self.ended = terminated or truncated
         info = {"frames": self._frames, "reward/task": reward}
         return self._observe(state.observation, first=False), reward, terminated, truncated, info
 
@@ -160,7 +174,9 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         state = np.empty(mujoco.mj_stateSize(model, kind))
         mujoco.mj_getState(model, self.physics.data.ptr, state, kind)
         drawn = {f"model/{name}": np.array(getattr(model, name)) for name in DRAWN}
-        return {"integration": state, "frames": np.array(self._frames), **drawn}
+        clock = {"frames": np.array(self._frames), "ended": np.array(self.ended)}
+        return {"integration": state, "sensors": np.array(self.physics.data.sensordata),
+                **clock, **drawn}  # fmt: skip
 
     def set_state(self, state: dict[str, Any]) -> Any:
         """Restore what :meth:`get_state` returned, within an episode.
@@ -168,18 +184,31 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         :return: the observation
         """
         mujoco, model, data = require("mujoco"), self.physics.model.ptr, self.physics.data.ptr
+        if not self._begun:  # some tasks work out constants when an episode starts
+            self._start(legacy_random(0))
         for name in DRAWN:
             getattr(model, name)[:] = state[f"model/{name}"]
         for renderer in self._renderers():
             renderer.refresh()
         kind = mujoco.mjtState.mjSTATE_INTEGRATION.value
         mujoco.mj_setState(model, data, np.asarray(state["integration"]), kind)
-        self._frames = int(state["frames"])
-        self._suite._step_count, self._suite._reset_next_step = self._frames, False
+        self._frames, self.ended = int(state["frames"]), bool(state["ended"])
+        self._suite._step_count, self._suite._reset_next_step = self._frames, self.ended
         mujoco.mj_forward(model, data)
         # forward dynamics wrote the solver's memory anew
         mujoco.mj_setState(model, data, np.asarray(state["integration"]), kind)
+        data.sensordata[:] = state["sensors"]
         return self._observe(self._suite.task.get_observation(self.physics), first=True)
+
+    def set_physics(self, state: npt.NDArray[np.float64]) -> Any:
+        """Show the episode's model in another physics state; for playing recordings.
+
+        :param state: ``physics.get_state()``, positions, velocities and activations
+        :return: the observation
+        """
+        self.physics.set_state(state)
+        self.physics.forward()
+        return self._observe(self._suite.task.get_observation(self.physics), first=False)
 
     def close(self) -> None:
         """Free OpenGL; closing twice is legal."""
@@ -295,7 +324,7 @@ class PixelEnv(SuiteEnv, EzPickle):
             self, task, image_size, action_repeat, frame_stack, camera, preset, render_mode,
             render_height,
         )  # fmt: skip
-        check_look(preset, image_size)
+        check_look(preset, image_size, "image_size")
         if frame_stack < 1:
             raise ValueError(f"`frame_stack` must be at least 1 picture, got {frame_stack}")
         super().__init__(task, action_repeat, preset, camera, render_mode, render_height)
@@ -304,6 +333,20 @@ class PixelEnv(SuiteEnv, EzPickle):
         self.observation_space: Any = gym.spaces.Box(0, 255, shape, np.uint8)
         self._renderer = SuiteRenderer(self.physics, preset, image_size, camera)
         self._pictures: deque[npt.NDArray[np.uint8]] = deque(maxlen=frame_stack)
+
+    def get_state(self) -> dict[str, Any]:
+        """Everything the next steps depend on, with the pictures of the stack."""
+        shape = (self.frame_stack, self.image_size, self.image_size, 3)
+        pictures = np.array(self._pictures, dtype=np.uint8) if self._pictures else np.zeros(shape)
+        return {**super().get_state(), "pictures": pictures.astype(np.uint8)}
+
+    def set_state(self, state: dict[str, Any]) -> npt.NDArray[np.uint8]:
+        """Restore what :meth:`get_state` returned, within an episode."""
+        observation = super().set_state(state)
+        if self.frame_stack == 1:
+            return np.asarray(observation)
+        self._pictures.extend(state["pictures"])
+        return np.concatenate(list(self._pictures), axis=-1)
 
     def _observe(self, observation: Any, first: bool) -> npt.NDArray[np.uint8]:
         picture = self._renderer.draw()

@@ -25,18 +25,20 @@ PRESETS = {
     "shadow": Preset((8, 4), 128, 0, reflection=False),
     "default": Preset(None, None, None, reflection=True),
 }
-LEAST_SIZE = 16  # pixels
+LEAST_SIZE, LARGEST_SIZE = 16, 2048  # pixels
 
 
-def check_look(preset: str, image_size: int) -> None:
+def check_look(preset: str, size: int, name: str) -> None:
     """Refuse what cannot be drawn.
 
     :raises ValueError: unknown preset or image size
     """
     if preset not in PRESETS:
         raise ValueError(f"`preset` must be one of {', '.join(PRESETS)}, got {preset!r}")
-    if image_size < LEAST_SIZE:
-        raise ValueError(f"`image_size` must be at least {LEAST_SIZE} pixels, got {image_size}")
+    if not LEAST_SIZE <= size <= LARGEST_SIZE:
+        raise ValueError(
+            f"`{name}` must lie between {LEAST_SIZE} and {LARGEST_SIZE} pixels, got {size}"
+        )
 
 
 def apply_preset(model: Any, preset: str) -> None:
@@ -97,7 +99,7 @@ def _camera_number(physics: Any, camera: int | str) -> int:
     names = [model.id2name(i, "camera") for i in range(model.ncam)]
     if isinstance(camera, str) and camera in names:
         return names.index(camera)
-    if isinstance(camera, int) and 0 <= camera < model.ncam:
-        return camera
+    if isinstance(camera, (int, np.integer)) and 0 <= camera < model.ncam:
+        return int(camera)
     shown = ", ".join(f"{i} ({name})" if name else str(i) for i, name in enumerate(names))
     raise ValueError(f"`camera` must be one of {shown}, got {camera!r}")

@@ -13,7 +13,6 @@ import numpy as np
 from gymnasium.error import DependencyNotInstalled
 
 from sb3_vdb_envs.dependencies import require
-from sb3_vdb_envs.offscreen import back_end
 
 _IMPORT_LOCK = threading.Lock()
 
@@ -89,21 +88,34 @@ def load_task(task: SuiteTask) -> Any:
         if "dm_control.suite" in sys.modules:
             suite = sys.modules["dm_control.suite"]
         else:
-            with _rendering_chosen():
+            with _rendering_disabled():
                 suite = require("dm_control.suite")
     # its own random state is replaced at every reset
     environment = suite.load(task.domain, task.task, task_kwargs={"random": 0})
     if task.speeds is not None:
         _set_speed_band(environment, task.speeds)
-    if environment.physics.model.nhfield:
-        environment.physics._contexts = _NoContexts()
     return environment
 
 
-class _NoContexts:
-    """Stands for dm_control's OpenGL, which tasks with uneven ground would open at every reset to
-    hand it the ground; our renderer does that itself.
+@contextlib.contextmanager
+def without_opengl(physics: Any) -> Iterator[None]:
+    """Let a task start an episode without dm_control's OpenGL, which tasks with uneven ground would
+    open to hand it the ground; our renderer does that itself.
+
+    :param physics: dm_control's physics
     """
+    if not physics.model.nhfield:
+        yield
+        return
+    before, physics._contexts = physics._contexts, _NoContexts()
+    try:
+        yield
+    finally:
+        physics._contexts = before
+
+
+class _NoContexts:
+    """Stands for dm_control's OpenGL and does nothing."""
 
     ptr = None
 
@@ -127,13 +139,12 @@ class _NoContexts:
 
 
 @contextlib.contextmanager
-def _rendering_chosen() -> Iterator[None]:
-    """Tell dm_control, which opens OpenGL when it is imported, what works here."""
+def _rendering_disabled() -> Iterator[None]:
+    """Keep dm_control from opening OpenGL when it is imported: states need none, and pictures are
+    drawn by our own renderer.
+    """
     before = os.environ.get("MUJOCO_GL")
-    try:
-        os.environ["MUJOCO_GL"] = back_end()
-    except DependencyNotInstalled:
-        os.environ["MUJOCO_GL"] = "disabled"  # states need no OpenGL
+    os.environ["MUJOCO_GL"] = "disabled"
     try:
         yield
     finally:

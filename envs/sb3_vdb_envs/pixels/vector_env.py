@@ -30,6 +30,8 @@ class SuiteBatch:
     """
 
     def __init__(self, make: Callable[[], SuiteEnv], n: int, threads: int | None) -> None:
+        if threads is not None and threads < 1:
+            raise ValueError(f"`threads` must be at least 1 or None, got {threads}")
         count = min(n, available_cores() if threads is None else threads)
         self._workers = [ThreadPoolExecutor(1) for _ in range(count)] if count > 1 else []
         self.envs = [make() for _ in range(n)]
@@ -90,6 +92,8 @@ class SuiteBatch:
         terminated, truncated = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
 
         def advance(i: int) -> None:
+            if self.envs[i].ended:  # waits for its restart ("NextStep")
+                return
             result = self.envs[i].step(actions[i])
             self._observations[i], rewards[i], terminated[i], truncated[i], info = result
             self._frames[i] = info["frames"]
@@ -144,6 +148,7 @@ class SuiteVectorEnv(BatchVectorEnv):
     :param make: makes one environment
     :param num_envs: number of environments
     :param threads: None for one a core
+    :param max_episode_steps: time limit in steps beside the suite's own in frames; None for none
     :param autoreset_mode: ``"SameStep"`` (default), ``"NextStep"`` or ``"Disabled"``
     :param render_mode: ``"rgb_array"`` or None
     :raises ValueError: a bad argument
@@ -154,6 +159,7 @@ class SuiteVectorEnv(BatchVectorEnv):
         make: Callable[[], SuiteEnv],
         num_envs: int,
         threads: int | None,
+        max_episode_steps: int | None,
         autoreset_mode: str | AutoresetMode,
         render_mode: str | None,
     ) -> None:
@@ -166,7 +172,7 @@ class SuiteVectorEnv(BatchVectorEnv):
             num_envs,
             first.observation_space,
             first.action_space,
-            None,
+            max_episode_steps,
             autoreset_mode,
             render_mode,
         )
@@ -207,6 +213,7 @@ def pixel_vector_env(
     camera: int | str = 0,
     preset: str = "fast",
     threads: int | None = None,
+    max_episode_steps: int | None = None,
     autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
     render_mode: str | None = None,
     render_height: int = RENDER_SIZE,
@@ -219,7 +226,7 @@ def pixel_vector_env(
             render_height,
         )  # fmt: skip
 
-    return SuiteVectorEnv(make, num_envs, threads, autoreset_mode, render_mode)
+    return SuiteVectorEnv(make, num_envs, threads, max_episode_steps, autoreset_mode, render_mode)
 
 
 def state_vector_env(
@@ -229,6 +236,7 @@ def state_vector_env(
     preset: str = "default",
     camera: int | str = 0,
     threads: int | None = None,
+    max_episode_steps: int | None = None,
     autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
     render_mode: str | None = None,
     render_height: int = RENDER_SIZE,
@@ -238,7 +246,7 @@ def state_vector_env(
     def make() -> StateEnv:
         return StateEnv(task, action_repeat, preset, camera, render_mode, render_height)
 
-    return SuiteVectorEnv(make, num_envs, threads, autoreset_mode, render_mode)
+    return SuiteVectorEnv(make, num_envs, threads, max_episode_steps, autoreset_mode, render_mode)
 
 
 def __getattr__(name: str) -> Any:
