@@ -59,6 +59,7 @@ SHOWN = {
     "episode_return": "return",
 }
 VIDEO_SECONDS, VIDEO_HEIGHT = 4.0, 200
+LEAST_FULL_SHARE = 0.9  # of full episodes, for a policy that ships
 
 
 def run_table(
@@ -228,11 +229,11 @@ def plot_curves(curves: pd.DataFrame, path: Path) -> None:
 
 CARD = """# {name}
 
-A policy for `{env_id}`: imitates the clip `{clip}` with absolute PD targets, in MuJoCo at 1/240 s.
+A policy for `{env_id}`: imitates the clip `{clip}` with {target} PD targets.
 
 - Trained with `DeepMimicPPO` on DeepMimic's hand-made reward: seed {seed}, {samples:.1f} M samples,
   {minutes:.0f} minutes on one core. Chosen as the best of {seeds} seed(s) by the error at 1/240 s.
-- Networks 512-256 (ReLU), half precision; observations are normalised inside.
+- Networks {widths} (ReLU), half precision; observations are normalised inside.
 - Made by `sb3-vdb reproduce humanoid --ship`.
 
 | engine | error (rad) | steps of 600 | full episodes | speed (m/s) |
@@ -259,12 +260,21 @@ def ship(folder: Path, target: Path) -> list[Path]:
         seed = best_seed(table, skill)
         rows = table[(table["skill"] == skill) & (table["seed"] == seed)]
         env_id = f"sb3_vdb/Humanoid{skill}-v0"
+        if rows["full_share"].iloc[0] < LEAST_FULL_SHARE:
+            Console(stderr=True).print(f"{skill}: the best seed falls; nothing ships")
+            continue
+        run_folder = folder / f"{skill}_{seed}"
+        config = json.loads((run_folder / "config.json").read_text())
+        policy = load_policy(run_folder / "policy.pt", env_id)
+        widths = policy.net_arch["pi"]  # type: ignore[call-overload]
         venv = make_vec_env(env_id, 1)
         card = CARD.format(
             name=f"Humanoid{skill}",
             env_id=env_id,
             clip=venv.get_attr("clip")[0].name,
             seed=seed,
+            target=config["settings"]["target"],
+            widths="-".join(map(str, widths)),
             samples=rows["samples"].iloc[0] / 1e6,
             minutes=rows["minutes"].iloc[0],
             seeds=int((table[table["skill"] == skill]["engine"] == ENGINES[0].name).sum()),
@@ -275,6 +285,6 @@ def ship(folder: Path, target: Path) -> list[Path]:
             ),
         )
         path = target / f"Humanoid{skill}.pt"
-        save_policy(load_policy(folder / f"{skill}_{seed}" / "policy.pt", env_id), path, card)
+        save_policy(policy, path, card)
         paths.append(path)
     return paths
