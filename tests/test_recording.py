@@ -10,7 +10,7 @@ from stable_baselines3 import SAC
 
 from sb3_vdb import Demonstrations
 from sb3_vdb.cli import main
-from sb3_vdb.demonstrations import recording
+from sb3_vdb.demonstrations import recording, replay
 
 pytest.importorskip("dm_control")
 PIXELS, STATE = "sb3_vdb/ReacherEasyPixels-v0", "sb3_vdb/ReacherEasyState-v0"
@@ -41,7 +41,7 @@ def test_what_is_played_again_is_what_was_seen(made):
         observation, reward, *_ = env.step(actor.predict(expected[-1])[0])
         expected.append(observation)
         rewards.append(reward)
-    first = recording.replay(made)[0]
+    first = replay.replay(made)[0]
     np.testing.assert_array_equal(first.observations, expected)
     np.testing.assert_allclose(first.rewards, rewards, rtol=1e-6)
     assert first.observations.dtype == np.uint8
@@ -68,7 +68,7 @@ def test_the_second_time_is_read_from_the_cache(made, tmp_path, monkeypatch):
     path = recording.save(made, tmp_path / "reacher.npz")
     played = Demonstrations.from_recording(path, progress_bar=False)
     assert len(list((tmp_path / "cache").iterdir())) == 1
-    monkeypatch.setattr(recording, "replay", lambda *args: 1 / 0)
+    monkeypatch.setattr(replay, "replay", lambda *args: 1 / 0)
     again = Demonstrations.from_recording(path, progress_bar=False)
     for mine, theirs in zip(again, played, strict=True):
         np.testing.assert_array_equal(mine.observations, theirs.observations)
@@ -88,24 +88,24 @@ def test_the_second_time_is_read_from_the_cache(made, tmp_path, monkeypatch):
 )
 def test_an_environment_with_other_pictures_or_frames_is_refused(made, arguments, message):
     with pytest.raises(ValueError, match=message):
-        recording.replay(made, SMALL | arguments)
+        replay.replay(made, SMALL | arguments)
 
 
 def test_the_same_arguments_pass_and_defaults_count(made):
-    recording.replay(made, SMALL | {"preset": "fast"})
+    replay.replay(made, SMALL | {"preset": "fast"})
     with pytest.raises(ValueError, match="`image_size` 16, the environment 64"):
-        recording.replay(made, {})
+        replay.replay(made, {})
     with pytest.raises(ValueError, match="has no argument imgsize"):
-        recording.replay(made, {"imgsize": 3})
+        replay.replay(made, {"imgsize": 3})
     with pytest.raises(ValueError, match="`task` 'ReacherEasy', the environment 'CheetahRun'"):
-        recording.replay(made, SMALL | {"task": "CheetahRun"})
+        replay.replay(made, SMALL | {"task": "CheetahRun"})
 
 
 def test_a_machine_that_rounds_differently_stays_on_the_recorded_states(made):
     """Every step a little off, as another processor's: pictures are those of the stored states."""
     states = made.episodes[0].states + 1e-6 * np.sin(np.arange(400)).reshape(100, 4)
-    played = recording.replay(changed_episode(made, states=states))
-    expected = recording.replay(made)
+    played = replay.replay(changed_episode(made, states=states))
+    expected = replay.replay(made)
     differ = np.abs(played[0].observations.astype(int) - expected[0].observations).mean()
     assert differ < 0.5
 
@@ -117,7 +117,7 @@ def with_versions(made, **versions):
 def test_another_version_is_warned_of_and_verified(made, caplog):
     other = with_versions(made, mujoco="3.1.0")
     with caplog.at_level(logging.WARNING):
-        played = recording.replay(other)
+        played = replay.replay(other)
     assert "mujoco 3.1.0" in caplog.text
     assert len(played) == 2
 
@@ -131,20 +131,20 @@ def test_a_replay_that_departs_is_refused_with_step_and_remedy(made):
     rewards = made.episodes[0].rewards.copy()
     rewards[41] += 0.5
     with pytest.raises(ValueError, match=r"episode 0, step 42: the reward is .* record it again"):
-        recording.replay(changed_episode(made, rewards=rewards))
+        replay.replay(changed_episode(made, rewards=rewards))
     states = made.episodes[0].states.copy()
     states[99] += 0.1
     departed = changed_episode(made, states=states)
     with pytest.raises(ValueError, match=r"step 100: the physics state differs by 0\.1"):
-        recording.replay(departed)
+        replay.replay(departed)
     with pytest.raises(ValueError, match=r"install the versions it was made with \(mujoco==3\.1"):
-        recording.replay(with_versions(departed, mujoco="3.1.0"))
+        replay.replay(with_versions(departed, mujoco="3.1.0"))
 
 
 def test_an_episode_of_another_length_is_refused(made):
     actions = made.episodes[0].actions
     with pytest.raises(ValueError, match="ends at step 100 here, and after 150"):
-        recording.replay(
+        replay.replay(
             changed_episode(
                 made,
                 actions=np.concatenate([actions, actions[:50]]),
@@ -189,7 +189,7 @@ def test_recurrent_and_discrete_policies_are_recorded_as_they_act():
     made = recording.record(Counting(), "CartPole-v1", 1)
     actions = made.episodes[0].actions
     np.testing.assert_array_equal(actions, np.arange(len(actions)) % 2)
-    assert len(recording.replay(made)[0]) == len(actions)
+    assert len(replay.replay(made)[0]) == len(actions)
 
 
 def test_actions_are_stored_as_executed():
@@ -211,7 +211,7 @@ def test_episodes_below_the_least_return_are_not_kept():
 def test_any_environment_can_be_recorded():
     made = recording.record(Wave(), "sb3_vdb/CMaze-v0", 1)
     assert made.episodes[0].states.shape[1] == 0
-    assert len(recording.replay(made)[0]) == 100
+    assert len(replay.replay(made)[0]) == 100
 
 
 def test_the_command_records_a_state_expert_for_pixels(tmp_path):

@@ -249,7 +249,7 @@ class Demonstrations(Sequence[Trajectory]):
         :param cache: keep the observations on disk (``SB3_VDB_CACHE``, or the user's cache folder)
         :raises ValueError: no recording, other arguments, or the replay departs from the recording
         """
-        from sb3_vdb.demonstrations.recording import load_played
+        from sb3_vdb.demonstrations.replay import load_played
 
         return load_played(path, env_kwargs, progress_bar, cache)
 

@@ -1,0 +1,170 @@
+"""``sb3-vdb reproduce``: experiments over seeds, with their tables and figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sb3_vdb.cli.ids import known_id
+
+
+@click.group()
+def reproduce() -> None:
+    """Run an experiment over seeds and write its table and figures."""
+
+
+@reproduce.command("demo-seeds")
+@click.option(
+    "--seeds", default=10, show_default=True, type=click.IntRange(min=1), help="number of seeds"
+)
+@click.option("--first-seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("runs/demo-seeds"), show_default=True
+)
+@click.option(
+    "--docs",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="also write the table and figure here",
+)
+@click.option(
+    "--workers",
+    default=2,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="processes at a time",
+)
+def demo_seeds(seeds: int, first_seed: int, out: Path, docs: Path | None, workers: int) -> None:
+    """The demonstration job over many seeds: how reliably does the reward transfer?"""
+    from sb3_vdb.experiments.demo_seeds import run_seeds
+
+    run_seeds(out, range(first_seed, first_seed + seeds), workers, docs)
+
+
+@reproduce.command("humanoid")
+@click.option(
+    "--skill",
+    "skills",
+    multiple=True,
+    help="Run, Walk, Backflip, ... as in the ids; can be given several times",
+)
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=1))
+@click.option("--first-seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--samples",
+    default=4_000_000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="environment steps of a run",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("runs/humanoid"), show_default=True
+)
+@click.option(
+    "--docs",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="also write tables, curves and videos here",
+)
+@click.option(
+    "--workers",
+    default=2,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="processes at a time, one thread each",
+)
+@click.option("--table-only", is_flag=True, help="train nothing, collect what is finished")
+@click.option("--ship", is_flag=True, help="put the best policies into the package")
+def humanoid(
+    skills: tuple[str, ...],
+    seeds: int,
+    first_seed: int,
+    samples: int,
+    out: Path,
+    docs: Path | None,
+    workers: int,
+    table_only: bool,
+    ship: bool,
+) -> None:
+    """Motions from DeepMimic's hand-made reward: joint rotation errors in both engines. Running it
+    again continues what is missing.
+    """
+    from sb3_vdb.experiments import mocap_table
+    from sb3_vdb.experiments.mocap import MocapSettings
+    from sb3_vdb.pretrained import FOLDER
+
+    chosen = skills or ("Run", "Walk")
+    for skill in chosen:
+        known_id(f"sb3_vdb/Humanoid{skill}-v0", "--skill")
+    try:
+        if table_only:
+            mocap_table.write_table(out, docs)
+        else:
+            settings = MocapSettings(samples=samples)
+            numbers = range(first_seed, first_seed + seeds)
+            mocap_table.run_table(out, chosen, numbers, workers, settings, docs)
+        if ship:
+            for path in mocap_table.ship(out, FOLDER):
+                click.echo(path)
+    except (ValueError, RuntimeError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@reproduce.command("experts")
+@click.option("--task", "tasks", multiple=True, help="WalkerWalk, CheetahRun, ... as in the ids")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("runs/experts"), show_default=True
+)
+@click.option(
+    "--demos", type=click.Path(path_type=Path), default=None, help="record demonstrations here"
+)
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(min=1))
+def experts(tasks: tuple[str, ...], seed: int, out: Path, demos: Path | None, workers: int) -> None:
+    """SAC experts of dm_control tasks on states. Running it again continues what is missing."""
+    from sb3_vdb.experiments.experts import AIMS, train_experts
+
+    chosen = list(tasks or AIMS)
+    for task in chosen:
+        known_id(f"sb3_vdb/{task}State-v0", "--task")
+    try:
+        train_experts(out, chosen, seed, workers, demos)
+    except (ValueError, RuntimeError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@reproduce.command("humanoid-pictures")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("docs/images"), show_default=True
+)
+def humanoid_pictures(out: Path) -> None:
+    """Joints and clips of the humanoid, for the documentation."""
+    from sb3_vdb.experiments.humanoid_pictures import draw
+
+    for path in draw(out):
+        click.echo(path)
+
+
+@reproduce.command("pixel-pictures")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("docs/images"), show_default=True
+)
+def pixel_pictures(out: Path) -> None:
+    """Rendering presets of the pixel environments, for the documentation."""
+    from sb3_vdb.experiments.pixel_pictures import draw
+
+    click.echo(draw(out))
+
+
+@reproduce.command("maze-pictures")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("docs/images"), show_default=True
+)
+def maze_pictures(out: Path) -> None:
+    """Top views of all mazes, for the documentation."""
+    from sb3_vdb.experiments.pictures import mazes
+    from sb3_vdb_envs import ENVIRONMENTS
+
+    out.mkdir(parents=True, exist_ok=True)
+    mazes([row.id for row in ENVIRONMENTS if "Maze" in row.name], out / "mazes.png")
