@@ -4,6 +4,7 @@ be.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -236,13 +237,12 @@ def make_vec_env(
         dummy.seed(seed)
         return dummy
     kwargs = dict(env_kwargs or {})
-    # Gymnasium 0.29 passes keyword arguments of a batch under another name and calls its mode
-    # differently
-    arguments: dict[str, Any] = (
-        kwargs if GYMNASIUM_1 else {"vectorization_mode": "custom", "vector_kwargs": kwargs}
-    )
-    venv: VecEnv = GymnasiumVecEnv(
-        gym.make_vec(env_id, num_envs=n_envs, **arguments), every_step_infos
-    )
+    if GYMNASIUM_1:
+        env = gym.make_vec(env_id, num_envs=n_envs, **kwargs)
+    else:  # 0.29 has other names, and takes the time limit from the spec alone
+        spec = copy.deepcopy(spec)
+        spec.max_episode_steps = kwargs.pop("max_episode_steps", spec.max_episode_steps)
+        env = gym.make_vec(spec, num_envs=n_envs, vectorization_mode="custom", vector_kwargs=kwargs)
+    venv: VecEnv = GymnasiumVecEnv(env, every_step_infos)
     venv.seed(seed)
     return VecMonitor(venv) if monitor else venv

@@ -93,8 +93,8 @@ def record_demos(
     arguments: tuple[str, ...],
     out: Path,
 ) -> None:
-    """Record an expert as physics states and actions. An expert that observes states can record for a pixel
-    id of the same task.
+    """Record an expert as physics states and actions. An expert that observes states can record
+    for a pixel id of the same task.
     """
     from sb3_vdb.demonstrations import recording
 
