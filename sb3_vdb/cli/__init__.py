@@ -91,7 +91,3 @@ def bench(only: str | None, docs: Path | None) -> None:
 
 for command in (record, record_demos, reproduce):
     main.add_command(command)
-
-
-if __name__ == "__main__":
-    main()
