@@ -236,11 +236,11 @@ A policy for `{env_id}`: imitates the clip `{clip}` with {target} PD targets.
 - Networks {widths} (ReLU), half precision; observations are normalised inside.
 - Made by `sb3-vdb reproduce humanoid --ship`.
 
-| engine | error (rad) | steps of 600 | full episodes | speed (m/s) |
-|---|---|---|---|---|
+| engine | error (rad) | steps of 600 | full episodes | speed (m/s) | episodes |
+|---|---|---|---|---|---|
 {rows}
 
-32 deterministic episodes each, started anywhere in the clip. The error is the mean angle between
+Deterministic episodes, started anywhere in the clip. The error is the mean angle between
 the 12 joints' rotations and the clip's, pi for every step after a fall.
 
 Limits: it has seen this clip alone, flat ground and no pushes.
@@ -280,7 +280,7 @@ def ship(folder: Path, target: Path) -> list[Path]:
             seeds=int((table[table["skill"] == skill]["engine"] == ENGINES[0].name).sum()),
             rows="\n".join(
                 f"| {row.engine} | {row.joint_error:.3f} | {row.length:.0f} "
-                f"| {row.full_share:.2f} | {row.root_speed:.2f} |"
+                f"| {row.full_share:.2f} | {row.root_speed:.2f} | {row.episodes} |"
                 for row in rows.itertuples()
             ),
         )

@@ -232,11 +232,12 @@ class HumanoidBatch:
     def info(self) -> dict[str, npt.NDArray[Any]]:
         """Measurements of the present moment, each of shape (n,)."""
         speed = rotations.length(self._state.root_velocity * (1.0, 1.0, 0.0))
+        infos: dict[str, npt.NDArray[Any]] = {"phase": self.phases, "root_speed": speed}
         clip = self.settings.clip
-        left = np.full(self.n, np.iinfo(np.int64).max - 1)
         if not clip.loops:
-            left = np.ceil((clip.duration - self._times) / STEP - 1e-6).astype(np.int64)
-        return {"phase": self.phases, "root_speed": speed, "steps_left": left}
+            left = np.ceil((clip.duration - self._times) / STEP - 1e-6)
+            infos["steps_left"] = left.astype(np.int64)
+        return infos
 
     def _contain_divergence(self) -> Mask:
         """Find characters whose simulation blew up, count them, and put the motion in their place,

@@ -55,7 +55,7 @@ class HumanoidEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzP
     ## Information
     ``joint_error``, ``joint_error_with_root`` and ``joint_error_weighted`` in rad (the paper's
     metric in three readings), ``phase`` in [0, 1), ``root_speed`` over the ground in m/s,
-    ``fallen``, ``diverged``.
+    ``fallen``, ``diverged``; ``steps_left`` to the end of a clip that does not loop.
 
     ## Arguments
 
