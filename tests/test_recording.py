@@ -154,6 +154,13 @@ def test_an_episode_of_another_length_is_refused(made):
         )
 
 
+def test_a_stack_of_pictures_survives_another_machines_rounding():
+    made = recording.record(Wave(), PIXELS, 1, env_kwargs={**SMALL, "frame_stack": 2})
+    states = made.episodes[0].states + 1e-9
+    played = replay.replay(changed_episode(made, states=states))[0].observations
+    np.testing.assert_array_equal(played[1:, ..., :3], played[:-1, ..., 3:])
+
+
 def test_files_that_are_no_recordings_are_refused(made, tmp_path):
     path = recording.save(made, tmp_path / "reacher.npz")
     path.write_bytes(path.read_bytes()[:500])

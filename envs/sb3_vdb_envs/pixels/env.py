@@ -355,6 +355,12 @@ class PixelEnv(SuiteEnv, EzPickle):
         self._pictures.extend([picture] * (self.frame_stack if first else 1))
         return np.concatenate(list(self._pictures), axis=-1)
 
+    def set_physics(self, state: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+        """Show the episode's model in another physics state, in place of the newest picture."""
+        if self._pictures:
+            self._pictures.pop()
+        return np.asarray(super().set_physics(state))
+
     def _renderers(self) -> list[SuiteRenderer]:
         return [*super()._renderers(), self._renderer]
 
