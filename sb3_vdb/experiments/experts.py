@@ -44,7 +44,8 @@ class ExpertSettings(NamedTuple):
     learning_rate: float = 5e-4
     batch_size: int = 256
     buffer_size: int = 300_000
-    n_envs: int = 4
+    n_envs: int = 8
+    updates: int = 4  # of every vectorised step: half an update a decision, see the docs
     first_steps: int = 5_000  # random decisions before learning
     width: int = 256
     evaluate_every: int = 20_000  # frames
@@ -121,8 +122,11 @@ def _model(folder: Path, venv: VecEnv, seed: int, settings: ExpertSettings) -> S
         batch_size=settings.batch_size,
         buffer_size=settings.buffer_size,
         learning_starts=settings.first_steps,
-        gradient_steps=settings.n_envs,  # one update a decision
-        policy_kwargs={"net_arch": [settings.width, settings.width]},
+        gradient_steps=settings.updates,
+        policy_kwargs={
+            "net_arch": [settings.width, settings.width],
+            "optimizer_kwargs": {"fused": True},
+        },
         seed=seed,
         device="cpu",
     )
