@@ -71,15 +71,18 @@ class RecoveredReward:
             rewards = (self.discriminator.reward(batch, self.reward_type) - self.shift) / self.scale
         return rewards.cpu().numpy()
 
-    def of_states(self, observations: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Rewards of states, for maps of a reward that looks at states only.
+    def of_states(
+        self, observations: npt.NDArray[Any], action: npt.NDArray[Any] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Rewards of states, for maps.
 
         :param observations: shape (batch, ...)
+        :param action: the action taken in each state, for a reward that looks at actions
         :return: shape (batch,)
-        :raises ValueError: the reward also looks at actions or at the next state
+        :raises ValueError: the reward also looks at the next state, or at actions and none is given
         """
         if (
-            self.discriminator.uses_actions
+            (self.discriminator.uses_actions and action is None)
             or self.reward_type == "f"
             or self.architecture.use_next_observations
         ):
@@ -93,9 +96,9 @@ class RecoveredReward:
             raise ValueError(
                 f"`observations` must have shape (batch, *{expected}), got {observations.shape}"
             )
-        return self(
-            Transitions(observations, None, observations, np.zeros(len(observations), dtype=bool))
-        )
+        n = len(observations)
+        actions = None if action is None else np.repeat(np.asarray(action)[None], n, axis=0)
+        return self(Transitions(observations, actions, observations, np.zeros(n, dtype=bool)))
 
     def standardized(
         self, rewards: npt.NDArray[np.floating], shift: str = "mean"

@@ -15,6 +15,7 @@ from sb3_vdb.cli import main
 from sb3_vdb.evaluation import evaluate_imitation
 from sb3_vdb.evaluation.videos import record_video
 from sb3_vdb.experiments import mocap, mocap_table
+from sb3_vdb.experiments.checkpoints import save_model
 from sb3_vdb.experiments.mocap import MocapSettings, Run, train_skill
 
 pytest.importorskip("mujoco")
@@ -63,11 +64,11 @@ def test_a_folder_of_another_run_is_refused(tmp_path):
 def test_an_interrupted_save_keeps_the_old_checkpoint(tmp_path, monkeypatch):
     model = DeepMimicPPO(env=make_vec_env(RUN, 2), n_steps=8, batch_size=16, device="cpu")
     path = tmp_path / "checkpoint.zip"
-    mocap.save_model(model, path)
+    save_model(model, path)
     before = path.read_bytes()
     monkeypatch.setattr("sb3_vdb.files.os.replace", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        mocap.save_model(model, path)
+        save_model(model, path)
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == ["checkpoint.zip"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ class NonFiniteError(FloatingPointError):
 
 
 class UpdateMetrics(NamedTuple):
-    """Scalars of one discriminator update, still on its device."""
+    """Figures of one discriminator update, or of several; still on their device."""
 
     loss_expert: th.Tensor
     loss_generator: th.Tensor
@@ -70,34 +71,37 @@ def make_logger(folder: str, verbose: int, suffix: str = "") -> Logger:
     return Logger(folder, [make_output_format(each, folder, suffix) for each in formats])
 
 
-def record_means(logger: Logger, updates: list[UpdateMetrics]) -> None:
-    """Record the means over a round under ``discriminator/``."""
-    for name, values in zip(UpdateMetrics._fields, zip(*updates, strict=True), strict=True):
-        logger.record(f"discriminator/{name}", float(th.stack(values).mean()))
+def record_means(logger: Logger, updates: UpdateMetrics) -> None:
+    """Record the means over a round under ``discriminator/``.
 
-
-def check_finite(loss: DiscriminatorLoss) -> None:
-    """Refuse to go on with a loss that is not finite.
-
-    :raises NonFiniteError: naming the terms
+    :param updates: metrics, each of shape (n_updates,)
     """
-    if bool(th.isfinite(loss.total())):
-        return
-    bad = [name for name, term in loss._asdict().items() if not bool(th.isfinite(term))]
-    raise NonFiniteError(f"discriminator loss term `{', '.join(bad) or 'total'}` is not finite")
+    for name, values in updates._asdict().items():
+        logger.record(f"discriminator/{name}", float(values.mean()))
 
 
-def check_finite_gradients(module: nn.Module) -> None:
-    """Refuse to take a step along a gradient that is not finite.
+def not_finite(metrics: th.Tensor, gradients: Mapping[str, th.Tensor]) -> NonFiniteError:
+    """The error that names what is not finite in an update.
 
-    :raises NonFiniteError: naming the first parameter
+    :param metrics: the fields of :class:`UpdateMetrics`, shape (8,)
+    :param gradients: by the name of the parameter
     """
-    gradients = [each.grad for each in module.parameters() if each.grad is not None]
-    if bool(th.isfinite(th.stack(th._foreach_norm(gradients)).sum())):
-        return
-    for name, parameter in module.named_parameters():
-        if parameter.grad is not None and not bool(th.isfinite(parameter.grad).all()):
-            raise NonFiniteError(f"the gradient of the discriminator's `{name}` is not finite")
+    values = UpdateMetrics(*metrics)._asdict()
+    bad = [name for name in DiscriminatorLoss._fields if not _all_finite(values[_logged(name)])]
+    if bad:
+        return NonFiniteError(f"discriminator loss term `{', '.join(bad)}` is not finite")
+    bad = [name for name, gradient in gradients.items() if not _all_finite(gradient)]
+    if bad:
+        return NonFiniteError(f"the gradient of the discriminator's `{bad[0]}` is not finite")
+    return NonFiniteError("the discriminator's gradients are too large for their norms")
+
+
+def _logged(term: str) -> str:
+    return term if term in UpdateMetrics._fields else f"loss_{term}"
+
+
+def _all_finite(values: th.Tensor) -> bool:
+    return bool(th.isfinite(values).all())
 
 
 def is_finite(module: nn.Module) -> bool:

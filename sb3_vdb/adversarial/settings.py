@@ -47,6 +47,7 @@ class AdversarialSettings:
     seed: int | None
     device: str
     verbose: int
+    record_updates: bool = True
 
     def __post_init__(self) -> None:
         self._coerce()
@@ -177,6 +178,8 @@ def make_architecture(
         values["code_dim"] = 32
     if kind == "gail":
         values["use_next_observations"] = False
+    else:
+        values["gamma"] = gamma
     for name, value in (discriminator_kwargs or {}).items():
         if name not in values:
             raise ValueError(
@@ -193,7 +196,7 @@ def make_architecture(
         activation_fn=activation if isinstance(activation, str) else activation.__name__,
         use_actions=values["use_actions"],
         use_next_observations=values.get("use_next_observations", False),
-        gamma=gamma,
+        gamma=float(values.get("gamma", gamma)),
         normalize_inputs=normalize_inputs,
         input_noise_std=input_noise_std,
         hidden_noise_std=hidden_noise_std,

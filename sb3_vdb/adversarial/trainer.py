@@ -98,12 +98,15 @@ class AdversarialTrainer:
         ``"none"``
     :param discriminator_kwargs: ``net_arch`` ((64, 64)), ``activation_fn`` (ReLU), ``use_actions``
         (True for GAIL types, False for AIRL types, whose state-only reward transfers),
-        ``use_next_observations`` (GAIL types; False) and ``code_dim`` (VAIL and VAIRL; 32)
+        ``use_next_observations`` (GAIL types; False), ``gamma`` (AIRL types: discount of the
+        potential; the generator's) and ``code_dim`` (VAIL and VAIRL; 32)
     :param log_dir: folder for csv and TensorBoard logs; None leaves the generator's logger as it is
     :param seed: seed of the discriminator's weights and batches and of torch's global generator,
         from which codes and the generator's actions are drawn; make the generator with the same
     :param device: where the discriminator lives
     :param verbose: 1 prints the log as well, with ``log_dir``
+    :param record_updates: record the discriminator's update once and replay it, several times
+        faster with the same result; False runs Python and autograd at every update, for debugging
     :raises ValueError: an argument is out of range or does not fit the others, before any training
     """
 
@@ -138,6 +141,7 @@ class AdversarialTrainer:
         seed: int | None = None,
         device: th.device | str = "auto",
         verbose: int = 0,
+        record_updates: bool = True,
     ) -> None:
         if not isinstance(demonstrations, Demonstrations):
             demonstrations = Demonstrations(demonstrations)
@@ -157,6 +161,7 @@ class AdversarialTrainer:
             seed=seed,
             device=str(device),
             verbose=verbose,
+            record_updates=record_updates,
         )
         architecture = make_architecture(
             kind=self.kind,
@@ -206,7 +211,7 @@ class AdversarialTrainer:
             th.manual_seed(settings.seed)
         self.discriminator = architecture.build(self.features).to(self.device)
         self.reward_type = settings.checked_reward_type(self.discriminator.reward_types)
-        self.learner = DiscriminatorLearner(self.discriminator, settings, dual)
+        self.learner = DiscriminatorLearner(self.discriminator, architecture, settings, dual)
         self._expert = demonstrations.transitions()
         self._expert_batch = self.features.encode(
             self._expert, self.device, architecture.use_actions
@@ -318,11 +323,11 @@ class AdversarialTrainer:
         self.n_rounds += 1
         self._log_round(rewards)
 
-    def train_discriminator(self, generator: Batch) -> list[UpdateMetrics]:
+    def train_discriminator(self, generator: Batch) -> UpdateMetrics:
         """One round of discriminator updates (eqs. 9, 10 and 15).
 
         :param generator: the generator's samples of this round
-        :return: metrics of every update
+        :return: metrics of every update, each of shape (n_updates,)
         """
         n = self.settings.n_disc_updates_per_round * self.settings.demo_batch_size
         expert_rows = self._expert_sampler.draw(n)
@@ -334,7 +339,7 @@ class AdversarialTrainer:
             expert = expert._replace(log_probs=log_probs)
         chosen = generator.rows(th.as_tensor(generator_rows, device=self.device))
         metrics = self.learner.train_round(expert, chosen)
-        self.n_disc_updates += len(metrics)
+        self.n_disc_updates += self.settings.n_disc_updates_per_round
         return metrics
 
     def _encode(self, transitions: Transitions, log_probs: bool = True) -> Batch:

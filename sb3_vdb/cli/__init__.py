@@ -42,7 +42,7 @@ def list_environments() -> None:
     "--method",
     "methods",
     multiple=True,
-    help="VAIRL-GP, VAIRL, AIRL-GP or AIRL; can be given several times",
+    help="VAIRL-GP, AIRL, ...; can be given several times",
 )
 @click.option(
     "--share",
@@ -55,16 +55,15 @@ def demo(out: Path, seed: int, methods: tuple[str, ...], share: float) -> None:
     """Recover a reward in the C-maze and solve the flipped maze with it; about three minutes on two
     cores.
     """
-    from sb3_vdb.experiments import maze_transfer
-    from sb3_vdb.experiments.demo import METHODS, run_demo
+    from sb3_vdb.experiments.transfer.demo import DEMO_METHODS, run_demo
+    from sb3_vdb.experiments.transfer.settings import METHODS, preset
 
     for method in methods:
-        if method not in maze_transfer.METHODS:
-            raise click.BadParameter(
-                f"{method} is none of {', '.join(maze_transfer.METHODS)}", param_hint="--method"
-            )
+        if method not in METHODS:
+            names = ", ".join(METHODS)
+            raise click.BadParameter(f"{method} is none of {names}", param_hint="--method")
     try:
-        run_demo(out, seed, maze_transfer.TransferSettings().shortened(share), methods or METHODS)
+        run_demo(out, seed, preset("demo", "C").shortened(share), methods or DEMO_METHODS)
     except (ValueError, RuntimeError) as error:
         raise click.ClickException(str(error)) from error
 

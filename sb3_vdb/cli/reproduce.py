@@ -14,32 +14,98 @@ def reproduce() -> None:
     """Run an experiment over seeds and write its table and figures."""
 
 
-@reproduce.command("demo-seeds")
+@reproduce.command("maze-transfer")
 @click.option(
-    "--seeds", default=10, show_default=True, type=click.IntRange(min=1), help="number of seeds"
+    "--preset",
+    default="paper",
+    show_default=True,
+    help="demo, paper or authors-code, see the documentation",
 )
+@click.option("--maze", "mazes", multiple=True, help="C or S; both by default")
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    help="GAIL, VAIL, AIRL, AIRL-GP, VAIRL-beta0, VAIRL, VAIRL-GP; all by default",
+)
+@click.option("--seeds", default=5, show_default=True, type=click.IntRange(min=1))
 @click.option("--first-seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("runs/demo-seeds"), show_default=True
+    "--snapshot-seeds",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="seeds that also retrain on snapshots of the reward",
 )
 @click.option(
-    "--docs",
+    "--share",
+    type=click.FloatRange(0.0, 1.0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="share of every phase's iterations, to try the command out",
+)
+@click.option(
+    "--out",
     type=click.Path(path_type=Path),
     default=None,
-    help="also write the table and figure here",
+    help="run folder  [default: runs/maze-transfer-<preset>]",
+)
+@click.option(
+    "--docs", type=click.Path(path_type=Path), default=None, help="also write tables and figures"
 )
 @click.option(
     "--workers",
     default=2,
     show_default=True,
     type=click.IntRange(min=1),
-    help="processes at a time",
+    help="jobs at a time, one thread each",
 )
-def demo_seeds(seeds: int, first_seed: int, out: Path, docs: Path | None, workers: int) -> None:
-    """The demonstration job over many seeds: how reliably does the reward transfer?"""
-    from sb3_vdb.experiments.demo_seeds import run_seeds
+@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@click.option("--address", default=None, help="of a Ray cluster, e.g. auto or ray://host:10001")
+@click.option("--table-only", is_flag=True, help="train nothing, collect what is finished")
+def maze_transfer(
+    preset: str,
+    mazes: tuple[str, ...],
+    methods: tuple[str, ...],
+    seeds: int,
+    first_seed: int,
+    snapshot_seeds: int,
+    share: float,
+    out: Path | None,
+    docs: Path | None,
+    workers: int,
+    engine: str,
+    address: str | None,
+    table_only: bool,
+) -> None:
+    """The paper's table of inverse RL: a reward learned in one maze trains policies in its flip.
+    Running it again continues what is missing.
+    """
+    from sb3_vdb.experiments.transfer import settings
+    from sb3_vdb.experiments.transfer.table import Experiment, run_table, write_results
 
-    run_seeds(out, range(first_seed, first_seed + seeds), workers, docs)
+    for method in methods:
+        if method not in settings.METHODS:
+            names = ", ".join(settings.METHODS)
+            raise click.BadParameter(f"{method} is none of {names}", param_hint="--method")
+    try:
+        experiment = Experiment(
+            out or Path("runs") / f"maze-transfer-{preset}",
+            [
+                settings.preset(preset, each).shortened(share)  # type: ignore[arg-type]
+                for each in mazes or settings.MAZES
+            ],
+            methods or tuple(settings.METHODS),
+            range(first_seed, first_seed + seeds),
+            snapshot_seeds,
+        )
+        if table_only:
+            write_results(experiment, docs)
+        else:
+            run_table(experiment, workers, engine, address, docs)  # type: ignore[arg-type]
+    except (ValueError, RuntimeError, ImportError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"pictures and curves: {(experiment.out / 'report.html').resolve()}")
 
 
 @reproduce.command("humanoid")
@@ -163,7 +229,7 @@ def pixel_pictures(out: Path) -> None:
 )
 def maze_pictures(out: Path) -> None:
     """Top views of all mazes, for the documentation."""
-    from sb3_vdb.experiments.pictures import mazes
+    from sb3_vdb.experiments.transfer.maze_pictures import mazes
     from sb3_vdb_envs import ENVIRONMENTS
 
     out.mkdir(parents=True, exist_ok=True)

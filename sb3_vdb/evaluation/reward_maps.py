@@ -24,11 +24,17 @@ class RewardMap(NamedTuple):
     rewards: npt.NDArray[np.float32]
 
 
-def reward_map(reward: RecoveredReward, space: spaces.Box, resolution: int = 120) -> RewardMap:
+def reward_map(
+    reward: RecoveredReward,
+    space: spaces.Box,
+    resolution: int = 120,
+    action: npt.NDArray[np.float32] | None = None,
+) -> RewardMap:
     """Rewards of all states of a two-dimensional observation space.
 
-    :param reward: a reward of states alone
+    :param reward: a reward of states, or of states and actions
     :param space: a Box of shape (2,) with finite bounds
+    :param action: the action at which a reward that looks at actions is drawn
     :param resolution: grid points along the longer side
     :raises ValueError: the space has another shape
     """
@@ -40,5 +46,5 @@ def reward_map(reward: RecoveredReward, space: spaces.Box, resolution: int = 120
         for low, high in zip(space.low.astype(float), space.high.astype(float), strict=True)
     ]
     grid = np.stack(np.meshgrid(*axes), axis=-1)  # (n_y, n_x, 2)
-    rewards = reward.of_states(grid.reshape(-1, 2).astype(np.float32))
+    rewards = reward.of_states(grid.reshape(-1, 2).astype(np.float32), action)
     return RewardMap(axes[0], axes[1], rewards.reshape(grid.shape[:2]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
 from functools import partial
@@ -18,9 +17,10 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.demonstrations import recording
 from sb3_vdb.evaluation import evaluate_returns
+from sb3_vdb.experiments.checkpoints import save_model
 from sb3_vdb.experiments.runner import Job, Report, run_jobs
 from sb3_vdb.experiments.versions import versions
-from sb3_vdb.files import write_bytes, write_text
+from sb3_vdb.files import write_text
 from sb3_vdb.vec_env import make_vec_env
 
 ACTION_REPEAT = 2  # frames, as in the pixel environments that the demonstrations are for
@@ -172,12 +172,12 @@ class KeepBest(BaseCallback):
         row = {"frames": frames, "seconds": round(self._seconds, 1), "mean": result.mean}
         self._rows.append({**row, "std": result.std})
         if result.mean > best:  # before the table, so that its best row always has its model
-            _save(self.model, self.folder / "best.zip")
+            save_model(self.model, self.folder / "best.zip")
         write_text(self._path, pd.DataFrame(self._rows).round(2).to_csv(index=False))
         assert isinstance(self.model, SAC)
         self.model.save_replay_buffer(self.folder / "replay.tmp.pkl")
         (self.folder / "replay.tmp.pkl").replace(self.folder / "replay.pkl")
-        _save(self.model, self.folder / "checkpoint.zip")
+        save_model(self.model, self.folder / "checkpoint.zip")
         self.report(frames, f"return {result.mean:.0f}")
         self._since = time.monotonic()
         return result.mean < self.aim
@@ -198,12 +198,6 @@ class KeepBest(BaseCallback):
         for name in ("checkpoint.zip", "replay.pkl"):
             (self.folder / name).unlink(missing_ok=True)
         self._venv.close()
-
-
-def _save(model: Any, path: Path) -> None:
-    buffer = io.BytesIO()
-    model.save(buffer)
-    write_bytes(path, buffer.getvalue())
 
 
 def record_expert(folder: Path, task: str, path: Path, episodes: int = EPISODES) -> Path:

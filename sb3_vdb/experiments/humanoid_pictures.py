@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from sb3_vdb.experiments.pictures import STYLE
+from sb3_vdb.experiments.style import STYLE
 from sb3_vdb_envs.humanoid import MotionClip, character, rotations
 from sb3_vdb_envs.humanoid.kinematics import (
     CharacterState,

@@ -4,7 +4,6 @@ and the evaluations the papers report.
 
 from __future__ import annotations
 
-import io
 import json
 import time
 from collections.abc import Callable
@@ -19,8 +18,9 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.baselines import DeepMimicPPO, LinearFall
 from sb3_vdb.evaluation import ImitationResult, evaluate_imitation
+from sb3_vdb.experiments.checkpoints import save_model
 from sb3_vdb.experiments.versions import versions
-from sb3_vdb.files import write_bytes, write_text
+from sb3_vdb.files import write_text
 from sb3_vdb.vec_env import make_vec_env
 
 N_EPISODES = 32  # of an evaluation, as DeepMimic's
@@ -140,13 +140,6 @@ def _fresh(run: Run, venv: VecEnv) -> DeepMimicPPO:
     )
 
 
-def save_model(model: DeepMimicPPO, path: Path) -> None:
-    """Save a model so that an interruption loses nothing."""
-    buffer = io.BytesIO()
-    model.save(buffer)
-    write_bytes(path, buffer.getvalue())
-
-
 class EvaluateAndSave(BaseCallback):
     """Between rollouts: an evaluation and a checkpoint every ``evaluate_every`` samples.
 
@@ -178,7 +171,7 @@ class EvaluateAndSave(BaseCallback):
         if self.num_timesteps >= self._next:
             self._next = self.num_timesteps + self.run.settings.evaluate_every
             self.evaluate(self.model)
-            save_model(self.model, self.run.folder / "checkpoint.zip")  # type: ignore[arg-type]
+            save_model(self.model, self.run.folder / "checkpoint.zip")
         elif self.progress is not None:
             self.progress(self.num_timesteps, None)
 

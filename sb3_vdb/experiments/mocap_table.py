@@ -26,8 +26,8 @@ from sb3_vdb.experiments.mocap import (
     Run,
     train_skill,
 )
-from sb3_vdb.experiments.pictures import STYLE
 from sb3_vdb.experiments.runner import Job, Report, run_jobs
+from sb3_vdb.experiments.style import STYLE
 from sb3_vdb.experiments.versions import versions
 from sb3_vdb.files import write_text
 from sb3_vdb.pretrained import load_policy, save_policy

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from sb3_vdb.experiments.pictures import STYLE
+from sb3_vdb.experiments.style import STYLE
 
 PRESETS = ("fast", "shadow", "default")
 TASKS = ("WalkerWalk", "CheetahRun", "CartpoleSwingup")

@@ -59,7 +59,7 @@ def generator_loss(logits_expert_is_high: th.Tensor) -> th.Tensor:
     return functional.softplus(logits_expert_is_high).mean()
 
 
-def bottleneck_loss(kl: th.Tensor, beta: float, information_limit: float) -> th.Tensor:
+def bottleneck_loss(kl: th.Tensor, beta: float | th.Tensor, information_limit: float) -> th.Tensor:
     """Beta (E[KL] - I_c) of eq. 10.
 
     :param kl: divergences of an equal mix of expert and generator samples in nats, shape (batch,)

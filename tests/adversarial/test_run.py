@@ -254,8 +254,8 @@ def test_the_discriminator_learns_to_tell_expert_from_generator(demos):
     )
     for _ in range(3):
         metrics = trainer.train_discriminator(trainer._encode(still))
-    assert metrics[-1].accuracy_expert > 0.9
-    assert metrics[-1].accuracy_generator > 0.9
+    assert metrics.accuracy_expert[-1] > 0.9
+    assert metrics.accuracy_generator[-1] > 0.9
     assert trainer.reward(still).mean() < trainer.reward(demos.transitions()).mean()
 
 

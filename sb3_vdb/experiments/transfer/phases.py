@@ -1,0 +1,402 @@
+"""The phases of a transfer: expert, inverse RL, retraining in the flipped maze.
+
+Each writes into a folder and goes on from the last checkpoint it finds there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import torch as th
+from gymnasium import spaces
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
+from torch import nn
+
+from sb3_vdb.adversarial import AIRL, GAIL, VAIL, VAIRL, AdversarialTrainer, TrainerCheckpoint
+from sb3_vdb.adversarial.round_metrics import make_logger
+from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.evaluation.returns import EvaluationResult, evaluate_returns
+from sb3_vdb.evaluation.reward_maps import RewardMap, reward_map
+from sb3_vdb.experiments.checkpoints import save_model
+from sb3_vdb.experiments.runner import Report
+from sb3_vdb.experiments.transfer.settings import (
+    EPISODE_STEPS,
+    METHODS,
+    PolicySettings,
+    TransferSettings,
+)
+from sb3_vdb.extractors import BoundsExtractor
+from sb3_vdb.files import write_text
+from sb3_vdb.recovered_reward import RecoveredReward
+from sb3_vdb.trpo import FisherTRPO, LinearBaselineTRPO
+from sb3_vdb.vec_env import make_vec_env
+
+TRAINERS: dict[str, type[AdversarialTrainer]] = {
+    each.__name__: each for each in (GAIL, VAIL, AIRL, VAIRL)
+}
+N_EVAL_EPISODES = 50
+CHECKPOINT_EVERY = 20  # iterations
+LATE_STEPS = 25  # last steps of an episode, by which a policy has settled
+STUCK_SHORTFALL = 0.15  # share of the reward map's range that a settled policy may miss
+NO_FORCE = np.zeros(2, dtype=np.float32)
+
+
+class PhaseReport(BaseCallback):
+    """Tells how far a phase is, once a rollout, with the mean return.
+
+    :param report: where to
+    :param phase: what the note begins with
+    :param before: steps of earlier phases
+    """
+
+    def __init__(self, report: Report, phase: str, before: int = 0) -> None:
+        super().__init__()
+        self.report, self.phase, self.before = report, phase, before
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        buffer = self.model.ep_info_buffer
+        note = f", return {np.mean([each['r'] for each in buffer]):.1f}" if buffer else ""
+        self.report(self.before + self.num_timesteps, self.phase + note)
+
+
+class PolicyCheckpoint(BaseCallback):
+    """Saves a policy's algorithm every few iterations, and its last policies one by one.
+
+    :param path: of the checkpoint
+    :param last: numbers of the iterations after which the policy is kept beside it, as
+        ``policy_<number>.zip``
+    """
+
+    def __init__(self, path: Path, last: range = range(0)) -> None:
+        super().__init__()
+        self.path, self.last = path, last
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:  # after an update
+        done = self.num_timesteps // (EPISODE_STEPS * self.training_env.num_envs)
+        if done in self.last:
+            save_model(self.model, self.path.with_name(f"policy_{done:04d}.zip"))
+        if done and done % CHECKPOINT_EVERY == 0:
+            save_model(self.model, self.path)
+
+
+def make_trpo(venv: VecEnv, settings: PolicySettings, seed: int) -> FisherTRPO:
+    """TRPO with two layers of 32 on observations scaled to [-1, 1].
+
+    :param venv: mazes; a rollout is one episode of each
+    :param settings: of the phase
+    :param seed: random seed
+    """
+    algorithm = LinearBaselineTRPO if settings.baseline == "linear" else FisherTRPO
+    return algorithm(
+        "MlpPolicy",
+        venv,
+        n_steps=EPISODE_STEPS,
+        batch_size=venv.num_envs * EPISODE_STEPS // 4,
+        gamma=0.99,
+        gae_lambda=settings.gae_lambda,
+        target_kl=settings.target_kl,
+        cg_max_steps=10,
+        n_critic_updates=10,
+        learning_rate=3e-3,
+        ent_coef=settings.ent_coef,
+        seed=seed,
+        device="cpu",
+        policy_kwargs={
+            "net_arch": [32, 32],
+            "activation_fn": nn.ReLU if settings.activation == "relu" else nn.Tanh,
+            "log_std_init": math.log(settings.std),
+            "features_extractor_class": BoundsExtractor,
+        },
+    )
+
+
+def learn_policy(
+    venv: VecEnv,
+    settings: PolicySettings,
+    seed: int,
+    folder: Path,
+    report: PhaseReport,
+    keep_last: int = 0,
+) -> FisherTRPO:
+    """Train a policy, or go on from the folder's checkpoint.
+
+    :param venv: as many mazes as the settings say
+    :param settings: of the phase
+    :param seed: random seed
+    :param folder: gets logs and checkpoint
+    :param report: told after every rollout
+    :param keep_last: how many of the last iterations' policies are kept one by one
+    """
+    checkpoint = folder / "checkpoint.zip"
+    model = make_trpo(venv, settings, seed)
+    if checkpoint.exists():
+        model = type(model).load(checkpoint, env=venv, device="cpu")
+        model.set_random_seed(seed + model.num_timesteps)
+    done = model.num_timesteps
+    model.set_logger(make_logger(str(folder), 0, f"_from_{done}" if done else ""))
+    last = range(settings.iterations - keep_last + 1, settings.iterations)
+    callbacks = [report, PolicyCheckpoint(checkpoint, last)]
+    if done < settings.steps:
+        model.learn(settings.steps - done, callback=callbacks, reset_num_timesteps=False)
+    save_model(model, folder / "model.zip")
+    checkpoint.unlink(missing_ok=True)
+    return model
+
+
+def train_expert(settings: TransferSettings, seed: int, folder: Path, report: Report) -> None:
+    """Train TRPO on the task's own reward and record demonstrations, with exploration noise, from
+    its last policies, as the paper does. Nothing happens where they are there already.
+    """
+    if (folder / "demonstrations.npz").exists():
+        return
+    phase, n = settings.expert, settings.demos_per_policy
+    venv = make_vec_env(settings.train_env, phase.mazes, seed=seed)
+    model = learn_policy(
+        venv, phase, seed, folder, PhaseReport(report, "expert"), settings.demo_policies
+    )
+    results = []
+    for path in sorted(folder.glob("policy_*.zip")):
+        earlier = type(model).load(path, device="cpu")
+        results.append(_episodes(earlier, settings.train_env, seed + 1, n))
+    results.append(_episodes(model, settings.train_env, seed + 1, n))
+    returns = np.concatenate([each.returns for each in results])
+    successes = [each.success_rate or 0.0 for each in results]
+    figures = {
+        "return": float(returns.mean()),
+        "return_std": float(returns.std()),
+        "success_rate": float(np.mean(successes)),
+    }
+    write_text(folder / "result.json", json.dumps(figures, indent=1))
+    Demonstrations(path for each in results for path in each.episodes).save(
+        folder / "demonstrations.npz"
+    )
+
+
+def _episodes(model: Any, env_id: str, seed: int, n: int) -> EvaluationResult:
+    venv = make_vec_env(env_id, min(n, 100), seed=seed)
+    return evaluate_returns(model, venv, n, deterministic=False)
+
+
+def make_trainer(
+    method: str,
+    settings: TransferSettings,
+    demonstrations: Demonstrations,
+    seed: int,
+    log_dir: Path,
+) -> AdversarialTrainer:
+    """The trainer of one of :data:`METHODS`."""
+    row = METHODS[method]
+    venv = make_vec_env(settings.train_env, settings.irl.mazes, seed=seed)
+    imitation = row.sees_actions
+    networks: dict[str, Any] = {"net_arch": (32, 32)}
+    if not imitation and settings.potential_gamma is not None:
+        networks["gamma"] = settings.potential_gamma
+    arguments: dict[str, Any] = {
+        "demo_batch_size": settings.demo_batch_size,
+        "n_disc_updates_per_round": settings.n_disc_updates_per_round,
+        "disc_learning_rate": (
+            settings.gail_learning_rate if imitation else settings.disc_learning_rate
+        ),
+        "grad_penalty_coef": settings.grad_penalty_coef if row.has_penalty else 0.0,
+        "grad_penalty_target": settings.grad_penalty_target,
+        "reward_type": "log_d" if imitation else "g",
+        "reward_scaling": "mean_std",
+        "normalize_inputs": "bounds",
+        "discriminator_kwargs": networks,
+        "log_dir": str(log_dir),
+        "seed": seed,
+        "device": "cpu",
+    }
+    if row.has_bottleneck:
+        arguments["information_limit"] = settings.information_limit
+        arguments["beta"] = 0.0 if row.is_noise_only else settings.beta
+        arguments["beta_step_size"] = 0.0 if row.is_noise_only else settings.beta_step_size
+    generator = make_trpo(venv, settings.irl, seed)
+    return TRAINERS[row.kind](demonstrations, venv, generator, **arguments)
+
+
+class RewardSnapshots(BaseCallback):
+    """Saves the recovered reward every few rounds, as ``reward_<round>.pt``.
+
+    :param trainer: whose reward
+    :param settings: of the experiment
+    :param folder: where the files go
+    """
+
+    def __init__(
+        self, trainer: AdversarialTrainer, settings: TransferSettings, folder: Path
+    ) -> None:
+        super().__init__()
+        self.trainer, self.settings, self.folder = trainer, settings, folder
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        n = self.trainer.n_rounds
+        if n and n % self.settings.snapshot_every == 0:
+            standardized(self.trainer, self.settings).save(self.folder / f"reward_{n:04d}.pt")
+
+
+def standardized(trainer: AdversarialTrainer, settings: TransferSettings) -> RecoveredReward:
+    """The recovered reward, scaled so that its map has maximum 0 and standard deviation 1."""
+    raw = trainer.recovered_reward()
+    return raw.standardized(map_of(raw, settings.train_env).rewards, shift="max")
+
+
+def map_of(reward: RecoveredReward, env_id: str) -> RewardMap:
+    """The reward over all positions of a maze; one that looks at actions is drawn at no force."""
+    space = gym.make(env_id).observation_space
+    assert isinstance(space, spaces.Box)
+    return reward_map(reward, space, action=NO_FORCE)
+
+
+def learn_reward(
+    method: str,
+    settings: TransferSettings,
+    demonstrations: Demonstrations,
+    seed: int,
+    folder: Path,
+    report: Report,
+) -> None:
+    """Inverse RL in the training maze; the folder gets ``reward.pt`` and ``result.json`` with the
+    imitating policy's return. Nothing happens where they are there already.
+    """
+    if (folder / "result.json").exists():
+        return
+    checkpoints = sorted(folder.glob("checkpoint_*.zip"), key=lambda path: path.stat().st_mtime)
+    if checkpoints:
+        venv = make_vec_env(settings.train_env, settings.irl.mazes, seed=seed)
+        trainer = TRAINERS[METHODS[method].kind].load(checkpoints[-1], venv, "cpu")
+    else:
+        trainer = make_trainer(method, settings, demonstrations, seed, folder)
+    callbacks = [
+        PhaseReport(report, "inverse RL"),
+        TrainerCheckpoint(trainer, folder, CHECKPOINT_EVERY, keep=1),
+        RewardSnapshots(trainer, settings, folder),
+    ]
+    left = settings.irl.steps - trainer.num_timesteps
+    if left > 0:
+        trainer.learn(left, callback=callbacks, reset_num_timesteps=False)
+    standardized(trainer, settings).save(folder / "reward.pt")
+    venv = make_vec_env(settings.train_env, N_EVAL_EPISODES, seed=seed + 50)
+    result = trainer.evaluate(venv, N_EVAL_EPISODES, deterministic=False)
+    result.episodes.save(folder / "episodes.npz")
+    write_text(folder / "result.json", json.dumps({"return": result.mean, "std": result.std}))
+    for path in folder.glob("checkpoint_*.zip"):
+        path.unlink()
+
+
+class Retraining(NamedTuple):
+    """A policy trained on a recovered reward.
+
+    :param result: its episodes with exploration noise, as the paper reports
+    :param deterministic: its episodes without noise
+    :param shortfall: what the settled policy misses of the best reward on the map, as a share of
+        the map's range; computed without the true reward
+    """
+
+    result: EvaluationResult
+    deterministic: EvaluationResult
+    shortfall: float
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the policy settled far below the best reward of the map."""
+        return self.shortfall > STUCK_SHORTFALL
+
+
+def retrain(
+    settings: TransferSettings, reward: RecoveredReward, seed: int, folder: Path, report: Report
+) -> dict[str, Any]:
+    """Train new policies from scratch on the frozen reward in the flipped maze until one is not
+    stuck, and return the figures of the best.
+
+    Whether one is stuck, and which one is kept, is decided by the learned reward alone. The folder
+    gets ``attempt_<i>`` for each, and the kept one's ``episodes.npz``.
+    """
+    attempts: list[Retraining] = []
+    for i in range(settings.max_retrainings):
+        before = settings.irl.steps + i * settings.retraining.steps
+        phase = PhaseReport(report, f"retraining {i + 1}", before)
+        attempts.append(_retrain_once(settings, reward, seed + i, folder / f"attempt_{i}", phase))
+        if not attempts[-1].is_stuck:
+            break
+    learned = [float(each.result.learned_mean or 0.0) for each in attempts]
+    kept = attempts[int(np.argmax(learned))]
+    kept.result.episodes.save(folder / "episodes.npz")
+    return {
+        "transfer_return": kept.result.mean,
+        "transfer_return_std": kept.result.std,
+        "transfer_return_deterministic": kept.deterministic.mean,
+        "success_rate": kept.result.success_rate,
+        "learned_return": kept.result.learned_mean,
+        "shortfall": kept.shortfall,
+        "stuck": kept.is_stuck,
+        "kept": int(np.argmax(learned)),
+        "retrainings": learned,
+    }
+
+
+def _retrain_once(
+    settings: TransferSettings, reward: RecoveredReward, seed: int, folder: Path, phase: PhaseReport
+) -> Retraining:
+    venv = reward.wrap(make_vec_env(settings.test_env, settings.retraining.mazes, seed=seed))
+    if (folder / "model.zip").exists():
+        model: Any = make_trpo(venv, settings.retraining, seed)
+        model.set_parameters(folder / "model.zip", device="cpu")
+    else:
+        model = learn_policy(venv, settings.retraining, seed, folder, phase)
+    th.manual_seed(seed)  # the same evaluation, whether the policy was trained now or before
+
+    def evaluate(deterministic: bool) -> EvaluationResult:
+        fresh = make_vec_env(settings.test_env, N_EVAL_EPISODES, seed=seed + 500)
+        return evaluate_returns(model, fresh, N_EVAL_EPISODES, deterministic, reward)
+
+    settled = evaluate(deterministic=True)
+    return Retraining(evaluate(deterministic=False), settled, _shortfall(reward, settled, settings))
+
+
+def _shortfall(
+    reward: RecoveredReward, result: EvaluationResult, settings: TransferSettings
+) -> float:
+    """Distance of the settled policy's reward from the map's maximum, as a share of the map's
+    range.
+    """
+    rewards = map_of(reward, settings.test_env).rewards
+    settled = [
+        reward.of_states(trajectory.observations[-LATE_STEPS:], NO_FORCE).mean()
+        for trajectory in result.episodes
+    ]
+    return float((rewards.max() - np.mean(settled)) / max(float(np.ptp(rewards)), 1e-8))
+
+
+def evaluate_random(
+    env_id: str, seed: int, reward: RecoveredReward | None = None
+) -> EvaluationResult:
+    """Returns of uniformly random actions."""
+    venv = make_vec_env(env_id, N_EVAL_EPISODES, seed=seed)
+    venv.action_space.seed(seed)
+    return evaluate_returns(_RandomPolicy(venv), venv, N_EVAL_EPISODES, reward=reward)  # type: ignore[arg-type]
+
+
+class _RandomPolicy:
+    """Uniformly random actions behind SB3's ``predict``."""
+
+    def __init__(self, venv: VecEnv) -> None:
+        self.venv = venv
+
+    def predict(self, observation: Any, **_: Any) -> tuple[Any, None]:
+        return np.stack([self.venv.action_space.sample() for _ in range(len(observation))]), None

@@ -1,0 +1,102 @@
+"""Report pages: one HTML file beside its pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from sb3_vdb.experiments.transfer import curves, maze_pictures
+from sb3_vdb.experiments.transfer.runs import Cell
+from sb3_vdb.experiments.transfer.settings import OPTIMUM, SOLVED, TransferSettings
+from sb3_vdb.experiments.versions import versions
+from sb3_vdb.files import write_text
+
+
+def write_demo_report(
+    cell: Cell, methods: Sequence[str], rows: Sequence[Mapping[str, str]]
+) -> Path:
+    """Draw the pictures of a demonstration job and write its page; methods without a result are
+    named as missing.
+
+    :param cell: of the job
+    :param methods: of the job
+    :param rows: of the table, in words
+    :return: path of the page
+    """
+    finished = [each for each in methods if (cell.folder / each / "result.json").exists()]
+    pictures = cell.folder / "pictures"
+    pictures.mkdir(exist_ok=True)
+    cells = {method: [cell] for method in finished}
+    curves.learning_curves(cells, [cell], pictures / "curves.png")
+    curves.bottleneck_curves(cells, pictures / "bottleneck.png")
+    if finished:
+        maze_pictures.heat_maps({each: cell for each in finished}, pictures / "rewards.png")
+        maze_pictures.animation(cell, finished, pictures / "policies.gif")
+    page = _template("demo.html").render(
+        config=json.loads((cell.folder / "config.json").read_text()),
+        settings=cell.settings,
+        rows=rows,
+        results={method: _result(cell, method) for method in finished},
+        missing=[method for method in methods if method not in finished],
+        files=_files(cell.folder, finished),
+    )
+    write_text(cell.folder / "report.html", page)
+    return cell.folder / "report.html"
+
+
+def _result(cell: Cell, method: str) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads((cell.folder / method / "result.json").read_text())
+    return result
+
+
+def _files(folder: Path, methods: Sequence[str]) -> list[str]:
+    """Files a reader may want, relative to the page."""
+    names = ["config.json", "expert/progress.csv", "expert/demonstrations.npz"]
+    for method in methods:
+        names += [f"{method}/result.json", f"{method}/irl/progress.csv", f"{method}/irl/reward.pt"]
+    return [name for name in names if (folder / name).exists()]
+
+
+def write_table_report(
+    out: Path, settings: Sequence[TransferSettings], table: pd.DataFrame, summary: pd.DataFrame
+) -> Path:
+    """Write the page of the whole table, ``report.html``.
+
+    :param out: folder of the experiment, with ``pictures``
+    :param settings: of each maze
+    :param table: one row a maze, method and seed
+    :param summary: one row a maze and method
+    :return: path of the page
+    """
+    mazes = [
+        {
+            "name": each.maze,
+            "optimum": OPTIMUM[each.maze],
+            "solved": SOLVED[each.maze],
+            "summary": _records(summary[summary["maze"] == each.maze]),
+            "runs": _records(table[table["maze"] == each.maze]),
+            "has_snapshots": (out / "pictures" / f"{each.maze}_snapshots.png").exists(),
+        }
+        for each in settings
+    ]
+    page = _template("table.html").render(mazes=mazes, versions=versions())
+    write_text(out / "report.html", page)
+    return out / "report.html"
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows with None where nothing is."""
+    return [
+        {str(name): None if pd.isna(value) else value for name, value in row.items()}
+        for row in table.to_dict("records")
+    ]
+
+
+def _template(name: str) -> Any:
+    loader = PackageLoader("sb3_vdb.experiments.transfer", ".")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template(name)

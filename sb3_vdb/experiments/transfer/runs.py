@@ -1,0 +1,198 @@
+"""One run of the transfer: an expert, a method, a seed; and the folder it lives in.
+
+``<out>/<maze>_<seed>/`` holds ``config.json``, ``expert/`` and a folder for each method.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.experiments.runner import Job, Report
+from sb3_vdb.experiments.transfer.phases import (
+    PhaseReport,
+    evaluate_random,
+    learn_policy,
+    learn_reward,
+    retrain,
+    train_expert,
+)
+from sb3_vdb.experiments.transfer.settings import TransferSettings
+from sb3_vdb.files import write_text
+from sb3_vdb.recovered_reward import RecoveredReward
+
+
+class Cell(NamedTuple):
+    """A maze and a seed; all methods in it share an expert.
+
+    :param out: folder of the whole experiment
+    :param settings: of the maze
+    :param seed: random seed
+    """
+
+    out: Path
+    settings: TransferSettings
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """For example ``C_0``."""
+        return f"{self.settings.maze}_{self.seed}"
+
+    @property
+    def folder(self) -> Path:
+        """Of the cell."""
+        return self.out / self.name
+
+    def claim(self, versions: dict[str, str]) -> None:
+        """Write all arguments and versions as ``config.json``, or check that they are those there.
+
+        :raises ValueError: the folder holds a run with other arguments
+        """
+        arguments = {"seed": self.seed, "settings": self.settings.to_dict()}
+        path = self.folder / "config.json"
+        if path.exists():
+            found = json.loads(path.read_text())
+            other = _differences(found, json.loads(json.dumps(arguments)))
+            if other:
+                raise ValueError(
+                    f"{self.folder} holds a run with {other}; choose another folder with --out "
+                    "or remove it"
+                )
+            return
+        write_text(path, json.dumps({**arguments, "versions": versions}, indent=1))
+
+    def expert_job(self) -> Job:
+        """Trains the expert and records the demonstrations."""
+        work = partial(train_expert, self.settings, 1000 * self.seed, self.folder / "expert")
+        return Job(f"{self.name} expert", self.settings.expert.steps, work)
+
+    def method_job(self, method: str) -> Job:
+        """Inverse RL and retraining of one method."""
+        total = self.settings.irl.steps + self.settings.retraining.steps
+        return Job(f"{self.name} {method}", total, partial(run_method, self, method))
+
+
+def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """What the folder has otherwise, by name."""
+    other = {} if found.get("seed") == wanted["seed"] else {"seed": found.get("seed")}
+    theirs = found.get("settings", {})
+    return other | {
+        name: theirs.get(name)
+        for name, value in wanted["settings"].items()
+        if theirs.get(name) != value
+    }
+
+
+def run_method(cell: Cell, method: str, report: Report) -> None:
+    """Inverse RL and retraining of one method, into its folder of the cell, unless its
+    ``result.json`` is there already.
+    """
+    folder, seed = cell.folder / method, 1000 * cell.seed
+    if (folder / "result.json").exists():
+        return
+    start = time.monotonic()
+    demonstrations = Demonstrations.load(cell.folder / "expert" / "demonstrations.npz")
+    learn_reward(method, cell.settings, demonstrations, seed + 100, folder / "irl", report)
+    imitation = json.loads((folder / "irl" / "result.json").read_text())
+    reward = RecoveredReward.load(folder / "irl" / "reward.pt")
+    found = retrain(cell.settings, reward, seed + 200, folder / "retraining", report)
+    minutes = round((time.monotonic() - start) / 60, 2)
+    figures = {"maze": cell.settings.maze, "method": method, "seed": cell.seed, **found}
+    figures |= {"imitation_return": imitation["return"], "minutes": minutes}
+    write_text(folder / "result.json", json.dumps(figures, indent=1))
+
+
+def run_snapshot(cell: Cell, method: str, round_number: int, report: Report) -> None:
+    """Retraining on the reward as it was after some rounds of inverse RL."""
+    name = f"reward_{round_number:04d}"
+    folder = cell.folder / method / "snapshots" / name
+    if (folder / "result.json").exists():
+        return
+    reward = RecoveredReward.load(cell.folder / method / "irl" / f"{name}.pt")
+    found = retrain(cell.settings, reward, 1000 * cell.seed + 200, folder, report)
+    figures = {"maze": cell.settings.maze, "method": method, "seed": cell.seed}
+    write_text(
+        folder / "result.json", json.dumps({**figures, "round": round_number, **found}, indent=1)
+    )
+
+
+def run_guide(cell: Cell, report: Report) -> None:
+    """Train a policy on the true reward in the flipped maze and keep its episodes, to compare what
+    a learned reward pays for solving the maze with what it pays for being stuck. No reward and no
+    retrained policy ever sees it.
+    """
+    folder = cell.out / f"{cell.settings.maze}_guide"
+    if (folder / "episodes.npz").exists():
+        return
+    from sb3_vdb.evaluation.returns import evaluate_returns
+    from sb3_vdb.vec_env import make_vec_env
+
+    phase = cell.settings.expert
+    venv = make_vec_env(cell.settings.test_env, phase.mazes, seed=77_000)
+    model = learn_policy(venv, phase, 77_000, folder, PhaseReport(report, "guide"))
+    fresh = make_vec_env(cell.settings.test_env, 20, seed=77_500)
+    result = evaluate_returns(model, fresh, 20, deterministic=True)
+    write_text(folder / "result.json", json.dumps({"return": result.mean, "std": result.std}))
+    result.episodes.save(folder / "episodes.npz")
+
+
+def guide_job(cell: Cell) -> Job:
+    """See :func:`run_guide`."""
+    name = f"{cell.settings.maze} guide"
+    return Job(name, cell.settings.expert.steps, partial(run_guide, cell))
+
+
+def result_rows(cell: Cell, methods: list[str]) -> list[dict[str, Any]]:
+    """The expert, every finished method, and random actions.
+
+    Expert and random actions have learned returns by the reward of the first finished method.
+    """
+    finished = [each for each in methods if (cell.folder / each / "result.json").exists()]
+    judge = None
+    if finished:
+        judge = RecoveredReward.load(cell.folder / finished[0] / "irl" / "reward.pt")
+    expert = json.loads((cell.folder / "expert" / "result.json").read_text())
+    demonstrations = Demonstrations.load(cell.folder / "expert" / "demonstrations.npz")
+    random = evaluate_random(cell.settings.test_env, 1000 * cell.seed + 950, judge)
+    judged = {"judge": finished[0]} if finished else {}
+    learned = judge and float(judge(demonstrations.transitions()).sum() / len(demonstrations))
+    rows = [
+        {
+            "name": "expert (training maze)",
+            "mean": expert["return"],
+            "std": expert["return_std"],
+            "success_rate": expert["success_rate"],
+            "learned_return": learned,
+            **judged,
+        }
+    ]
+    rows += [_method_row(cell.folder / method) for method in finished]
+    return [
+        *rows,
+        {
+            "name": "random actions",
+            "mean": random.mean,
+            "std": random.std,
+            "success_rate": random.success_rate,
+            "learned_return": random.learned_mean,
+            **judged,
+        },
+    ]
+
+
+def _method_row(folder: Path) -> dict[str, Any]:
+    result = json.loads((folder / "result.json").read_text())
+    return {
+        "name": folder.name,
+        "mean": result["transfer_return"],
+        "std": result["transfer_return_std"],
+        "success_rate": result["success_rate"],
+        "learned_return": result["learned_return"],
+        "stuck": result["stuck"],
+        "retrainings": len(result["retrainings"]),
+    }

@@ -1,0 +1,273 @@
+"""Sizes, budgets and methods of the transfer experiment, and the paper's results."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
+
+from sb3_vdb.discriminators import PenaltyTarget
+
+MazeName = Literal["C", "S"]
+MAZES: tuple[MazeName, ...] = ("C", "S")
+EPISODE_STEPS = 100
+PRESETS = ("demo", "paper", "authors-code")
+
+
+class Method(NamedTuple):
+    """One row of the paper's table.
+
+    :param kind: ``"GAIL"``, ``"VAIL"``, ``"AIRL"`` or ``"VAIRL"``
+    :param has_penalty: whether the gradient of the discriminator is penalised
+    :param is_noise_only: the ablation beta = 0: codes are drawn, their information is free
+    """
+
+    kind: str
+    has_penalty: bool = False
+    is_noise_only: bool = False
+
+    @property
+    def has_bottleneck(self) -> bool:
+        """Whether codes are drawn."""
+        return self.kind.startswith("V")
+
+    @property
+    def sees_actions(self) -> bool:
+        """Whether the reward looks at actions (imitation methods) or at states alone (inverse
+        RL).
+        """
+        return self.kind.endswith("GAIL") or self.kind == "VAIL"
+
+
+METHODS: Mapping[str, Method] = MappingProxyType(
+    {
+        "GAIL": Method("GAIL"),
+        "VAIL": Method("VAIL"),
+        "AIRL": Method("AIRL"),
+        "AIRL-GP": Method("AIRL", has_penalty=True),
+        "VAIRL-beta0": Method("VAIRL", is_noise_only=True),
+        "VAIRL": Method("VAIRL"),
+        "VAIRL-GP": Method("VAIRL", has_penalty=True),
+    }
+)
+# Figure 7 (table): true return in the flipped maze, mean and standard deviation over five runs
+PAPER: Mapping[MazeName, Mapping[str, tuple[float, float]]] = MappingProxyType(
+    {
+        "C": {
+            "GAIL": (-24.6, 7.2),
+            "VAIL": (-65.6, 18.9),
+            "AIRL": (-15.3, 7.8),
+            "AIRL-GP": (-9.14, 0.4),
+            "VAIRL-beta0": (-25.5, 7.2),
+            "VAIRL": (-10.0, 2.2),
+            "VAIRL-GP": (-9.18, 0.4),
+            "expert": (-5.1, 0.0),
+        },
+        "S": {
+            "GAIL": (1.0, 1.3),
+            "VAIL": (20.8, 39.7),
+            "AIRL": (-0.2, 0.1),
+            "AIRL-GP": (-0.14, 0.3),
+            "VAIRL-beta0": (62.3, 33.2),
+            "VAIRL": (74.0, 38.7),
+            "VAIRL-GP": (156.5, 5.6),
+            "expert": (153.2, 0.0),
+        },
+    }
+)
+SOLVED: Mapping[MazeName, float] = MappingProxyType({"C": -12.0, "S": 100.0})
+OPTIMUM: Mapping[MazeName, float] = MappingProxyType({"C": -4.2, "S": 182.4})
+
+
+@dataclass(frozen=True)
+class PolicySettings:
+    """TRPO in one phase.
+
+    :param iterations: policy updates
+    :param mazes: episodes of 100 steps in a batch
+    :param std: initial standard deviation of the actions, as a share of the force limit
+    :param target_kl: step size
+    :param gae_lambda: lambda of the advantages
+    :param baseline: ``"critic"``, a network like the policy's, or ``"linear"``, a regression on
+        position and time that starts anew at the end of an episode (the authors' code)
+    :param activation: ``"relu"`` or ``"tanh"``
+    :param ent_coef: weight of an entropy bonus beside normalised advantages
+    """
+
+    iterations: int
+    mazes: int = 100
+    std: float = 1.0
+    target_kl: float = 0.01
+    gae_lambda: float = 0.97
+    baseline: Literal["critic", "linear"] = "critic"
+    activation: Literal["relu", "tanh"] = "tanh"
+    ent_coef: float = 0.0
+
+    @property
+    def steps(self) -> int:
+        """Environment steps in all."""
+        return self.iterations * self.mazes * EPISODE_STEPS
+
+
+@dataclass(frozen=True)
+class TransferSettings:
+    """One column of the experiment.
+
+    :param maze: ``"C"`` or ``"S"``
+    :param expert: TRPO on the task's own reward
+    :param irl: TRPO on the reward that is being learned
+    :param retraining: TRPO on the frozen reward in the flipped maze
+    :param demo_policies: the expert's last policies that demonstrations come from
+    :param demos_per_policy: episodes recorded from each
+    :param demo_batch_size: expert samples in a discriminator update
+    :param n_disc_updates_per_round: discriminator updates in a round
+    :param disc_learning_rate: Adam's step size
+    :param gail_learning_rate: the same for GAIL and VAIL
+    :param information_limit: I_c in nats, summed over all codes
+    :param beta: initial dual variable
+    :param beta_step_size: alpha_beta
+    :param grad_penalty_coef: w_GP of the methods with a gradient penalty
+    :param grad_penalty_target: what the penalty is taken of
+    :param potential_gamma: discount of the potential h; None for the policy's
+    :param max_retrainings: how often a stuck retraining may be repeated with another seed
+    :param snapshot_every: rounds between two snapshots of the reward
+    """
+
+    maze: MazeName
+    expert: PolicySettings
+    irl: PolicySettings
+    retraining: PolicySettings
+    demo_policies: int = 5
+    demos_per_policy: int = 107
+    demo_batch_size: int = 32
+    n_disc_updates_per_round: int = 100
+    disc_learning_rate: float = 5e-5
+    gail_learning_rate: float = 5e-5
+    information_limit: float = 0.5
+    beta: float = 0.005
+    beta_step_size: float = 1e-5
+    grad_penalty_coef: float = 0.1
+    grad_penalty_target: PenaltyTarget = "logits"
+    potential_gamma: float | None = None
+    max_retrainings: int = 1
+    snapshot_every: int = 20
+
+    @property
+    def train_env(self) -> str:
+        """Id of the maze in which the reward is learned."""
+        return f"sb3_vdb/{self.maze}Maze-v0"
+
+    @property
+    def test_env(self) -> str:
+        """Id of the flipped maze."""
+        return f"sb3_vdb/{self.maze}MazeFlipped-v0"
+
+    def shortened(self, share: float) -> TransferSettings:
+        """The same experiment with only a share of every phase's iterations, for trying it out."""
+        phases = {
+            name: replace(phase, iterations=max(1, math.ceil(share * phase.iterations)))
+            for name, phase in self._phases().items()
+        }
+        n = min(self.demo_policies, phases["expert"].iterations)
+        return replace(self, demo_policies=n, **phases)  # type: ignore[arg-type]
+
+    def _phases(self) -> dict[str, PolicySettings]:
+        return {name: getattr(self, name) for name in ("expert", "irl", "retraining")}
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TransferSettings:
+        """The settings that :meth:`to_dict` described."""
+        known = {each.name: values[each.name] for each in fields(cls)}
+        for name in ("expert", "irl", "retraining"):
+            known[name] = PolicySettings(**known[name])
+        return cls(**known)
+
+
+def preset(name: str, maze: MazeName) -> TransferSettings:
+    """Settings by name.
+
+    ``paper``: the numbers of section 5.2 and appendix D. ``authors-code``: where the released code
+    differs. ``demo``: a maze in a few minutes on two cores.
+
+    :raises ValueError: unknown preset or maze
+    """
+    if maze not in MAZES:
+        raise ValueError(f"the maze must be one of {', '.join(MAZES)}, got {maze!r}")
+    if name not in PRESETS:
+        raise ValueError(f"the preset must be one of {', '.join(PRESETS)}, got {name!r}")
+    makers = {"demo": _demo, "paper": _paper, "authors-code": _authors_code}
+    return makers[name](maze)
+
+
+def _paper(maze: MazeName) -> TransferSettings:
+    # what the paper leaves open (initial spread of actions, critic, lambda) is TRPO's usual choice
+    std = {"C": 1.0, "S": 2.0}[maze]
+    policy = PolicySettings(iterations=200, mazes=100, std=std, activation="relu")
+    if maze == "C":
+        return TransferSettings("C", expert=policy, irl=policy, retraining=policy)
+    return TransferSettings(
+        "S",
+        expert=policy,
+        irl=policy,
+        retraining=replace(policy, iterations=400, mazes=500, target_kl=0.001),
+        information_limit=0.05,
+        grad_penalty_coef=0.01,
+    )
+
+
+def _authors_code(maze: MazeName) -> TransferSettings:
+    paper = _paper(maze)
+    phases = {
+        name: replace(phase, activation="tanh", gae_lambda=1.0, baseline="linear")
+        for name, phase in paper._phases().items()
+    }
+    if maze == "S":
+        phases["irl"] = replace(phases["irl"], mazes=500)
+    return replace(
+        paper,
+        **phases,  # type: ignore[arg-type]
+        demos_per_policy=100,
+        n_disc_updates_per_round=50,
+        gail_learning_rate=1e-3,
+        grad_penalty_target="terms",
+        potential_gamma=1.0,
+    )
+
+
+def _demo(maze: MazeName) -> TransferSettings:
+    if maze == "C":
+        return TransferSettings(
+            "C",
+            expert=PolicySettings(60, 100),
+            irl=PolicySettings(100, 30),
+            retraining=PolicySettings(80, 50, std=2.0),
+            demo_policies=1,
+            demos_per_policy=100,
+            demo_batch_size=64,
+            n_disc_updates_per_round=50,
+            disc_learning_rate=1e-4,
+            gail_learning_rate=1e-4,
+            beta_step_size=2e-5,
+            max_retrainings=3,
+        )
+    return TransferSettings(
+        "S",
+        expert=PolicySettings(60, 100, std=2.0),
+        irl=PolicySettings(60, 100, std=2.0),
+        retraining=PolicySettings(80, 100, std=3.0, gae_lambda=1.0),
+        demo_policies=1,
+        demos_per_policy=100,
+        demo_batch_size=128,
+        n_disc_updates_per_round=50,
+        disc_learning_rate=2e-4,
+        gail_learning_rate=2e-4,
+        beta_step_size=2e-5,
+        grad_penalty_coef=0.01,
+        max_retrainings=3,
+    )

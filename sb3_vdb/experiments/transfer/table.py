@@ -1,0 +1,278 @@
+"""The paper's table of inverse RL: methods, mazes and seeds, resumable, on one machine or many."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+from rich.console import Console
+
+from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.experiments.runner import EngineName, Job, run_jobs
+from sb3_vdb.experiments.transfer import curves, maze_pictures
+from sb3_vdb.experiments.transfer.report import write_table_report
+from sb3_vdb.experiments.transfer.runs import Cell, guide_job, run_snapshot
+from sb3_vdb.experiments.transfer.settings import (
+    METHODS,
+    PAPER,
+    SOLVED,
+    MazeName,
+    TransferSettings,
+)
+from sb3_vdb.experiments.versions import versions
+from sb3_vdb.files import write_text
+from sb3_vdb.recovered_reward import RecoveredReward
+
+
+class Experiment(NamedTuple):
+    """What is run.
+
+    :param out: folder, with one folder for each maze and seed
+    :param settings: of each maze
+    :param methods: of :data:`METHODS`
+    :param seeds: random seeds
+    :param snapshot_seeds: how many seeds also retrain on the snapshots of the reward
+    """
+
+    out: Path
+    settings: Sequence[TransferSettings]
+    methods: Sequence[str]
+    seeds: Sequence[int]
+    snapshot_seeds: int = 0
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All mazes and seeds."""
+        return [Cell(self.out, each, seed) for seed in self.seeds for each in self.settings]
+
+    def snapshots(self) -> list[tuple[Cell, str, int]]:
+        """Cell, method and round of every retraining on a snapshot."""
+        chosen = set(self.seeds[: self.snapshot_seeds])
+        return [
+            (cell, method, n)
+            for cell in self.cells
+            if cell.seed in chosen
+            for method in self.methods
+            for n in range(
+                cell.settings.snapshot_every,
+                cell.settings.irl.iterations,
+                cell.settings.snapshot_every,
+            )
+        ]
+
+
+def run_table(
+    experiment: Experiment,
+    workers: int,
+    engine: EngineName = "local",
+    address: str | None = None,
+    docs: Path | None = None,
+) -> pd.DataFrame:
+    """Run what is missing, print the table and write everything; see :func:`write_results`.
+
+    :param experiment: what to run
+    :param workers: jobs at a time, one thread each
+    :param engine: ``"local"`` or ``"ray"``
+    :param address: of a Ray cluster
+    :param docs: where tables and figures go as well
+    :return: one row a maze, method and seed
+    :raises ValueError: a folder holds a run with other settings
+    :raises JobsFailedError: some jobs failed; the others are kept
+    """
+    cells = experiment.cells
+    for cell in cells:
+        cell.claim(versions())
+    guides = [guide_job(Cell(experiment.out, each, 0)) for each in experiment.settings]
+    run = partial(run_jobs, workers=workers, engine=engine, address=address)
+    run([*guides, *(cell.expert_job() for cell in cells)])
+    run([cell.method_job(method) for cell in cells for method in experiment.methods])
+    if experiment.snapshot_seeds:
+        run([_snapshot_job(*each) for each in experiment.snapshots()])
+    return write_results(experiment, docs)
+
+
+def _snapshot_job(cell: Cell, method: str, n: int) -> Job:
+    work = partial(run_snapshot, cell, method, n)
+    return Job(f"{cell.name} {method} {n}", cell.settings.retraining.steps, work)
+
+
+def write_results(experiment: Experiment, docs: Path | None = None) -> pd.DataFrame:
+    """Collect what is finished: ``table.csv``, ``summary.csv``, ``curves.csv``, pictures and
+    ``report.html``.
+
+    :param experiment: what was run
+    :param docs: where tables and figures go as well
+    :return: one row a maze, method and seed
+    """
+    table = collect(experiment)
+    if table.empty:
+        raise ValueError(f"{experiment.out} holds no finished run of these methods and seeds")
+    summary = summarise(table, experiment)
+    snapshots = collect_snapshots(experiment)
+    Console(width=160).print(summary.to_string(index=False))
+    for target in [experiment.out, *([docs] if docs is not None else [])]:
+        write_text(target / "table.csv", table.round(3).to_csv(index=False))
+        write_text(target / "summary.csv", summary.to_csv(index=False))
+        write_text(target / "versions.json", json.dumps(versions(), indent=1))
+        if not snapshots.empty:
+            write_text(target / "snapshots.csv", snapshots.round(3).to_csv(index=False))
+        pictures = target / "pictures" if target == experiment.out else target
+        for settings in experiment.settings:
+            draw(experiment, settings, table, snapshots, pictures)
+            found = curves.curve_table(finished_cells(experiment, settings.maze))
+            write_text(target / f"{settings.maze}_curves.csv", found.round(4).to_csv(index=False))
+    write_table_report(experiment.out, experiment.settings, table, summary)
+    return table
+
+
+def collect(experiment: Experiment) -> pd.DataFrame:
+    """Results of all finished runs, one row each, with the verdict on failures."""
+    rows = []
+    for cell in experiment.cells:
+        for method in experiment.methods:
+            path = cell.folder / method / "result.json"
+            if path.exists():
+                rows.append(_row(cell, method, json.loads(path.read_text())))
+    return pd.DataFrame(rows)
+
+
+def _row(cell: Cell, method: str, result: dict[str, Any]) -> dict[str, Any]:
+    guide = Demonstrations.load(cell.out / f"{cell.settings.maze}_guide" / "episodes.npz")
+    reward = RecoveredReward.load(cell.folder / method / "irl" / "reward.pt")
+    guide_return = float(reward(guide.transitions()).sum() / len(guide))
+    return {
+        **{name: value for name, value in result.items() if name not in ("kept", "retrainings")},
+        "retrainings": len(result["retrainings"]),
+        "guide_learned_return": guide_return,
+        "verdict": verdict(cell.settings.maze, result, guide_return),
+    }
+
+
+def verdict(maze: MazeName, result: dict[str, Any], guide_return: float) -> str:
+    """What failed: nothing (``"solved"``); the ``"optimiser"``, which missed a path that the reward
+    pays better; or the ``"reward"``, which does not.
+
+    :param maze: which
+    :param result: figures of the run
+    :param guide_return: learned return of episodes that solve the flipped maze
+    """
+    if result["transfer_return"] >= SOLVED[maze]:
+        return "solved"
+    return "optimiser" if guide_return > result["learned_return"] else "reward"
+
+
+def summarise(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
+    """Mean and spread over seeds beside the paper's, and what failed."""
+    rows = []
+    for _, group in table.groupby(["maze", "method"], sort=False):
+        maze, method = group["maze"].iloc[0], group["method"].iloc[0]
+        returns = group["transfer_return"]
+        mean, std = PAPER[maze][method]
+        rows.append(
+            {
+                "maze": maze,
+                "method": method,
+                "seeds": len(group),
+                "return": round(returns.mean(), 2),
+                "std": round(returns.std(ddof=0), 2),
+                "paper": mean,
+                "paper std": std,
+                "deterministic": round(group["transfer_return_deterministic"].mean(), 2),
+                "worst": round(returns.min(), 2),
+                "best": round(returns.max(), 2),
+                "success": round(group["success_rate"].mean(), 2),
+                "imitation": round(group["imitation_return"].mean(), 2),
+                **{
+                    name: int((group["verdict"] == name).sum())
+                    for name in ("solved", "optimiser", "reward")
+                },
+                "minutes": round(group["minutes"].mean(), 1),
+            }
+        )
+    rows += [_expert_row(experiment, settings.maze) for settings in experiment.settings]
+    return pd.DataFrame(rows)
+
+
+def _expert_row(experiment: Experiment, maze: MazeName) -> dict[str, Any]:
+    paths = [cell.folder / "expert" / "result.json" for cell in experiment.cells]
+    found = [
+        json.loads(path.read_text())
+        for path, cell in zip(paths, experiment.cells, strict=True)
+        if cell.settings.maze == maze and path.exists()
+    ]
+    returns = pd.Series([each["return"] for each in found])
+    return {
+        "maze": maze,
+        "method": "expert",
+        "seeds": len(found),
+        "return": round(returns.mean(), 2),
+        "std": round(returns.std(ddof=0), 2),
+        "paper": PAPER[maze]["expert"][0],
+        "worst": round(returns.min(), 2),
+        "best": round(returns.max(), 2),
+    }
+
+
+def collect_snapshots(experiment: Experiment) -> pd.DataFrame:
+    """Finished retrainings on snapshots, and those on the final rewards of the same runs."""
+    rows = []
+    for cell, method, n in experiment.snapshots():
+        path = cell.folder / method / "snapshots" / f"reward_{n:04d}" / "result.json"
+        final = cell.folder / method / "result.json"
+        if path.exists():
+            rows.append(json.loads(path.read_text()))
+        if n == cell.settings.snapshot_every and final.exists():
+            rows.append({**json.loads(final.read_text()), "round": cell.settings.irl.iterations})
+    table = pd.DataFrame(rows)
+    return table if table.empty else table.drop(columns=["retrainings"]).sort_values("round")
+
+
+def finished_cells(experiment: Experiment, maze: MazeName) -> dict[str, list[Cell]]:
+    """By method, the cells that have finished."""
+    found = {
+        method: [
+            cell
+            for cell in experiment.cells
+            if cell.settings.maze == maze and (cell.folder / method / "result.json").exists()
+        ]
+        for method in METHODS
+        if method in experiment.methods
+    }
+    return {method: cells for method, cells in found.items() if cells}
+
+
+def draw(
+    experiment: Experiment,
+    settings: TransferSettings,
+    table: pd.DataFrame,
+    snapshots: pd.DataFrame,
+    folder: Path,
+) -> None:
+    """All pictures of a maze."""
+    maze, rows = settings.maze, table[table["maze"] == settings.maze]
+    cells = finished_cells(experiment, maze)
+    if not cells:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    experts = [cell for cell in experiment.cells if cell.settings.maze == maze]
+    curves.learning_curves(cells, experts, folder / f"{maze}_returns.png")
+    curves.bottleneck_curves(cells, folder / f"{maze}_bottleneck.png")
+    curves.returns_by_seed(rows, folder / f"{maze}_seeds.png")
+    maze_pictures.heat_maps(_median_cells(cells, rows), folder / f"{maze}_rewards.png")
+    if not snapshots.empty and (snapshots["maze"] == maze).any():
+        chosen = snapshots[snapshots["maze"] == maze]
+        curves.snapshot_curves(chosen, folder / f"{maze}_snapshots.png")
+
+
+def _median_cells(cells: dict[str, list[Cell]], rows: pd.DataFrame) -> dict[str, Cell]:
+    """By method, the cell whose transfer return is the (lower) median."""
+    chosen = {}
+    for method, finished in cells.items():
+        group = rows[rows["method"] == method].sort_values("transfer_return")
+        seed = group["seed"].iloc[(len(group) - 1) // 2]
+        chosen[method] = next(cell for cell in finished if cell.seed == seed)
+    return chosen

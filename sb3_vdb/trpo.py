@@ -1,0 +1,209 @@
+"""sb3-contrib's TRPO with a faster Fisher-vector product, and with the baseline of the VDB paper's
+released code.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch as th
+from sb3_contrib import TRPO
+from stable_baselines3.common.distributions import DiagGaussianDistribution
+from torch import nn
+
+
+class MeanJacobian(NamedTuple):
+    """What the Fisher matrix of a diagonal Gaussian policy is made of.
+
+    :param means: actions' means, shape (n, action_dim), with their graph
+    :param direction: dummy u of the same shape, with respect to which ``pullback`` is linear
+    :param pullback: J^T u, one tensor a parameter that moves the means
+    :param moves_mean: for each of the actor's parameters, whether it does
+    :param std: standard deviations, shape (action_dim,)
+    """
+
+    means: th.Tensor
+    direction: th.Tensor
+    pullback: tuple[th.Tensor, ...]
+    moves_mean: tuple[bool, ...]
+    std: th.Tensor
+
+
+class FisherTRPO(TRPO):
+    """TRPO whose Fisher-vector products go through the Jacobian of the policy's means.
+
+    TRPO's search direction solves F x = g, with F the Hessian of the KL divergence at the old
+    policy (Schulman et al. 2015). sb3-contrib differentiates the divergence twice in each of some
+    ten products an update, nearly all of TRPO's time. For a Gaussian with means m and standard
+    deviations s of their own, F is J_m^T diag(1 / s^2) J_m / n for what moves the means and 2 I for
+    log s, the same matrix from one forward and one backward product. The arguments are those of
+    :class:`sb3_contrib.TRPO`; policies with another distribution, or gSDE, take its products.
+
+    :param ent_coef: weight of an entropy bonus in the policy's objective, beside advantages that
+        are normalised; only with ``normalize_advantage``
+    :raises ValueError: an ``ent_coef`` that is negative or has no normalised advantages beside it
+    """
+
+    policy_aliases: ClassVar[dict[str, Any]] = TRPO.policy_aliases  # type: ignore[misc]
+
+    def __init__(self, *args: Any, ent_coef: float = 0.0, **kwargs: Any) -> None:
+        if not ent_coef >= 0.0:
+            raise ValueError(f"`ent_coef` must not be negative, got {ent_coef}")
+        if ent_coef > 0.0 and not kwargs.get("normalize_advantage", True):
+            raise ValueError("`ent_coef` is relative to normalised advantages; normalise them")
+        self.ent_coef = ent_coef
+        self._jacobian: MeanJacobian | None = None
+        super().__init__(*args, **kwargs)
+
+    def train(self) -> None:
+        """Update the policy from the rollout buffer."""
+        if self.ent_coef > 0.0:
+            self._add_entropy_bonus()
+        super().train()
+        self._jacobian = None
+
+    def _add_entropy_bonus(self) -> None:
+        """Normalise the advantages and add -ent_coef log pi(a|s), whose policy gradient is that of
+        the entropy. Normalising the sum again changes its scale alone, which TRPO does not see.
+        """
+        buffer = self.rollout_buffer
+        normalised = (buffer.advantages - buffer.advantages.mean()) / (
+            buffer.advantages.std() + 1e-8
+        )
+        buffer.advantages = normalised - self.ent_coef * buffer.log_probs
+
+    def _compute_actor_grad(
+        self, kl_div: th.Tensor, policy_objective: th.Tensor
+    ) -> tuple[list[nn.Parameter], th.Tensor, th.Tensor, list[tuple[int, ...]]]:
+        if not isinstance(self.policy.action_dist, DiagGaussianDistribution):
+            return super()._compute_actor_grad(kl_div, policy_objective)
+        named = [each for name, each in self.policy.named_parameters() if "value" not in name]
+        found = th.autograd.grad(policy_objective, named, retain_graph=True, allow_unused=True)
+        params = [each for each, gradient in zip(named, found, strict=True) if gradient is not None]
+        gradient = th.cat([each.reshape(-1) for each in found if each is not None])
+        self._jacobian = self._mean_jacobian(params)
+        return params, gradient, th.zeros_like(gradient), [each.shape for each in params]
+
+    def _mean_jacobian(self, params: list[nn.Parameter]) -> MeanJacobian:
+        """The means of the whole rollout, in the buffer's order: F is a sum over samples."""
+        observations: Any = self.rollout_buffer.observations
+        step = self.sub_sampling_factor
+        if isinstance(observations, dict):
+            tensors: Any = {
+                key: self.rollout_buffer.to_torch(each[::step])
+                for key, each in observations.items()
+            }
+        else:
+            tensors = self.rollout_buffer.to_torch(observations[::step])
+        distribution: Any = self.policy.get_distribution(tensors).distribution
+        means = distribution.mean
+        direction = th.zeros_like(means, requires_grad=True)
+        pullback = th.autograd.grad(means, params, direction, create_graph=True, allow_unused=True)
+        return MeanJacobian(
+            means,
+            direction,
+            tuple(each for each in pullback if each is not None),
+            tuple(each is not None for each in pullback),
+            distribution.stddev[0].detach(),
+        )
+
+    def hessian_vector_product(
+        self,
+        params: list[nn.Parameter],
+        grad_kl: th.Tensor,
+        vector: th.Tensor,
+        retain_graph: bool = True,
+    ) -> th.Tensor:
+        """F v + cg_damping v; see :class:`sb3_contrib.TRPO`."""
+        if self._jacobian is None:
+            return super().hessian_vector_product(params, grad_kl, vector, retain_graph)
+        means, direction, pullback, moves_mean, std = self._jacobian
+        parts = vector.split([each.numel() for each in params])
+        pieces = [part.view_as(each) for part, each in zip(parts, params, strict=True)]
+        (pushed,) = th.autograd.grad(  # J v: the derivative of <J^T u, v> with respect to u
+            pullback,
+            direction,
+            [piece for piece, moves in zip(pieces, moves_mean, strict=True) if moves],
+            retain_graph=True,
+        )
+        moving = [each for each, moves in zip(params, moves_mean, strict=True) if moves]
+        pulled = iter(
+            th.autograd.grad(means, moving, pushed / (std.square() * len(means)), retain_graph=True)
+        )
+        product = [
+            next(pulled).reshape(-1) if moves else 2.0 * part
+            for part, moves in zip(parts, moves_mean, strict=True)
+        ]
+        return th.cat(product) + self.cg_damping * vector
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_jacobian"]
+
+
+class LinearBaselineTRPO(FisherTRPO):
+    """TRPO with a linear baseline in place of a critic, as in the released code of the VDB paper.
+
+    Returns are regressed on observations, their squares and powers of time (Duan et al. 2016); an
+    iteration's advantages use the regression of the one before, and nothing is expected beyond the
+    end of an episode. Rollouts must be whole episodes of one length. The policy's critic stays at
+    zero.
+
+    :raises ValueError: while training, if a rollout is no whole episode of every environment
+    """
+
+    RIDGE = 1e-5
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        self.baseline_weights: npt.NDArray[np.float64] | None = None
+        with th.no_grad():
+            for parameter in self.policy.value_net.parameters():
+                parameter.zero_()
+
+    def train(self) -> None:
+        """Fit the baseline, then update the policy from the rollout buffer."""
+        self._apply_baseline()
+        self.n_critic_updates = 0
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Mean of empty slice")  # of critic losses
+            super().train()
+
+    def _apply_baseline(self) -> None:
+        """Advantages and returns of the rollout, and the regression for the next one."""
+        buffer = self.rollout_buffer
+        starts = buffer.episode_starts.astype(bool)
+        if not starts[0].all() or starts[1:].any():
+            raise ValueError(
+                f"LinearBaselineTRPO needs rollouts of one whole episode each; `n_steps` is "
+                f"{self.n_steps}, set it to the length of an episode"
+            )
+        features = _time_features(buffer.observations)  # (n_steps, n_envs, n_features)
+        values = np.zeros(buffer.rewards.shape)
+        if self.baseline_weights is not None:
+            values = features @ self.baseline_weights
+        after = np.vstack([values[1:], np.zeros_like(values[:1])])
+        advantages = buffer.rewards + self.gamma * after - values
+        returns = buffer.rewards.astype(np.float64)
+        for step in range(len(advantages) - 2, -1, -1):
+            advantages[step] += self.gamma * self.gae_lambda * advantages[step + 1]
+            returns[step] += self.gamma * returns[step + 1]
+        buffer.values, buffer.returns = values.astype(np.float32), returns.astype(np.float32)
+        buffer.advantages = advantages.astype(np.float32)
+        flat = features.reshape(-1, features.shape[-1])
+        gram = flat.T @ flat + self.RIDGE * np.eye(flat.shape[-1])
+        self.baseline_weights = np.linalg.solve(gram, flat.T @ returns.reshape(-1))
+
+
+def _time_features(observations: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Observations within +-10, their squares, powers of time in units of 100 steps, and 1.
+
+    :param observations: shape (n_steps, n_envs, ...)
+    :return: shape (n_steps, n_envs, n_features)
+    """
+    n_steps, n_envs = observations.shape[:2]
+    flat = observations.reshape(n_steps, n_envs, -1).astype(np.float64).clip(-10.0, 10.0)
+    time = np.broadcast_to(np.arange(n_steps)[:, None, None] / 100.0, (n_steps, n_envs, 1))
+    return np.concatenate([flat, flat**2, time, time**2, time**3, np.ones_like(time)], axis=-1)
