@@ -5,6 +5,8 @@ The machines of a cluster need this package installed and the run folder on a sh
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,8 +31,14 @@ class RayEngine:
     def __init__(self, workers: int, address: str | None) -> None:
         if workers < 1:
             raise ValueError(f"`workers` must be at least 1, got {workers}")
+        os.environ.setdefault("RAY_worker_niceness", "0")  # else Ray's workers yield to everything
         own: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False}
-        ray.init(address, log_to_driver=False, **(own if address is None else {}))
+        ray.init(
+            address,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+            **(own if address is None else {}),
+        )
         self._board: Any = ray.remote(_Board).options(num_cpus=0).remote()
         self._tasks: dict[Any, str] = {}
         self._ended: dict[str, JobState] = {}
@@ -38,8 +46,8 @@ class RayEngine:
     def start(self, jobs: Sequence[Job]) -> None:
         """See :class:`Engine`."""
         environment = {"env_vars": {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}}
-        work = ray.remote(_work).options(
-            num_cpus=1, max_retries=MAX_RESTARTS, max_calls=1, runtime_env=environment
+        work = ray.remote(num_cpus=1, max_retries=MAX_RESTARTS, max_calls=1)(_work).options(
+            runtime_env=environment
         )
         self._tasks = {work.remote(job, self._board): job.name for job in jobs}
 

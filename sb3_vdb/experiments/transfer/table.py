@@ -194,7 +194,8 @@ def summarise(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
             }
         )
     rows += [_expert_row(experiment, settings.maze) for settings in experiment.settings]
-    return pd.DataFrame(rows)
+    counts = ["solved", "optimiser", "reward"]
+    return pd.DataFrame(rows).astype(dict.fromkeys(counts, "Int64"))
 
 
 def _expert_row(experiment: Experiment, maze: MazeName) -> dict[str, Any]:
