@@ -39,8 +39,10 @@ class FisherTRPO(TRPO):
     policy (Schulman et al. 2015). sb3-contrib differentiates the divergence twice in each of some
     ten products an update, nearly all of TRPO's time. For a Gaussian with means m and standard
     deviations s of their own, F is J_m^T diag(1 / s^2) J_m / n for what moves the means and 2 I for
-    log s, the same matrix from one forward and one backward product. The arguments are those of
-    :class:`sb3_contrib.TRPO`; policies with another distribution, or gSDE, take its products.
+    log s, the same matrix from one forward and one backward product. Like SB3's divergence, and so
+    ``target_kl``, it is a mean over the action's d dimensions, 1 / d of the divergence in nats.
+    The arguments are those of :class:`sb3_contrib.TRPO`; policies with another distribution, or
+    gSDE, take its products.
 
     :param ent_coef: weight of an entropy bonus in the policy's objective, beside advantages that
         are normalised; only with ``normalize_advantage``
@@ -54,9 +56,9 @@ class FisherTRPO(TRPO):
             raise ValueError(f"`ent_coef` must not be negative, got {ent_coef}")
         if ent_coef > 0.0 and not kwargs.get("normalize_advantage", True):
             raise ValueError("`ent_coef` is relative to normalised advantages; normalise them")
-        self.ent_coef = ent_coef
         self._jacobian: MeanJacobian | None = None
         super().__init__(*args, **kwargs)
+        self.ent_coef = ent_coef  # sb3-contrib's TRPO sets it to zero
 
     def train(self) -> None:
         """Update the policy from the rollout buffer."""
@@ -131,10 +133,12 @@ class FisherTRPO(TRPO):
         )
         moving = [each for each, moves in zip(params, moves_mean, strict=True) if moves]
         pulled = iter(
-            th.autograd.grad(means, moving, pushed / (std.square() * len(means)), retain_graph=True)
+            th.autograd.grad(
+                means, moving, pushed / (std.square() * means.numel()), retain_graph=True
+            )
         )
         product = [
-            next(pulled).reshape(-1) if moves else 2.0 * part
+            next(pulled).reshape(-1) if moves else 2.0 / means.shape[1] * part
             for part, moves in zip(parts, moves_mean, strict=True)
         ]
         return th.cat(product) + self.cg_damping * vector
@@ -167,7 +171,7 @@ class LinearBaselineTRPO(FisherTRPO):
         """Fit the baseline, then update the policy from the rollout buffer."""
         self._apply_baseline()
         self.n_critic_updates = 0
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(invalid="ignore"):
             warnings.filterwarnings("ignore", "Mean of empty slice")  # of critic losses
             super().train()
 

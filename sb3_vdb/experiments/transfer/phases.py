@@ -42,9 +42,10 @@ TRAINERS: dict[str, type[AdversarialTrainer]] = {
 }
 N_EVAL_EPISODES = 50
 CHECKPOINT_EVERY = 20  # iterations
+N_FORCES = 2
 LATE_STEPS = 25  # last steps of an episode, by which a policy has settled
 STUCK_SHORTFALL = 0.15  # share of the reward map's range that a settled policy may miss
-NO_FORCE = np.zeros(2, dtype=np.float32)
+NO_FORCE = np.zeros(N_FORCES, dtype=np.float32)
 
 
 class PhaseReport(BaseCallback):
@@ -106,7 +107,7 @@ def make_trpo(venv: VecEnv, settings: PolicySettings, seed: int) -> FisherTRPO:
         batch_size=venv.num_envs * EPISODE_STEPS // 4,
         gamma=0.99,
         gae_lambda=settings.gae_lambda,
-        target_kl=settings.target_kl,
+        target_kl=settings.target_kl / N_FORCES,  # SB3 takes the mean over the action's dimensions
         cg_max_steps=10,
         n_critic_updates=10,
         learning_rate=3e-3,

@@ -88,7 +88,7 @@ class PolicySettings:
     :param iterations: policy updates
     :param mazes: episodes of 100 steps in a batch
     :param std: initial standard deviation of the actions, as a share of the force limit
-    :param target_kl: step size
+    :param target_kl: step size in nats, summed over the action's dimensions
     :param gae_lambda: lambda of the advantages
     :param baseline: ``"critic"``, a network like the policy's, or ``"linear"``, a regression on
         position and time that starts anew at the end of an episode (the authors' code)
@@ -244,9 +244,9 @@ def _demo(maze: MazeName) -> TransferSettings:
     if maze == "C":
         return TransferSettings(
             "C",
-            expert=PolicySettings(60, 100),
-            irl=PolicySettings(100, 30),
-            retraining=PolicySettings(80, 50, std=2.0),
+            expert=PolicySettings(60, 100, target_kl=0.02),
+            irl=PolicySettings(100, 30, target_kl=0.02),
+            retraining=PolicySettings(80, 50, std=2.0, target_kl=0.02),
             demo_policies=1,
             demos_per_policy=100,
             demo_batch_size=64,
@@ -258,9 +258,9 @@ def _demo(maze: MazeName) -> TransferSettings:
         )
     return TransferSettings(
         "S",
-        expert=PolicySettings(60, 100, std=2.0),
-        irl=PolicySettings(60, 100, std=2.0),
-        retraining=PolicySettings(80, 100, std=3.0, gae_lambda=1.0),
+        expert=PolicySettings(60, 100, std=2.0, target_kl=0.02),
+        irl=PolicySettings(60, 100, std=2.0, target_kl=0.02),
+        retraining=PolicySettings(80, 100, std=3.0, gae_lambda=1.0, target_kl=0.02),
         demo_policies=1,
         demos_per_policy=100,
         demo_batch_size=128,

@@ -1,0 +1,162 @@
+"""Jobs on local processes and on Ray: failures, killed workers, interruption."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import pytest
+from rich.console import Console
+
+from sb3_vdb.experiments.local_engine import LocalEngine
+from sb3_vdb.experiments.runner import Job, JobsFailedError, JobState, make_engine, run_jobs
+
+ENGINES = ["local", pytest.param("ray", marks=pytest.mark.slow)]
+
+
+def count(path, report, die_at=None, fail=False, steps=5):
+    """Counts on from what the file says; a checkpoint after every step."""
+    import os
+    import signal
+
+    for step in range(int(path.read_text()) if path.exists() else 0, steps):
+        report(step, f"step {step}")
+        path.write_text(str(step + 1))
+        with path.with_suffix(".log").open("a") as log:
+            log.write(f"{step} ")
+        if step == die_at and not path.with_suffix(".died").exists():
+            path.with_suffix(".died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    if fail:
+        raise ValueError("this one cannot work")
+
+
+@pytest.fixture
+def by_value():
+    """Ray ships functions of packages it can import by name; a worker cannot import these tests."""
+    cloudpickle = pytest.importorskip("ray.cloudpickle")
+    module = sys.modules[__name__]
+    cloudpickle.register_pickle_by_value(module)
+    yield
+    cloudpickle.unregister_pickle_by_value(module)
+
+
+def run(jobs, engine, workers=2):
+    console = Console(file=io.StringIO(), width=120)
+    try:
+        run_jobs(jobs, workers, engine, console=console)
+    finally:
+        run.output = console.file.getvalue()
+    return run.output
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_killed_workers_lose_no_more_than_a_step_and_failures_stop_nothing_else(
+    tmp_path, engine, request
+):
+    if engine == "ray":
+        request.getfixturevalue("by_value")
+    paths = [tmp_path / name for name in ("plain", "killed", "failing", "late")]
+    jobs = [
+        Job("plain", 5, partial(count, paths[0])),
+        Job("killed", 5, partial(count, paths[1], die_at=2)),
+        Job("failing", 5, partial(count, paths[2], fail=True)),
+        Job("late", 5, partial(count, paths[3])),
+    ]
+    with pytest.raises(JobsFailedError, match=r"1 of 4 jobs failed .*this one cannot work"):
+        run(jobs, engine)
+    assert [path.read_text() for path in paths] == ["5"] * 4
+    for path in paths:
+        assert path.with_suffix(".log").read_text() == "0 1 2 3 4 "
+    assert (tmp_path / "killed.died").exists()
+    assert "killed: its worker was killed; started again" in run.output
+    assert "3 done, 1 failed" in run.output
+
+
+def always_dies(report):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_job_that_always_kills_its_worker_is_given_up(monkeypatch):
+    monkeypatch.setattr("sb3_vdb.experiments.local_engine.MAX_RESTARTS", 1)
+    with pytest.raises(JobsFailedError, match=r"its worker died 2 times.*exit code -9"):
+        run([Job("bad", 1, always_dies)], "local")
+
+
+def threads(path, report):
+    import torch
+
+    path.write_text(str(torch.get_num_threads()))
+
+
+def test_workers_have_one_thread(tmp_path):
+    run([Job("threads", 1, partial(threads, tmp_path / "n"))], "local")
+    assert (tmp_path / "n").read_text() == "1"
+
+
+def test_no_more_jobs_run_than_there_are_workers():
+    engine = LocalEngine(1)
+    engine.start([Job(name, 1, always_dies) for name in "abc"])
+    try:
+        states = engine.poll()
+        assert [state.status for state in states.values()] == ["running", "waiting", "waiting"]
+        assert states["a"] == JobState("running", note="starting")
+    finally:
+        engine.stop()
+
+
+def test_ctrl_c_ends_the_workers(tmp_path):
+    script = f"""
+import time
+from functools import partial
+from pathlib import Path
+from sb3_vdb.experiments.runner import Job, run_jobs
+from tests.experiments.test_runner import sleeps
+if __name__ == "__main__":
+    run_jobs([Job("sleeps", 1, partial(sleeps, Path({str(tmp_path / "pid")!r})))], 1)
+"""
+    (tmp_path / "script.py").write_text(script)
+    process = subprocess.Popen(
+        [sys.executable, tmp_path / "script.py"],
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert "KeyboardInterrupt" in errors
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def sleeps(path, report):
+    path.write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("dask", 2, None), "`engine` must be one of local, ray, got 'dask'"),
+        (("local", 0, None), "`workers` must be at least 1, got 0"),
+        (("local", 2, "ray://here:1"), "is a Ray cluster's; it needs engine"),
+    ],
+)
+def test_bad_engines_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make_engine(*arguments)
+
+
+def test_ray_that_is_not_installed_is_named_with_the_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "sb3_vdb.experiments.ray_engine", raising=False)
+    with pytest.raises(ImportError, match=r'pip install "sb3-vdb\[ray\]"'):
+        make_engine("ray", 1)

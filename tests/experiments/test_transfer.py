@@ -1,0 +1,376 @@
+"""The transfer experiment: demonstration job, table, their reports, and the command line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from sb3_vdb import Demonstrations, RecoveredReward, cli
+from sb3_vdb.evaluation.curves import read_curve
+from sb3_vdb.evaluation.reward_maps import reward_map
+from sb3_vdb.experiments.benchmarks import compare
+from sb3_vdb.experiments.transfer import demo, phases, table
+from sb3_vdb.experiments.transfer.report import write_demo_report
+from sb3_vdb.experiments.transfer.runs import Cell
+from sb3_vdb.experiments.transfer.settings import METHODS, PAPER, TransferSettings, preset
+from sb3_vdb_envs import ENVIRONMENTS
+
+SETTINGS = preset("demo", "C").shortened(0.03)
+COMMAND = [sys.executable, "-m", "sb3_vdb.cli"]
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory) -> Path:
+    """A finished, very short run."""
+    folder = tmp_path_factory.mktemp("demo") / "run"
+    page = demo.run_demo(folder, 0, SETTINGS)
+    assert page == folder / "C_0" / "report.html"
+    return folder / "C_0"
+
+
+@pytest.mark.slow
+def test_the_job_leaves_results_logs_rewards_and_pictures(run_folder):
+    config = json.loads((run_folder / "config.json").read_text())
+    assert config["seed"] == 0
+    assert config["versions"]["torch"]
+    for method in demo.DEMO_METHODS:
+        result = json.loads((run_folder / method / "result.json").read_text())
+        assert -60 < result["transfer_return"] < 0
+        assert 1 <= len(result["retrainings"]) <= 3
+        assert (
+            len(read_curve(run_folder / method / "irl", "rollout/ep_rew_mean"))
+            == SETTINGS.irl.iterations
+        )
+        RecoveredReward.load(run_folder / method / "irl" / "reward.pt")
+    names = {path.name for path in (run_folder / "pictures").iterdir()}
+    assert names == {"curves.png", "bottleneck.png", "rewards.png", "policies.gif"}
+    rows = demo.rows(Cell(run_folder.parent, SETTINGS, 0), demo.DEMO_METHODS)
+    assert [row["name"] for row in rows] == [
+        "expert (training maze)",
+        *demo.DEMO_METHODS,
+        "random actions",
+    ]
+
+
+@pytest.mark.slow
+def test_running_again_keeps_what_is_finished(run_folder):
+    before = {path: path.stat().st_mtime_ns for path in run_folder.rglob("result.json")}
+    demo.run_demo(run_folder.parent, 0, SETTINGS)
+    assert {path: path.stat().st_mtime_ns for path in run_folder.rglob("result.json")} == before
+
+
+@pytest.mark.slow
+def test_a_folder_with_another_run_is_refused(run_folder):
+    with pytest.raises(ValueError, match=r"holds a run with \{'disc_learning_rate': 0.0001\}"):
+        demo.run_demo(run_folder.parent, 0, replace(SETTINGS, disc_learning_rate=1e-3))
+
+
+@pytest.mark.slow
+def test_a_failing_worker_is_reported(tmp_path, run_folder):
+    (tmp_path / "C_0" / "expert").mkdir(parents=True)
+    (tmp_path / "C_0" / "expert" / "demonstrations.npz").write_bytes(b"broken")
+    with pytest.raises(RuntimeError, match="truncated or no demonstrations file"):
+        demo.run_demo(tmp_path, 0, SETTINGS)
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
+    """Interrupted during inverse RL, the job ends at once, reports what it has, and finishes when
+    run again.
+    """
+    folder = tmp_path / "run" / "C_0"
+    command = [
+        *COMMAND,
+        "demo",
+        "--out",
+        str(tmp_path / "run"),
+        "--share",
+        "0.3",
+        "--method",
+        "AIRL",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("AIRL/irl/checkpoint_*.zip")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert "the same command goes on" in output
+    Demonstrations.load(folder / "expert" / "demonstrations.npz")
+    assert "AIRL has not finished" in (folder / "report.html").read_text()
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "random actions" in result.stdout
+    curve = read_curve(folder / "AIRL" / "irl", "rollout/ep_rew_mean")
+    np.testing.assert_array_equal(curve["step"], 3000 * np.arange(1, 31))
+
+
+def check_page(page: Path, width: int, n_pictures: int) -> str:
+    """Open a page in headless Chromium, check pictures, links and width; returns its tables."""
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    flags = """--headless --no-sandbox --disable-gpu --no-first-run --disable-sync
+        --disable-background-networking --disable-component-update"""
+    for argument in [*flags.split(), f"--window-size={width},900"]:
+        options.add_argument(argument)
+    options.binary_location = "/usr/bin/chromium"
+    service = webdriver.ChromeService(executable_path="/usr/bin/chromedriver")
+    browser = webdriver.Chrome(options=options, service=service)
+    try:
+        browser.get(page.as_uri())
+        pictures = browser.execute_script(
+            "return [...document.images].map(i => [i.src, i.complete, i.naturalWidth, i.alt])"
+        )
+        assert len(pictures) == n_pictures
+        for source, complete, natural_width, alt in pictures:
+            assert complete, source
+            assert natural_width > 100, source
+            assert alt
+        for link in browser.execute_script("return [...document.links].map(a => a.href)"):
+            assert Path(link.removeprefix("file://")).exists(), link
+        # nothing but the tables may be wider than the window
+        assert browser.execute_script(
+            "return document.documentElement.scrollWidth <= window.innerWidth"
+        )
+        assert not [each for each in browser.get_log("browser") if each["level"] == "SEVERE"]
+        return " ".join(each.text for each in browser.find_elements("tag name", "table"))
+    finally:
+        browser.quit()
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_report_opens_in_a_browser(run_folder, width):
+    assert "VAIRL-GP" in check_page(run_folder / "report.html", width, 4)
+
+
+@pytest.fixture(scope="session")
+def table_folder(tmp_path_factory) -> Path:
+    """A finished, very short table of two mazes, three methods, two seeds and snapshots."""
+    folder = tmp_path_factory.mktemp("table") / "run"
+    arguments = ["--preset", "demo", "--share", "0.03", "--seeds", "2", "--out", str(folder)]
+    for method in ("VAIL", "AIRL-GP", "VAIRL"):
+        arguments += ["--method", method]
+    result = CliRunner().invoke(
+        cli.main, ["reproduce", "maze-transfer", *arguments, "--docs", str(folder / "docs")]
+    )
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+@pytest.mark.slow
+def test_the_table_has_every_run_beside_the_papers(table_folder):
+    runs = pd.read_csv(table_folder / "table.csv")
+    assert len(runs) == 2 * 3 * 2
+    assert set(runs["verdict"]) <= {"solved", "optimiser", "reward"}
+    summary = pd.read_csv(table_folder / "summary.csv")
+    row = summary[(summary["maze"] == "S") & (summary["method"] == "VAIRL")].iloc[0]
+    chosen = runs[(runs["maze"] == "S") & (runs["method"] == "VAIRL")]["transfer_return"]
+    assert row["return"] == pytest.approx(chosen.mean(), abs=0.01)
+    assert row["std"] == pytest.approx(chosen.std(ddof=0), abs=0.01)
+    assert row["paper"] == PAPER["S"]["VAIRL"][0]
+    for name in ("C_seeds.png", "S_rewards.png", "C_bottleneck.png", "S_returns.png"):
+        assert (table_folder / "docs" / name).stat().st_size > 5000
+    curves = pd.read_csv(table_folder / "docs" / "C_curves.csv")
+    assert {"rollout/ep_rew_mean", "discriminator/kl"} <= set(curves["key"])
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_tables_page_opens_in_a_browser(table_folder, width):
+    text = check_page(table_folder / "report.html", width, 8)
+    assert "AIRL-GP, seed 1" in text
+
+
+@pytest.mark.slow
+def test_snapshots_are_retrained_on_and_shown(table_folder):
+    settings = [replace(preset("demo", "C").shortened(0.03), snapshot_every=1)]
+    path = table_folder / "C_0" / "VAIL" / "irl"
+    reward = (path / "reward.pt").read_bytes()
+    for n in (1, 2):
+        (path / f"reward_{n:04d}.pt").write_bytes(reward)
+    experiment = table.Experiment(table_folder, settings, ["VAIL"], [0], snapshot_seeds=1)
+    for cell, method, n in experiment.snapshots():
+        table.run_snapshot(cell, method, n, lambda done, note: None)
+    found = table.collect_snapshots(experiment)
+    assert found["round"].tolist() == [1, 2, 3]
+    assert found["transfer_return"].nunique() == 1  # the same reward and seed each time
+    table.write_results(experiment, table_folder / "snapshots")
+    assert (table_folder / "snapshots" / "C_snapshots.png").stat().st_size > 5000
+
+
+@pytest.mark.slow
+def test_a_retraining_that_is_killed_goes_on_from_its_checkpoint(tmp_path):
+    """Stopped after a checkpoint, a phase takes the steps that are missing and no more."""
+
+    class Stop(Exception):
+        pass
+
+    settings = replace(preset("demo", "C").expert, iterations=30, mazes=4)
+    venv = phases.make_vec_env("sb3_vdb/CMaze-v0", 4, seed=0)
+
+    def stop(done, note):
+        if done >= 25 * 400:
+            raise Stop
+
+    with pytest.raises(Stop):
+        phases.learn_policy(venv, settings, 0, tmp_path, phases.PhaseReport(stop, "expert"))
+    assert (tmp_path / "checkpoint.zip").exists()
+    seen = []
+    report = phases.PhaseReport(lambda done, note: seen.append(done), "expert")
+    venv = phases.make_vec_env("sb3_vdb/CMaze-v0", 4, seed=0)
+    model = phases.learn_policy(venv, settings, 0, tmp_path, report)
+    assert seen[0] == 21 * 400
+    assert model.num_timesteps == 30 * 400
+    curve = read_curve(tmp_path, "rollout/ep_rew_mean")
+    assert curve["step"].is_monotonic_increasing
+    assert curve["step"].iloc[-1] == 30 * 400
+
+
+@pytest.mark.parametrize("maze", ["C", "S"])
+@pytest.mark.parametrize("name", ["demo", "paper", "authors-code"])
+def test_presets_survive_a_file(name, maze):
+    settings = preset(name, maze)
+    assert TransferSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+
+
+def test_the_papers_numbers():
+    c, s = preset("paper", "C"), preset("paper", "S")
+    for settings in (c, s):
+        assert settings.expert.iterations == settings.irl.iterations == 200
+        assert settings.irl.steps == 200 * 10_000
+        assert settings.irl.target_kl == 0.01
+        assert settings.n_disc_updates_per_round == 100
+        assert settings.demo_batch_size == 32
+        assert settings.disc_learning_rate == 5e-5
+        assert (settings.demo_policies, settings.demos_per_policy) == (5, 107)
+    assert (c.information_limit, c.grad_penalty_coef) == (0.5, 0.1)
+    assert (s.information_limit, s.grad_penalty_coef) == (0.05, 0.01)
+    assert c.retraining.steps == 2_000_000
+    assert s.retraining.steps == 400 * 50_000
+    assert s.retraining.target_kl == 0.001
+
+
+def test_the_step_size_is_in_nats():
+    venv = phases.make_vec_env("sb3_vdb/CMaze-v0", 2, seed=0)
+    model = phases.make_trpo(venv, preset("paper", "C").irl, seed=0)
+    assert model.target_kl == 0.01 / 2  # SB3's divergence is a mean over the two forces
+
+
+@pytest.mark.parametrize("arguments", [("fast", "C"), ("paper", "B")])
+def test_unknown_presets_and_mazes_are_refused(arguments):
+    with pytest.raises(ValueError, match=r"must be one of .*, got '(fast|B)'"):
+        preset(*arguments)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_made_as_the_paper_says(method, tmp_path):
+    settings = replace(preset("paper", "C"), irl=replace(preset("paper", "C").irl, mazes=4))
+    demos = Demonstrations.from_rollouts(
+        phases._RandomPolicy(venv := phases.make_vec_env("sb3_vdb/CMaze-v0", 4)), venv, 4
+    )
+    trainer = phases.make_trainer(method, settings, demos, 0, tmp_path)
+    row = METHODS[method]
+    assert trainer.architecture.use_actions == row.sees_actions
+    assert (trainer.dual is not None) == row.has_bottleneck
+    assert trainer.settings.grad_penalty_coef == (0.1 if row.has_penalty else 0.0)
+    if row.is_noise_only:
+        assert trainer.dual.beta == trainer.dual.beta_step_size == 0.0
+    if row.sees_actions:
+        assert trainer.reward_type == "log_d"
+
+
+def test_a_stuck_run_is_blamed_on_what_failed():
+    stuck = {"transfer_return": -26.0, "learned_return": -80.0}
+    assert table.verdict("C", stuck, guide_return=-20.0) == "optimiser"
+    assert table.verdict("C", stuck, guide_return=-120.0) == "reward"
+    assert table.verdict("C", {**stuck, "transfer_return": -9.0}, -120.0) == "solved"
+
+
+@pytest.mark.slow
+def test_a_stuck_retraining_is_said_in_the_report(run_folder, tmp_path):
+    import shutil
+
+    folder = tmp_path / "C_0"
+    shutil.copytree(run_folder, folder)
+    path = folder / "AIRL" / "result.json"
+    changed = json.loads(path.read_text()) | {
+        "stuck": True,
+        "shortfall": 0.4,
+        "retrainings": [1.0, 2.0],
+    }
+    path.write_text(json.dumps(changed))
+    cell = Cell(tmp_path, SETTINGS, 0)
+    rows = [demo.in_words(row) for row in demo.rows(cell, demo.DEMO_METHODS)]
+    page = write_demo_report(cell, demo.DEMO_METHODS, rows).read_text()
+    assert "AIRL: the retraining is stuck" in page
+    assert "40 % of the map" in page
+    assert "best of 2 retrainings by learned return" in page
+
+
+def test_the_command_line_lists_every_id():
+    result = CliRunner().invoke(cli.main, ["list"])
+    assert [line.split()[0] for line in result.output.splitlines()] == [
+        row.id for row in ENVIRONMENTS
+    ]
+
+
+@pytest.mark.parametrize("arguments", [["--method", "SAC"], ["--share", "0"], ["--seed", "-1"]])
+def test_bad_arguments_of_the_command_line_are_named(arguments):
+    result = CliRunner().invoke(cli.main, ["demo", *arguments])
+    assert result.exit_code == 2
+    assert arguments[0] in result.output
+
+
+def test_the_console_script_is_installed():
+    script = Path(sys.executable).parent / "sb3-vdb"
+    assert (
+        "demo"
+        in subprocess.run([script, "--help"], capture_output=True, text=True, check=True).stdout
+    )
+
+
+def test_curves_of_a_run_that_went_on_are_joined(tmp_path):
+    pd.DataFrame({"time/total_timesteps": [10, 20, 30], "x": [1.0, 2.0, 3.0]}).to_csv(
+        tmp_path / "progress.csv"
+    )
+    later = pd.DataFrame({"time/total_timesteps": [30, 40], "x": [9.0, 4.0]})
+    later.to_csv(tmp_path / "progress_from_20.csv")
+    curve = read_curve(tmp_path, "x")
+    np.testing.assert_array_equal(curve["step"], [10, 20, 30, 40])
+    np.testing.assert_array_equal(curve["value"], [1, 2, 9, 4])
+    assert read_curve(tmp_path, "y").empty
+
+
+def test_a_shortened_experiment_keeps_at_least_one_iteration():
+    settings = preset("paper", "S").shortened(1e-6)
+    phases = (settings.expert, settings.irl, settings.retraining)
+    assert [each.iterations for each in phases] == [1, 1, 1]
+    assert settings.demo_batch_size == preset("paper", "S").demo_batch_size
+
+
+def test_benchmarks_compare_pair_by_pair():
+    table = compare({"twice": lambda: 2.0, "once": lambda: 1.0}, repeats=3)
+    assert table["ratio"].tolist() == [2.0, 1.0]
+    assert table["against"].tolist() == ["once", "once"]
+
+
+def test_reward_maps_need_a_plane():
+    from gymnasium import spaces
+
+    with pytest.raises(ValueError, match=r"shape \(2,\)"):
+        reward_map(None, spaces.Box(-1, 1, (3,)))

@@ -1,0 +1,168 @@
+"""TRPO through the policy's Jacobian, and the linear baseline of the paper's released code."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch as th
+from sb3_contrib import TRPO
+from stable_baselines3.common.distributions import kl_divergence
+
+from sb3_vdb import make_vec_env
+from sb3_vdb.extractors import BoundsExtractor
+from sb3_vdb.trpo import FisherTRPO, LinearBaselineTRPO
+
+POLICY = {"net_arch": [16, 16], "features_extractor_class": BoundsExtractor, "log_std_init": -0.3}
+
+
+def make(algorithm=FisherTRPO, n_envs=4, n_steps=100, seed=0, **kwargs):
+    venv = make_vec_env("sb3_vdb/CMaze-v0", n_envs, seed=seed)
+    kwargs.setdefault("policy_kwargs", POLICY)
+    return algorithm(
+        "MlpPolicy", venv, n_steps=n_steps, batch_size=100, seed=seed, device="cpu", **kwargs
+    )
+
+
+def collected(model):
+    """A model with a full rollout buffer, as ``train`` finds it."""
+    model.learn(model.n_steps * model.n_envs)
+    next(model.rollout_buffer.get(None))
+    return model
+
+
+def theirs(model, vector):
+    """sb3-contrib's product: the divergence differentiated twice."""
+    observations = model.rollout_buffer.to_torch(model.rollout_buffer.observations)
+    with th.no_grad():
+        old = copy.copy(model.policy.get_distribution(observations))
+    divergence = kl_divergence(model.policy.get_distribution(observations), old).mean()
+    objective = model.policy.get_distribution(observations).distribution.mean.sum()
+    objective = objective + model.policy.log_std.sum()
+    params, _, grad_kl, _ = TRPO._compute_actor_grad(model, divergence, objective)
+    return TRPO.hessian_vector_product(model, params, grad_kl, vector), params
+
+
+def ours(model, vector):
+    observations = model.rollout_buffer.to_torch(model.rollout_buffer.observations)
+    distribution = model.policy.get_distribution(observations)
+    actions = model.rollout_buffer.to_torch(model.rollout_buffer.actions)
+    objective = distribution.log_prob(actions).mean()
+    params, _, grad_kl, shapes = model._compute_actor_grad(None, objective)
+    assert [each.shape for each in params] == shapes
+    return model.hessian_vector_product(params, grad_kl, vector), params
+
+
+@pytest.mark.parametrize(
+    "net_arch", [[16, 16], {"pi": [8], "vf": [32, 32]}], ids=["two layers", "one layer"]
+)
+def test_fisher_vector_products_equal_those_of_the_divergence_differentiated_twice(net_arch):
+    model = collected(make(policy_kwargs={**POLICY, "net_arch": net_arch}))
+    n = sum(each.numel() for name, each in model.policy.named_parameters() if "value" not in name)
+    for seed in range(3):
+        vector = th.randn(n, generator=th.Generator().manual_seed(seed))
+        expected, params = theirs(model, vector)
+        found, our_params = ours(model, vector)
+        assert [id(each) for each in params] == [id(each) for each in our_params]
+        th.testing.assert_close(found, expected, rtol=2e-4, atol=2e-5)
+
+
+def test_an_update_is_that_of_trpo():
+    """Both take the same step in the policy's distribution; weights agree only as far as conjugate
+    gradients in single precision are determined.
+    """
+    observations = th.rand(200, 2, generator=th.Generator().manual_seed(0)) * 0.6
+    after = []
+    for algorithm in (TRPO, FisherTRPO):
+        model = make(algorithm, target_kl=0.01)
+        before = model.policy.get_distribution(observations).distribution.mean.detach()
+        model.learn(400)
+        after.append(model.policy.get_distribution(observations).distribution.mean.detach())
+    assert (after[0] - before).norm() > 1e-3
+    assert (after[1] - after[0]).norm() < 0.1 * (after[0] - before).norm()
+
+
+def test_a_policy_learns_and_goes_on_after_loading(tmp_path):
+    model = make(n_envs=30, learning_rate=3e-3, policy_kwargs=POLICY)
+    model.learn(3000)
+    first = np.mean([each["r"] for each in model.ep_info_buffer])
+    model.learn(42_000, reset_num_timesteps=False)
+    assert np.mean([each["r"] for each in model.ep_info_buffer]) > first + 10
+    model.save(tmp_path / "model")
+    loaded = FisherTRPO.load(tmp_path / "model", env=model.get_env(), device="cpu")
+    assert loaded._jacobian is None
+    for name, value in model.policy.state_dict().items():
+        th.testing.assert_close(loaded.policy.state_dict()[name], value)
+    loaded.learn(3000, reset_num_timesteps=False)
+
+
+def test_other_distributions_take_the_products_of_sb3_contrib():
+    import gymnasium as gym
+
+    model = FisherTRPO("MlpPolicy", gym.make("CartPole-v1"), n_steps=256, seed=0, device="cpu")
+    model.learn(256)
+    assert model._jacobian is None
+    assert model.logger.name_to_value["train/is_line_search_success"] == 1
+
+
+def test_an_entropy_bonus_keeps_actions_apart():
+    stds = []
+    for ent_coef in (0.0, 1.0):
+        model = make(n_envs=20, ent_coef=ent_coef)
+        model.learn(20_000)
+        stds.append(float(model.policy.log_std.detach().exp().mean()))
+    assert stds[1] > stds[0] + 0.02
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"ent_coef": -0.1}, "`ent_coef` must not be negative, got -0.1"),
+        ({"ent_coef": 0.1, "normalize_advantage": False}, "relative to normalised advantages"),
+    ],
+)
+def test_a_bad_entropy_bonus_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make(**arguments)
+
+
+def test_the_linear_baseline_equals_a_slow_one(monkeypatch):
+    model = make(LinearBaselineTRPO, n_envs=3, gae_lambda=0.9)
+    seen = []
+    apply = model._apply_baseline
+
+    def spy():
+        rewards = model.rollout_buffer.rewards.copy()
+        observations = model.rollout_buffer.observations.copy()
+        weights = model.baseline_weights
+        apply()
+        seen.append((rewards, observations, weights, model.rollout_buffer.advantages.copy()))
+
+    monkeypatch.setattr(model, "_apply_baseline", spy)
+    model.learn(600)
+    rewards, observations, weights, advantages = seen[1]
+    assert seen[0][2] is None
+    for env in range(3):
+        values = []
+        for step in range(100):
+            x, y = observations[step, env].astype(float)
+            t = step / 100
+            values.append(weights @ [x, y, x * x, y * y, t, t * t, t**3, 1.0])
+        values.append(0.0)
+        running = 0.0
+        for step in reversed(range(100)):
+            delta = rewards[step, env] + model.gamma * values[step + 1] - values[step]
+            running = delta + model.gamma * 0.9 * running
+            assert advantages[step, env] == pytest.approx(running, rel=1e-4, abs=1e-4)
+
+
+def test_the_linear_baseline_explains_returns_and_its_critic_stays_at_zero():
+    model = make(LinearBaselineTRPO, n_envs=20)
+    model.learn(10_000)
+    assert model.logger.name_to_value["train/explained_variance"] > 0.5
+    observations = th.rand(10, 2)
+    assert not model.policy.predict_values(observations).any()
+
+
+def test_the_linear_baseline_needs_whole_episodes():
+    with pytest.raises(ValueError, match=r"`n_steps` is 50, set it to the length of an episode"):
+        make(LinearBaselineTRPO, n_steps=50).learn(1000)
