@@ -200,6 +200,19 @@ def experts(tasks: tuple[str, ...], seed: int, out: Path, demos: Path | None, wo
         raise click.ClickException(str(error)) from error
 
 
+@reproduce.command("two-gaussians")
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("runs/two-gaussians"), show_default=True
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+def two_gaussians(out: Path, seed: int) -> None:
+    """Discriminators between two Gaussians under different information limits (figure 2)."""
+    from sb3_vdb.experiments.two_gaussians import run
+
+    run(out, seed)
+    click.echo((out / "two_gaussians.png").resolve())
+
+
 @reproduce.command("humanoid-pictures")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("docs/images"), show_default=True

@@ -2,6 +2,7 @@
 losses. torch only.
 """
 
+from sb3_vdb.vdb.bounds import embedding_log_likelihood_bound
 from sb3_vdb.vdb.dual import Constraint, DualVariable
 from sb3_vdb.vdb.encoder import Code, GaussianEncoder
 from sb3_vdb.vdb.losses import (
@@ -22,6 +23,7 @@ __all__ = [
     "GaussianEncoder",
     "add_noise",
     "bottleneck_loss",
+    "embedding_log_likelihood_bound",
     "expert_loss",
     "generator_loss",
     "gradient_penalty",
