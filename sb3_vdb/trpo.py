@@ -162,7 +162,8 @@ class LinearBaselineTRPO(FisherTRPO):
 
     def _setup_model(self) -> None:
         super()._setup_model()
-        self.baseline_weights: npt.NDArray[np.float64] | None = None
+        # a loaded algorithm has its weights already
+        self.baseline_weights: npt.NDArray[np.float64] | None = vars(self).get("baseline_weights")
         with th.no_grad():
             for parameter in self.policy.value_net.parameters():
                 parameter.zero_()

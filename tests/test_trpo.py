@@ -163,6 +163,14 @@ def test_the_linear_baseline_explains_returns_and_its_critic_stays_at_zero():
     assert not model.policy.predict_values(observations).any()
 
 
+def test_the_linear_baseline_is_saved(tmp_path):
+    model = make(LinearBaselineTRPO)
+    model.learn(800)
+    model.save(tmp_path / "model")
+    loaded = LinearBaselineTRPO.load(tmp_path / "model", device="cpu")
+    np.testing.assert_array_equal(loaded.baseline_weights, model.baseline_weights)
+
+
 def test_the_linear_baseline_needs_whole_episodes():
     with pytest.raises(ValueError, match=r"`n_steps` is 50, set it to the length of an episode"):
         make(LinearBaselineTRPO, n_steps=50).learn(1000)

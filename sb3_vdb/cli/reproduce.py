@@ -213,6 +213,26 @@ def two_gaussians(out: Path, seed: int) -> None:
     click.echo((out / "two_gaussians.png").resolve())
 
 
+@reproduce.command("killed-workers")
+@click.option(
+    "--engine",
+    "engines",
+    multiple=True,
+    type=click.Choice(["local", "ray"]),
+    help="both by default",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("runs/killed-workers"), show_default=True
+)
+@click.option("--docs", type=click.Path(path_type=Path), default=None, help="also write here")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(min=1))
+def killed_workers(engines: tuple[str, ...], out: Path, docs: Path | None, workers: int) -> None:
+    """What experiments lose when their workers are killed."""
+    from sb3_vdb.experiments.killed_workers import run
+
+    run(out, docs, engines or ("local", "ray"), workers=workers)  # type: ignore[arg-type]
+
+
 @reproduce.command("humanoid-pictures")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("docs/images"), show_default=True

@@ -28,6 +28,7 @@ class LocalEngine:
         self._jobs: dict[str, Job] = {}
         self._states: dict[str, JobState] = {}
         self._running: dict[str, tuple[Any, Connection]] = {}
+        self._furthest: dict[str, tuple[int, int]] = {}  # units done, deaths since then
 
     def start(self, jobs: Sequence[Job]) -> None:
         """See :class:`Engine`."""
@@ -78,11 +79,14 @@ class LocalEngine:
         state = self._states[name]
         if state.has_ended:
             return
-        if state.restarts < MAX_RESTARTS:
+        furthest, fruitless = self._furthest.get(name, (0, 0))
+        fruitless = 0 if state.done > furthest else fruitless + 1
+        self._furthest[name] = (max(state.done, furthest), fruitless)
+        if fruitless <= MAX_RESTARTS:
             again = state._replace(status="waiting", restarts=state.restarts + 1)
             self._states[name] = again
             return
-        why = f"its worker died {MAX_RESTARTS + 1} times, at last with exit code {process.exitcode}"
+        why = f"its worker died {fruitless} times on end, at last with exit code {process.exitcode}"
         self._states[name] = state._replace(status="failed", error=why)
 
 

@@ -12,12 +12,14 @@ from typing import Any
 
 import torch as th
 
-from sb3_vdb.experiments.runner import MAX_RESTARTS, Job, JobState
+from sb3_vdb.experiments.runner import Job, JobState
 
 try:
     import ray
 except ImportError as error:  # pragma: no cover - depends on the installation
     raise ImportError('the engine "ray" needs Ray: pip install "sb3-vdb[ray]"') from error
+
+MAX_RETRIES = 100  # of a task whose worker or machine died: Ray does not see how far it got
 
 
 class RayEngine:
@@ -46,7 +48,7 @@ class RayEngine:
     def start(self, jobs: Sequence[Job]) -> None:
         """See :class:`Engine`."""
         environment = {"env_vars": {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}}
-        work = ray.remote(num_cpus=1, max_retries=MAX_RESTARTS, max_calls=1)(_work).options(
+        work = ray.remote(num_cpus=1, max_retries=MAX_RETRIES, max_calls=1)(_work).options(
             runtime_env=environment
         )
         self._tasks = {work.remote(job, self._board): job.name for job in jobs}

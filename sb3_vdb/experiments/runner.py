@@ -18,7 +18,7 @@ Report = Callable[[int, str], None]  # units done, and a note
 EngineName = Literal["local", "ray"]
 ENGINES: tuple[EngineName, ...] = ("local", "ray")
 POLL_SECONDS = 0.5
-MAX_RESTARTS = 5  # of a job whose worker was killed
+MAX_RESTARTS = 5  # of a job whose worker was killed, without getting any further
 
 
 class Job(NamedTuple):

@@ -97,7 +97,7 @@ def draw(fields: list[Field], path: Path) -> None:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(2.5 * len(fields) + 0.6, 3.1), layout="constrained")
         panels: Any = figure.subplots(1, len(fields), sharey=True)
-        image = None
+        image: Any = None
         for axes, field in zip(panels, fields, strict=True):
             image = axes.pcolormesh(
                 axis, axis, field.values, cmap="RdBu", vmin=0, vmax=1, shading="auto"

@@ -82,7 +82,7 @@ def always_dies(report):
 
 def test_a_job_that_always_kills_its_worker_is_given_up(monkeypatch):
     monkeypatch.setattr("sb3_vdb.experiments.local_engine.MAX_RESTARTS", 1)
-    with pytest.raises(JobsFailedError, match=r"its worker died 2 times.*exit code -9"):
+    with pytest.raises(JobsFailedError, match=r"its worker died 2 times on end.*exit code -9"):
         run([Job("bad", 1, always_dies)], "local")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch as th
 from click.testing import CliRunner
 
 from sb3_vdb import Demonstrations, RecoveredReward, cli
@@ -214,13 +215,19 @@ def test_snapshots_are_retrained_on_and_shown(table_folder):
 
 
 @pytest.mark.slow
-def test_a_retraining_that_is_killed_goes_on_from_its_checkpoint(tmp_path):
-    """Stopped after a checkpoint, a phase takes the steps that are missing and no more."""
+@pytest.mark.parametrize("baseline", ["critic", "linear"])
+def test_a_phase_that_is_killed_goes_on_exactly(tmp_path, baseline):
+    """Stopped after a checkpoint, it takes the steps that are missing, and ends bit for bit where
+    it would have ended.
+    """
 
     class Stop(Exception):
         pass
 
-    settings = replace(preset("demo", "C").expert, iterations=30, mazes=4)
+    settings = replace(preset("demo", "C").expert, iterations=30, mazes=4, baseline=baseline)
+    venv = phases.make_vec_env("sb3_vdb/CMaze-v0", 4, seed=0)
+    quiet = phases.PhaseReport(lambda done, note: None, "expert")
+    whole = phases.learn_policy(venv, settings, 0, tmp_path / "whole", quiet)
     venv = phases.make_vec_env("sb3_vdb/CMaze-v0", 4, seed=0)
 
     def stop(done, note):
@@ -236,6 +243,8 @@ def test_a_retraining_that_is_killed_goes_on_from_its_checkpoint(tmp_path):
     model = phases.learn_policy(venv, settings, 0, tmp_path, report)
     assert seen[0] == 21 * 400
     assert model.num_timesteps == 30 * 400
+    for name, value in whole.policy.state_dict().items():
+        assert th.equal(model.policy.state_dict()[name], value), name
     curve = read_curve(tmp_path, "rollout/ep_rew_mean")
     assert curve["step"].is_monotonic_increasing
     assert curve["step"].iloc[-1] == 30 * 400

@@ -23,7 +23,7 @@ from sb3_vdb.adversarial.round_metrics import make_logger
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.evaluation.returns import EvaluationResult, evaluate_returns
 from sb3_vdb.evaluation.reward_maps import RewardMap, reward_map
-from sb3_vdb.experiments.checkpoints import save_model
+from sb3_vdb.experiments.checkpoints import load_run, save_model, save_run
 from sb3_vdb.experiments.runner import Report
 from sb3_vdb.experiments.transfer.settings import (
     EPISODE_STEPS,
@@ -89,7 +89,8 @@ class PolicyCheckpoint(BaseCallback):
         if done in self.last:
             save_model(self.model, self.path.with_name(f"policy_{done:04d}.zip"))
         if done and done % CHECKPOINT_EVERY == 0:
-            save_model(self.model, self.path)
+            assert isinstance(self.model, FisherTRPO)
+            save_run(self.model, self.path)
 
 
 def make_trpo(venv: VecEnv, settings: PolicySettings, seed: int) -> FisherTRPO:
@@ -143,8 +144,7 @@ def learn_policy(
     checkpoint = folder / "checkpoint.zip"
     model = make_trpo(venv, settings, seed)
     if checkpoint.exists():
-        model = type(model).load(checkpoint, env=venv, device="cpu")
-        model.set_random_seed(seed + model.num_timesteps)
+        model = load_run(type(model), checkpoint, venv)
     done = model.num_timesteps
     model.set_logger(make_logger(str(folder), 0, f"_from_{done}" if done else ""))
     last = range(settings.iterations - keep_last + 1, settings.iterations)
@@ -186,6 +186,7 @@ def train_expert(settings: TransferSettings, seed: int, folder: Path, report: Re
 
 
 def _episodes(model: Any, env_id: str, seed: int, n: int) -> EvaluationResult:
+    th.manual_seed(seed)  # the same episodes, whether the policy was trained now or before
     venv = make_vec_env(env_id, min(n, 100), seed=seed)
     return evaluate_returns(model, venv, n, deterministic=False)
 
@@ -292,6 +293,7 @@ def learn_reward(
     if left > 0:
         trainer.learn(left, callback=callbacks, reset_num_timesteps=False)
     standardized(trainer, settings).save(folder / "reward.pt")
+    th.manual_seed(seed)
     venv = make_vec_env(settings.train_env, N_EVAL_EPISODES, seed=seed + 50)
     result = trainer.evaluate(venv, N_EVAL_EPISODES, deterministic=False)
     result.episodes.save(folder / "episodes.npz")
