@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
 import torch as th
 from matplotlib.figure import Figure
@@ -68,15 +67,14 @@ def train(folder: Path, seed: int, report: Report) -> None:
 
 
 class Killer(threading.Thread):
-    """Kills the worker of a random unfinished job every few seconds.
+    """Kills the worker of an unfinished job every few seconds, in turn.
 
     :param folders: of the jobs
-    :param rng: chooses
     """
 
-    def __init__(self, folders: Sequence[Path], rng: np.random.Generator) -> None:
+    def __init__(self, folders: Sequence[Path]) -> None:
         super().__init__(daemon=True)
-        self.folders, self.rng = folders, rng
+        self.folders = folders
         self.kills: list[tuple[float, int]] = []
         self._stop_now = threading.Event()
 
@@ -86,7 +84,8 @@ class Killer(threading.Thread):
             running = [i for i, folder in enumerate(self.folders) if (folder / "pid").exists()]
             if not running:
                 continue
-            chosen = int(self.rng.choice(running))
+            killed = [job for _, job in self.kills]
+            chosen = min(running, key=killed.count)
             try:
                 os.kill(int((self.folders[chosen] / "pid").read_text()), signal.SIGKILL)
             except (ProcessLookupError, FileNotFoundError):
@@ -108,7 +107,7 @@ def try_out(folder: Path, engine: EngineName, has_killer: bool, n_jobs: int, wor
     jobs = [
         Job(f"job {i}", POLICY.steps, partial(train, each, i)) for i, each in enumerate(folders)
     ]
-    killer, start = Killer(folders, np.random.default_rng(0)), time.time()
+    killer, start = Killer(folders), time.time()
     if has_killer:
         killer.start()
     try:

@@ -288,9 +288,7 @@ def test_beta_is_updated_after_the_step_that_used_it(demos, monkeypatch):
         return bottleneck_loss(kl, beta, limit)
 
     monkeypatch.setattr(discriminator_update, "bottleneck_loss", spy)
-    trainer = make_trainer(
-        "VAIL", "PPO", demos, beta=0.3, beta_step_size=0.1, record_updates=False
-    )
+    trainer = make_trainer("VAIL", "PPO", demos, beta=0.3, beta_step_size=0.1, record_updates=False)
     trainer.learn(100)
     used = [float(each) for each in used]
     assert used[0] == pytest.approx(0.3)
