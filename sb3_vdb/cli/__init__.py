@@ -71,7 +71,9 @@ def demo(out: Path, seed: int, methods: tuple[str, ...], share: float) -> None:
 @main.command()
 @click.option(
     "--only",
-    type=click.Choice(["mazes", "humanoid", "humanoid-split", "pixels", "trainers", "imitation"]),
+    type=click.Choice(
+        ["mazes", "humanoid", "humanoid-split", "pixels", "trainers", "transfer", "imitation"]
+    ),
     default=None,
     help="one benchmark alone",
 )

@@ -1,5 +1,5 @@
 """Speed as ratios within one run: mazes against MuJoCo, humanoids against Bullet, pixels against
-dm_control, trainers against plain PPO and against ``imitation``.
+dm_control, trainers against plain PPO and against ``imitation``, inverse RL against its parts.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.experiments.humanoid_speed import bench_humanoid, bench_humanoid_split
 from sb3_vdb.experiments.pixel_speed import bench_pixels
 from sb3_vdb.experiments.timing import Job, compare, timed
+from sb3_vdb.experiments.transfer_speed import bench_transfer
 from sb3_vdb.files import write_text
 from sb3_vdb.vec_env import GYMNASIUM_1
 from sb3_vdb_envs.maze.layout import LAYOUTS
@@ -46,6 +47,7 @@ def run_benchmarks(only: str | None, docs: Path | None) -> pd.DataFrame:
         "humanoid-split": bench_humanoid_split,
         "pixels": bench_pixels,
         "trainers": bench_trainers,
+        "transfer": bench_transfer,
         "imitation": bench_imitation,
     }
     has_imitation = importlib.util.find_spec("imitation") is not None

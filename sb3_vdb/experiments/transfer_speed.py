@@ -1,0 +1,102 @@
+"""Speed of inverse RL in the mazes: discriminator updates recorded against autograd, TRPO through
+the Jacobian against sb3-contrib's, whole rounds with both against neither.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sb3_contrib import TRPO
+
+from sb3_vdb.adversarial import AdversarialTrainer
+from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.experiments.timing import Job, compare, timed
+from sb3_vdb.experiments.transfer.phases import make_trainer, make_trpo, train_expert
+from sb3_vdb.experiments.transfer.settings import EPISODE_STEPS, preset
+from sb3_vdb.trpo import FisherTRPO
+from sb3_vdb.vec_env import make_vec_env
+
+METHODS = ("AIRL", "VAIRL", "VAIRL-GP")
+ROUNDS = 2
+
+
+def bench_transfer() -> pd.DataFrame:
+    """Everything with the numbers of the preset ``paper``; one core."""
+    with tempfile.TemporaryDirectory() as folder:
+        brief = preset("paper", "C").shortened(1e-3)
+        train_expert(brief, 0, Path(folder), lambda done, note: None)
+        demonstrations = Demonstrations.load(Path(folder) / "demonstrations.npz")
+        tables = [_updates(method, demonstrations, Path(folder)) for method in METHODS]
+        tables += [_iterations(n) for n in (100, 500)]
+        tables.append(_rounds(demonstrations, Path(folder)))
+    return pd.concat(tables)
+
+
+def _trainer(
+    method: str, demonstrations: Demonstrations, folder: Path, recorded: bool
+) -> AdversarialTrainer:
+    trainer = make_trainer(method, preset("paper", "C"), demonstrations, 0, folder / "logs")
+    trainer.learner.settings = replace(trainer.settings, record_updates=recorded)
+    return trainer
+
+
+def _updates(method: str, demonstrations: Demonstrations, folder: Path) -> pd.DataFrame:
+    """Discriminator updates of 32 + 32 samples, 100 a round."""
+    jobs: dict[str, Job] = {}
+    for name, recorded in (("recorded", True), ("autograd", False)):
+        trainer = _trainer(method, demonstrations, folder, recorded)
+        samples = trainer._encode(demonstrations.transitions())
+
+        def work(trainer: AdversarialTrainer = trainer, samples: Any = samples) -> None:
+            trainer.train_discriminator(samples)
+
+        jobs[f"{method}, updates {name}"] = lambda work=work: timed(work)  # type: ignore[misc]
+    n = preset("paper", "C").n_disc_updates_per_round
+    return _rates(compare(jobs), n, "updates")
+
+
+def _iterations(n_mazes: int) -> pd.DataFrame:
+    """TRPO's update on a rollout, without collecting it."""
+    jobs: dict[str, Job] = {}
+    settings = replace(preset("paper", "S").retraining, mazes=n_mazes)
+    for algorithm in (FisherTRPO, TRPO):
+        model = make_trpo(make_vec_env("sb3_vdb/SMaze-v0", n_mazes, seed=0), settings, 0)
+        model.learn(n_mazes * EPISODE_STEPS)
+        name = "Jacobian" if algorithm is FisherTRPO else "sb3-contrib"
+
+        def work(model: FisherTRPO = model, algorithm: type[TRPO] = algorithm) -> None:
+            model.rollout_buffer.generator_ready = True  # the rollout is in its flat form already
+            if algorithm is TRPO:
+                model.__class__ = TRPO  # type: ignore[assignment]
+            model.train()
+
+        jobs[f"TRPO on {n_mazes * EPISODE_STEPS} steps, {name}"] = lambda work=work: timed(work)  # type: ignore[misc]
+    return _rates(compare(jobs), 1, "iterations")
+
+
+def _rounds(demonstrations: Demonstrations, folder: Path) -> pd.DataFrame:
+    """Rounds of VAIRL-GP: rollout, discriminator, TRPO."""
+    jobs: dict[str, Job] = {}
+    steps = ROUNDS * preset("paper", "C").irl.mazes * EPISODE_STEPS
+    for name, fast in (("as it is", True), ("sb3-contrib's TRPO, autograd", False)):
+        trainer = _trainer("VAIRL-GP", demonstrations, folder, fast)
+        if not fast:
+            trainer.gen_algo.__class__ = TRPO  # the same arguments; its products differ
+
+        def work(trainer: AdversarialTrainer = trainer) -> None:
+            trainer.learn(steps, reset_num_timesteps=False)
+
+        jobs[f"VAIRL-GP, whole rounds, {name}"] = lambda work=work: timed(work)  # type: ignore[misc]
+    return _rates(compare(jobs), steps, "steps")
+
+
+def _rates(table: pd.DataFrame, n: int, unit: str) -> pd.DataFrame:
+    """How many units a second, and how many times the yardstick's."""
+    table["per_second"] = (n / table["seconds"]).round(1)
+    table["unit"] = unit
+    table["times_faster"] = (1.0 / table["ratio"]).round(2)
+    return table[["what", "per_second", "unit", "times_faster", "against"]]
