@@ -119,7 +119,11 @@ def test_the_wheel_holds_both_packages_and_their_data(tmp_path):
     (wheel,) = tmp_path.glob("sb3_vdb-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
-    for name in ("sb3_vdb/py.typed", "sb3_vdb_envs/py.typed", "sb3_vdb/experiments/transfer/table.html"):
+    for name in (
+        "sb3_vdb/py.typed",
+        "sb3_vdb_envs/py.typed",
+        "sb3_vdb/experiments/transfer/table.html",
+    ):
         assert (tmp_path / "site" / name).exists(), name
     modules = {
         str(path.relative_to(folder.parent))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import ctypes.util
+import functools
 import importlib
 import os
 import sys
@@ -18,6 +20,7 @@ from gymnasium.error import DependencyNotInstalled
 from sb3_vdb_envs.dependencies import require
 
 LIBRARIES = {"egl": "EGL", "osmesa": "OSMesa"}  # shared libraries by MuJoCo's names of back ends
+EGL_PLATFORM_DEVICE, MAX_DEVICES = 0x313F, 10  # of eglext.h
 MAX_GEOMS = 2000  # that a picture may show
 BACK_ENDS = (*LIBRARIES, "glfw")
 SWITCHED_OFF = ("disable", "disabled", "off", "false", "0")
@@ -30,7 +33,8 @@ _contexts: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def back_end() -> str:
-    """Back end of OpenGL: what ``MUJOCO_GL`` says, else the first that is installed.
+    """Back end of OpenGL: what ``MUJOCO_GL`` says, else the first that is installed; EGL must also
+    have a device that opens.
 
     Asked before any OpenGL library is loaded, so it also tells Mesa's software renderer, unless
     ``LP_NUM_THREADS`` is set, to draw in the calling thread: on small pictures its own threads cost
@@ -49,13 +53,41 @@ def back_end() -> str:
             raise ValueError(f"MUJOCO_GL must be one of {', '.join(BACK_ENDS)}, got {wanted!r}")
         return wanted
     for name, library in LIBRARIES.items():
-        if ctypes.util.find_library(library):
+        found = ctypes.util.find_library(library)
+        if found and (name != "egl" or _egl_has_a_display(found)):
             return name
     if sys.platform != "linux" or os.environ.get("DISPLAY"):
         return "glfw"
     raise DependencyNotInstalled(
         f"no OpenGL library is installed for off-screen pictures: {REMEDY}"
     )
+
+
+@functools.cache
+def _egl_has_a_display(library: str) -> bool:
+    """Whether a device of EGL can be initialised, as MuJoCo is going to: the library may be there
+    without a driver.
+    """
+    try:
+        egl = ctypes.CDLL(library)
+        egl.eglGetProcAddress.restype = ctypes.c_void_p
+        addresses = [
+            egl.eglGetProcAddress(name)
+            for name in (b"eglQueryDevicesEXT", b"eglGetPlatformDisplayEXT")
+        ]
+    except (OSError, AttributeError):
+        return False
+    if not all(addresses):
+        return False
+    pointer, integer = ctypes.c_void_p, ctypes.c_int
+    query = ctypes.CFUNCTYPE(integer, integer, pointer, pointer)(addresses[0])
+    open_display = ctypes.CFUNCTYPE(pointer, integer, pointer, pointer)(addresses[1])
+    devices, n = (pointer * MAX_DEVICES)(), integer()
+    if not query(MAX_DEVICES, ctypes.cast(devices, pointer), ctypes.cast(ctypes.byref(n), pointer)):
+        return False
+    egl.eglInitialize.argtypes = [pointer, pointer, pointer]
+    displays = (open_display(EGL_PLATFORM_DEVICE, device, None) for device in devices[: n.value])
+    return any(display and egl.eglInitialize(display, None, None) for display in displays)
 
 
 def make_context(width: int, height: int) -> Any:

@@ -1,6 +1,9 @@
 """The humanoid simulated: both engines, their agreement, episodes, batches, what goes wrong."""
 
 import importlib
+import os
+import subprocess
+import sys
 
 import gymnasium as gym
 import numpy as np
@@ -623,6 +626,7 @@ def test_the_back_end_of_opengl_is_chosen_and_refused_by_name(monkeypatch):
     monkeypatch.delenv("MUJOCO_GL")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.setattr(offscreen.sys, "platform", "linux")
+    monkeypatch.setattr(offscreen, "_egl_has_a_display", lambda library: True)
     for installed, expected in ((["EGL", "OSMesa"], "egl"), (["OSMesa"], "osmesa")):
         monkeypatch.setattr(
             offscreen.ctypes.util,
@@ -630,6 +634,26 @@ def test_the_back_end_of_opengl_is_chosen_and_refused_by_name(monkeypatch):
             lambda name, found=installed: name if name in found else None,
         )
         assert offscreen.back_end() == expected
+    monkeypatch.setattr(offscreen.ctypes.util, "find_library", lambda name: name)
+    monkeypatch.setattr(offscreen, "_egl_has_a_display", lambda library: False)
+    assert offscreen.back_end() == "osmesa"
     monkeypatch.setattr(offscreen.ctypes.util, "find_library", lambda name: None)
     with pytest.raises(DependencyNotInstalled, match="libegl1"):
         offscreen.back_end()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="EGL without a display is Linux's")
+@pytest.mark.parametrize(("driver", "works"), [(None, True), ("/nowhere.json", False)])
+def test_egl_without_a_driver_is_not_chosen(driver, works):
+    """The probe opens what MuJoCo would open; another process has other drivers."""
+    environment = dict(os.environ)
+    if driver is not None:
+        environment["__EGL_VENDOR_LIBRARY_FILENAMES"] = driver
+    code = (
+        "import ctypes.util; from sb3_vdb_envs.offscreen import _egl_has_a_display; "
+        "print(_egl_has_a_display(ctypes.util.find_library('EGL') or ''))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == str(works)
