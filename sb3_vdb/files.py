@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 
 
@@ -29,6 +31,22 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 def write_text(path: str | Path, content: str) -> None:
     """Write text as UTF-8, like :func:`write_bytes`."""
     write_bytes(path, content.encode("utf-8"))
+
+
+def read_zip(path: str | Path) -> dict[str, bytes]:
+    """Members of a zip file by name.
+
+    :raises ValueError: it is truncated or no zip file; a truncated file whose last whole part is a
+        zip file of its own is not taken for it
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(Path(path).read_bytes())) as archive:
+            # the directory of a zip inside a truncated one can be taken for the whole's
+            if min((each.header_offset for each in archive.infolist()), default=0) > 0:
+                raise zipfile.BadZipFile("its end is missing")
+            return {name: archive.read(name) for name in archive.namelist()}
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise ValueError(f"{path} is truncated or no zip file ({error})") from error
 
 
 def with_default_suffix(path: str | Path, suffix: str) -> Path:

@@ -37,7 +37,7 @@ from sb3_vdb.adversarial.run_state import (
 from sb3_vdb.adversarial.settings import AdversarialSettings
 from sb3_vdb.demonstrations import Demonstrations, npz
 from sb3_vdb.discriminators import Architecture
-from sb3_vdb.files import with_default_suffix, write_bytes
+from sb3_vdb.files import read_zip, with_default_suffix, write_bytes
 from sb3_vdb.tensor_files import load_tensors
 from sb3_vdb.vdb import DualVariable
 from sb3_vdb.version import __version__
@@ -172,17 +172,10 @@ def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, bytes]]:
 
     :raises ValueError: truncated, not ours, or of a later version
     """
-    content = Path(path).read_bytes()
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            # the directory of a zip inside a truncated one can be taken for the whole's
-            if min((each.header_offset for each in archive.infolist()), default=0) > 0:
-                raise zipfile.BadZipFile("its end is missing")
-            parts = {name: archive.read(name) for name in archive.namelist()}
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise ValueError(
-            f"{path} is truncated or no zip file ({error}); use an earlier checkpoint"
-        ) from error
+        parts = read_zip(path)
+    except ValueError as error:
+        raise ValueError(f"{error}; use an earlier checkpoint") from error
     try:
         description = json.loads(parts["trainer.json"])
     except (KeyError, UnicodeDecodeError, json.JSONDecodeError) as error:

@@ -63,7 +63,7 @@ def demo(out: Path, seed: int, methods: tuple[str, ...], share: float) -> None:
             names = ", ".join(METHODS)
             raise click.BadParameter(f"{method} is none of {names}", param_hint="--method")
     try:
-        run_demo(out, seed, preset("demo", "C").shortened(share), methods or DEMO_METHODS)
+        run_demo(out.resolve(), seed, preset("demo", "C").shortened(share), methods or DEMO_METHODS)
     except (ValueError, RuntimeError) as error:
         raise click.ClickException(str(error)) from error
 

@@ -7,6 +7,15 @@ from pathlib import Path
 import click
 
 from sb3_vdb.cli.ids import known_id
+from sb3_vdb_envs.cores import available_cores
+
+workers_option = click.option(
+    "--workers",
+    default=available_cores,
+    show_default="one a core",
+    type=click.IntRange(min=1),
+    help="jobs at a time, one thread each; a Ray cluster decides for itself",
+)
 
 
 @click.group()
@@ -53,13 +62,7 @@ def reproduce() -> None:
 @click.option(
     "--docs", type=click.Path(path_type=Path), default=None, help="also write tables and figures"
 )
-@click.option(
-    "--workers",
-    default=2,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="jobs at a time, one thread each",
-)
+@workers_option
 @click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
 @click.option("--address", default=None, help="of a Ray cluster, e.g. auto or ray://host:10001")
 @click.option("--table-only", is_flag=True, help="train nothing, collect what is finished")
@@ -90,12 +93,12 @@ def maze_transfer(
             raise click.BadParameter(f"{method} is none of {names}", param_hint="--method")
     try:
         experiment = Experiment(
-            out or Path("runs") / f"maze-transfer-{preset}",
+            (out or Path("runs") / f"maze-transfer-{preset}").resolve(),  # Ray's are elsewhere
             [
                 settings.preset(preset, each).shortened(share)  # type: ignore[arg-type]
-                for each in mazes or settings.MAZES
+                for each in dict.fromkeys(mazes or settings.MAZES)
             ],
-            methods or tuple(settings.METHODS),
+            tuple(dict.fromkeys(methods or settings.METHODS)),
             range(first_seed, first_seed + seeds),
             snapshot_seeds,
         )
@@ -105,7 +108,7 @@ def maze_transfer(
             run_table(experiment, workers, engine, address, docs)  # type: ignore[arg-type]
     except (ValueError, RuntimeError, ImportError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"pictures and curves: {(experiment.out / 'report.html').resolve()}")
+    click.echo(f"pictures and curves: {experiment.out / 'report.html'}")
 
 
 @reproduce.command("humanoid")
@@ -133,13 +136,7 @@ def maze_transfer(
     default=None,
     help="also write tables, curves and videos here",
 )
-@click.option(
-    "--workers",
-    default=2,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="processes at a time, one thread each",
-)
+@workers_option
 @click.option("--table-only", is_flag=True, help="train nothing, collect what is finished")
 @click.option("--ship", is_flag=True, help="put the best policies into the package")
 def humanoid(
@@ -186,7 +183,7 @@ def humanoid(
 @click.option(
     "--demos", type=click.Path(path_type=Path), default=None, help="record demonstrations here"
 )
-@click.option("--workers", default=2, show_default=True, type=click.IntRange(min=1))
+@workers_option
 def experts(tasks: tuple[str, ...], seed: int, out: Path, demos: Path | None, workers: int) -> None:
     """SAC experts of dm_control tasks on states. Running it again continues what is missing."""
     from sb3_vdb.experiments.experts import AIMS, train_experts
@@ -225,12 +222,15 @@ def two_gaussians(out: Path, seed: int) -> None:
     "--out", type=click.Path(path_type=Path), default=Path("runs/killed-workers"), show_default=True
 )
 @click.option("--docs", type=click.Path(path_type=Path), default=None, help="also write here")
-@click.option("--workers", default=2, show_default=True, type=click.IntRange(min=1))
+@workers_option
 def killed_workers(engines: tuple[str, ...], out: Path, docs: Path | None, workers: int) -> None:
     """What experiments lose when their workers are killed."""
     from sb3_vdb.experiments.killed_workers import run
 
-    run(out, docs, engines or ("local", "ray"), workers=workers)  # type: ignore[arg-type]
+    try:
+        run(out.resolve(), docs, engines or ("local", "ray"), workers=workers)  # type: ignore[arg-type]
+    except (ValueError, RuntimeError, ImportError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 @reproduce.command("humanoid-pictures")

@@ -21,7 +21,7 @@ from sb3_vdb.adversarial.run_state import (
     to_arrays,
     to_tensors,
 )
-from sb3_vdb.files import write_bytes
+from sb3_vdb.files import read_zip, write_bytes
 from sb3_vdb.tensor_files import load_tensors
 
 Algorithm = TypeVar("Algorithm", bound=OnPolicyAlgorithm)
@@ -64,9 +64,15 @@ def load_run(algorithm: type[Algorithm], path: Path, venv: VecEnv) -> Algorithm:
     :param algorithm: class of what was saved
     :param path: of the zip file
     :param venv: environments like those it was trained in
+    :raises ValueError: the file is damaged
     """
-    with zipfile.ZipFile(path) as archive:
-        generator, tensors = archive.read("model.zip"), archive.read("state.pt")
+    try:
+        parts = read_zip(path)
+        generator, tensors = parts["model.zip"], parts["state.pt"]
+    except (ValueError, KeyError) as error:
+        raise ValueError(
+            f"{path} is no whole checkpoint ({error}); delete it, and its phase begins anew"
+        ) from error
     model = algorithm.load(io.BytesIO(generator), env=venv, device="cpu", force_reset=False)
     last = {name: value for name, value in vars(model).items() if name.startswith("_last_")}
     state = to_arrays(load_tensors(tensors, str(path), FORMAT, VERSION)["state"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import signal
@@ -193,7 +194,10 @@ def run(
     :param n_jobs: jobs in a trial
     :param workers: at a time
     :return: one row a trial
+    :raises ImportError: Ray is not installed
     """
+    if "ray" in engines:
+        importlib.import_module("sb3_vdb.experiments.ray_engine")  # or say now that it is missing
     trials = [try_out(folder, "local", False, n_jobs, workers)]
     trials += [try_out(folder, engine, True, n_jobs, workers) for engine in engines]
     table = compare(trials, n_jobs)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing as mp
+import os
 import signal
+import threading
 import traceback
 from collections.abc import Sequence
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import torch as th
@@ -90,9 +92,20 @@ class LocalEngine:
         self._states[name] = state._replace(status="failed", error=why)
 
 
+def _end_with_parent() -> None:
+    """End this process when its parent is killed: the same command may be run again, and two would
+    write into one folder.
+    """
+    parent = mp.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
+
+
 def _work(job: Job, outbox: Connection) -> None:
     """Body of a process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     th.set_num_threads(1)
 
     def report(done: int, note: str) -> None:

@@ -16,6 +16,7 @@ from sb3_vdb.experiments.runner import Job, JobState
 
 try:
     import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 except ImportError as error:  # pragma: no cover - depends on the installation
     raise ImportError('the engine "ray" needs Ray: pip install "sb3-vdb[ray]"') from error
 
@@ -26,8 +27,9 @@ class RayEngine:
     """A Ray task for each job; Ray runs a task again whose worker or machine died.
 
     :param workers: tasks at a time where Ray is started here
-    :param address: of a running cluster (``"auto"``, ``"ray://host:10001"``); None starts Ray on
-        this machine
+    :param address: of a running cluster (``"auto"``, ``"ray://host:10001"``), which then decides
+        how many tasks run at a time; None starts Ray on this machine
+    :raises ValueError: no cluster at the address
     """
 
     def __init__(self, workers: int, address: str | None) -> None:
@@ -35,13 +37,21 @@ class RayEngine:
             raise ValueError(f"`workers` must be at least 1, got {workers}")
         os.environ.setdefault("RAY_worker_niceness", "0")  # else Ray's workers yield to everything
         own: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False}
-        ray.init(
-            address,
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-            **(own if address is None else {}),
-        )
-        self._board: Any = ray.remote(_Board).options(num_cpus=0).remote()
+        try:
+            ray.init(
+                address or "local",  # not a cluster that happens to run here
+                log_to_driver=False,
+                logging_level=logging.WARNING,
+                **(own if address is None else {}),
+            )
+        except (ConnectionError, RuntimeError) as error:
+            raise ValueError(
+                f"no Ray cluster answers at {address!r} ({error}); start one with `ray start "
+                "--head`, or leave the address out to start Ray on this machine"
+            ) from error
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        board = ray.remote(_Board).options(num_cpus=0, scheduling_strategy=here)
+        self._board: Any = board.remote()  # beside us: other machines may be lost
         self._tasks: dict[Any, str] = {}
         self._ended: dict[str, JobState] = {}
 

@@ -109,9 +109,15 @@ def run_jobs(
     :param engine: ``"local"`` or ``"ray"``
     :param address: of a Ray cluster
     :param console: where progress is shown
+    :raises ValueError: two jobs of one name
     :raises JobsFailedError: some failed, after all have ended
     :raises KeyboardInterrupt: the user stopped it; checkpoints are on disk
     """
+    names = [job.name for job in jobs]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"names of jobs must be unique, got {', '.join(repeated)} more than once")
+    if not jobs:
+        return
     console = console or Console()
     runs_on = make_engine(engine, workers, address)
     try:
@@ -160,7 +166,8 @@ class _Display:
         done = 0
         for name, state in states.items():
             counts[state.status] += 1
-            done += self.jobs[name].total if state.has_ended else state.done
+            total = self.jobs[name].total
+            done += total if state.has_ended else min(state.done, total)
             self._show_one(name, state)
         note = ", ".join(f"{n} {status}" for status, n in counts.items() if n)
         self.bars.update(self.all, completed=done, note=note)

@@ -2,11 +2,13 @@
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -108,10 +110,12 @@ def test_no_more_jobs_run_than_there_are_workers():
         engine.stop()
 
 
-def test_ctrl_c_ends_the_workers(tmp_path):
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_workers_end_with_the_command(tmp_path, how):
     script = f"""
 import time
 from functools import partial
+from pathlib import Path
 from pathlib import Path
 from sb3_vdb.experiments.runner import Job, run_jobs
 from tests.experiments.test_runner import sleeps
@@ -130,11 +134,22 @@ if __name__ == "__main__":
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
+    worker = int((tmp_path / "pid").read_text())
+    process.send_signal(how)
     _, errors = process.communicate(timeout=20)
-    assert "KeyboardInterrupt" in errors
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
+    assert ("KeyboardInterrupt" in errors) == (how == signal.SIGINT)
+    while is_running(worker):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_running(pid):
+    """Whether there is such a process, other than one that ended and nobody asked for."""
+    try:
+        os.kill(pid, 0)
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (ProcessLookupError, FileNotFoundError):
+        return False
 
 
 def sleeps(path, report):
@@ -153,6 +168,38 @@ def sleeps(path, report):
 def test_bad_engines_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         make_engine(*arguments)
+
+
+def test_names_of_jobs_are_unique():
+    with pytest.raises(ValueError, match="must be unique, got a more than once"):
+        run([Job("a", 1, always_dies)] * 2, "local")
+
+
+@pytest.mark.slow
+def test_a_cluster_that_does_not_answer_is_named_with_the_remedy():
+    pytest.importorskip("ray")
+    with pytest.raises(ValueError, match=r"no Ray cluster answers at 'auto'.*ray start --head"):
+        make_engine("ray", 1, "auto")
+
+
+@pytest.mark.slow
+def test_jobs_run_on_a_cluster_by_its_address(tmp_path, by_value):
+    """A cluster that was started from outside, joined and left running."""
+    ray = [sys.executable, "-m", "ray.scripts.scripts"]
+    started = subprocess.run(
+        [*ray, "start", "--head", "--num-cpus=1", "--port=0", "--include-dashboard=false"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    address = re.search(r"--address='([^']+)'", started.stdout).group(1)
+    try:
+        console = Console(file=io.StringIO(), width=120)
+        job = Job("there", 5, partial(count, tmp_path / "n"))
+        run_jobs([job], 4, "ray", address, console=console)
+        assert (tmp_path / "n").read_text() == "5"
+    finally:
+        subprocess.run([*ray, "stop", "--force"], capture_output=True, check=True)
 
 
 def test_ray_that_is_not_installed_is_named_with_the_remedy(monkeypatch):

@@ -132,7 +132,7 @@ def learn_policy(
     report: PhaseReport,
     keep_last: int = 0,
 ) -> FisherTRPO:
-    """Train a policy, or go on from the folder's checkpoint.
+    """Train a policy, or go on from the folder's checkpoint; one that is finished is loaded.
 
     :param venv: as many mazes as the settings say
     :param settings: of the phase
@@ -141,8 +141,10 @@ def learn_policy(
     :param report: told after every rollout
     :param keep_last: how many of the last iterations' policies are kept one by one
     """
-    checkpoint = folder / "checkpoint.zip"
+    checkpoint, final = folder / "checkpoint.zip", folder / "model.zip"
     model = make_trpo(venv, settings, seed)
+    if final.exists():
+        return type(model).load(final, env=venv, device="cpu")
     if checkpoint.exists():
         model = load_run(type(model), checkpoint, venv)
     done = model.num_timesteps
@@ -151,7 +153,7 @@ def learn_policy(
     callbacks = [report, PolicyCheckpoint(checkpoint, last)]
     if done < settings.steps:
         model.learn(settings.steps - done, callback=callbacks, reset_num_timesteps=False)
-    save_model(model, folder / "model.zip")
+    save_model(model, final)
     checkpoint.unlink(missing_ok=True)
     return model
 
@@ -167,11 +169,11 @@ def train_expert(settings: TransferSettings, seed: int, folder: Path, report: Re
     model = learn_policy(
         venv, phase, seed, folder, PhaseReport(report, "expert"), settings.demo_policies
     )
-    results = []
-    for path in sorted(folder.glob("policy_*.zip")):
-        earlier = type(model).load(path, device="cpu")
-        results.append(_episodes(earlier, settings.train_env, seed + 1, n))
-    results.append(_episodes(model, settings.train_env, seed + 1, n))
+    last = [type(model).load(path, device="cpu") for path in sorted(folder.glob("policy_*.zip"))]
+    results = [  # each with noise of its own
+        _episodes(policy, settings.train_env, seed + 1 + i, n)
+        for i, policy in enumerate([*last, model])
+    ]
     returns = np.concatenate([each.returns for each in results])
     successes = [each.success_rate or 0.0 for each in results]
     figures = {
@@ -322,17 +324,23 @@ class Retraining(NamedTuple):
 
 
 def retrain(
-    settings: TransferSettings, reward: RecoveredReward, seed: int, folder: Path, report: Report
+    settings: TransferSettings,
+    reward: RecoveredReward,
+    seed: int,
+    folder: Path,
+    report: Report,
+    before: int = 0,
 ) -> dict[str, Any]:
     """Train new policies from scratch on the frozen reward in the flipped maze until one is not
     stuck, and return the figures of the best.
 
     Whether one is stuck, and which one is kept, is decided by the learned reward alone. The folder
     gets ``attempt_<i>`` for each, and the kept one's ``episodes.npz``.
+
+    :param before: steps of earlier phases, for the report
     """
     attempts: list[Retraining] = []
     for i in range(settings.max_retrainings):
-        before = settings.irl.steps + i * settings.retraining.steps
         phase = PhaseReport(report, f"retraining {i + 1}", before)
         attempts.append(_retrain_once(settings, reward, seed + i, folder / f"attempt_{i}", phase))
         if not attempts[-1].is_stuck:
@@ -346,6 +354,7 @@ def retrain(
         "transfer_return_deterministic": kept.deterministic.mean,
         "success_rate": kept.result.success_rate,
         "learned_return": kept.result.learned_mean,
+        "learned_return_deterministic": kept.deterministic.learned_mean,
         "shortfall": kept.shortfall,
         "stuck": kept.is_stuck,
         "kept": int(np.argmax(learned)),
@@ -357,11 +366,7 @@ def _retrain_once(
     settings: TransferSettings, reward: RecoveredReward, seed: int, folder: Path, phase: PhaseReport
 ) -> Retraining:
     venv = reward.wrap(make_vec_env(settings.test_env, settings.retraining.mazes, seed=seed))
-    if (folder / "model.zip").exists():
-        model: Any = make_trpo(venv, settings.retraining, seed)
-        model.set_parameters(folder / "model.zip", device="cpu")
-    else:
-        model = learn_policy(venv, settings.retraining, seed, folder, phase)
+    model = learn_policy(venv, settings.retraining, seed, folder, phase)
     th.manual_seed(seed)  # the same evaluation, whether the policy was trained now or before
 
     def evaluate(deterministic: bool) -> EvaluationResult:

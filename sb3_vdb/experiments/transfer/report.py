@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from sb3_vdb.experiments.transfer import curves, maze_pictures
 from sb3_vdb.experiments.transfer.runs import Cell
 from sb3_vdb.experiments.transfer.settings import OPTIMUM, SOLVED, TransferSettings
-from sb3_vdb.experiments.versions import versions
 from sb3_vdb.files import write_text
 
 
@@ -63,7 +62,12 @@ def _files(folder: Path, methods: Sequence[str]) -> list[str]:
 
 
 def write_table_report(
-    out: Path, settings: Sequence[TransferSettings], table: pd.DataFrame, summary: pd.DataFrame
+    out: Path,
+    settings: Sequence[TransferSettings],
+    table: pd.DataFrame,
+    summary: pd.DataFrame,
+    with_snapshots: Collection[str],
+    versions: Mapping[str, str],
 ) -> Path:
     """Write the page of the whole table, ``report.html``.
 
@@ -71,6 +75,8 @@ def write_table_report(
     :param settings: of each maze
     :param table: one row a maze, method and seed
     :param summary: one row a maze and method
+    :param with_snapshots: mazes with a picture of retrainings on snapshots
+    :param versions: what the runs were made with
     :return: path of the page
     """
     mazes = [
@@ -80,11 +86,11 @@ def write_table_report(
             "solved": SOLVED[each.maze],
             "summary": _records(summary[summary["maze"] == each.maze]),
             "runs": _records(table[table["maze"] == each.maze]),
-            "has_snapshots": (out / "pictures" / f"{each.maze}_snapshots.png").exists(),
+            "has_snapshots": each.maze in with_snapshots,
         }
         for each in settings
     ]
-    page = _template("table.html").render(mazes=mazes, versions=versions())
+    page = _template("table.html").render(mazes=mazes, versions=versions)
     write_text(out / "report.html", page)
     return out / "report.html"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.evaluation.returns import evaluate_returns
 from sb3_vdb.experiments.runner import Job, Report
 from sb3_vdb.experiments.transfer.phases import (
     PhaseReport,
@@ -24,6 +25,10 @@ from sb3_vdb.experiments.transfer.phases import (
 from sb3_vdb.experiments.transfer.settings import TransferSettings
 from sb3_vdb.files import write_text
 from sb3_vdb.recovered_reward import RecoveredReward
+from sb3_vdb.vec_env import make_vec_env
+
+WRITE_EVERY = 5.0  # seconds between two notes of the time spent
+GUIDE_SEED = 77_000
 
 
 class Cell(NamedTuple):
@@ -53,18 +58,7 @@ class Cell(NamedTuple):
 
         :raises ValueError: the folder holds a run with other arguments
         """
-        arguments = {"seed": self.seed, "settings": self.settings.to_dict()}
-        path = self.folder / "config.json"
-        if path.exists():
-            found = json.loads(path.read_text())
-            other = _differences(found, json.loads(json.dumps(arguments)))
-            if other:
-                raise ValueError(
-                    f"{self.folder} holds a run with {other}; choose another folder with --out "
-                    "or remove it"
-                )
-            return
-        write_text(path, json.dumps({**arguments, "versions": versions}, indent=1))
+        claim(self.folder, {"seed": self.seed, **self.settings.to_dict()}, versions)
 
     def expert_job(self) -> Job:
         """Trains the expert and records the demonstrations."""
@@ -77,15 +71,50 @@ class Cell(NamedTuple):
         return Job(f"{self.name} {method}", total, partial(run_method, self, method))
 
 
-def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
-    """What the folder has otherwise, by name."""
-    other = {} if found.get("seed") == wanted["seed"] else {"seed": found.get("seed")}
-    theirs = found.get("settings", {})
-    return other | {
-        name: theirs.get(name)
-        for name, value in wanted["settings"].items()
-        if theirs.get(name) != value
-    }
+def claim(folder: Path, arguments: dict[str, Any], versions: dict[str, str]) -> None:
+    """Write arguments and versions as ``config.json`` of a folder, or check that the arguments are
+    those there.
+
+    :raises ValueError: the folder holds a run with other arguments
+    """
+    path = folder / "config.json"
+    if not path.exists():
+        write_text(path, json.dumps({**arguments, "versions": versions}, indent=1))
+        return
+    found, wanted = json.loads(path.read_text()), json.loads(json.dumps(arguments))
+    other = {name: found.get(name) for name, value in wanted.items() if found.get(name) != value}
+    if other:
+        raise ValueError(
+            f"{folder} holds a run with {other}; choose another folder with --out or remove it"
+        )
+
+
+class Stopwatch:
+    """Seconds spent on something, over all processes that worked on it.
+
+    :param path: where they are kept
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._before = float(path.read_text()) if path.exists() else 0.0
+        self._start = self._written = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """So far; what a killed process did after it last wrote is not counted."""
+        return self._before + time.monotonic() - self._start
+
+    def watch(self, report: Report) -> Report:
+        """The same report, which also writes the seconds down now and then."""
+
+        def tell(done: int, note: str) -> None:
+            if time.monotonic() - self._written > WRITE_EVERY:
+                self._written = time.monotonic()
+                write_text(self.path, f"{self.seconds:.1f}")
+            report(done, note)
+
+        return tell
 
 
 def run_method(cell: Cell, method: str, report: Report) -> None:
@@ -95,13 +124,15 @@ def run_method(cell: Cell, method: str, report: Report) -> None:
     folder, seed = cell.folder / method, 1000 * cell.seed
     if (folder / "result.json").exists():
         return
-    start = time.monotonic()
+    watch = Stopwatch(folder / "seconds.txt")
+    report = watch.watch(report)
     demonstrations = Demonstrations.load(cell.folder / "expert" / "demonstrations.npz")
     learn_reward(method, cell.settings, demonstrations, seed + 100, folder / "irl", report)
     imitation = json.loads((folder / "irl" / "result.json").read_text())
     reward = RecoveredReward.load(folder / "irl" / "reward.pt")
-    found = retrain(cell.settings, reward, seed + 200, folder / "retraining", report)
-    minutes = round((time.monotonic() - start) / 60, 2)
+    before = cell.settings.irl.steps
+    found = retrain(cell.settings, reward, seed + 200, folder / "retraining", report, before)
+    minutes = round(watch.seconds / 60, 2)
     figures = {"maze": cell.settings.maze, "method": method, "seed": cell.seed, **found}
     figures |= {"imitation_return": imitation["return"], "minutes": minutes}
     write_text(folder / "result.json", json.dumps(figures, indent=1))
@@ -122,23 +153,35 @@ def run_snapshot(cell: Cell, method: str, round_number: int, report: Report) -> 
 
 
 def run_guide(cell: Cell, report: Report) -> None:
-    """Train a policy on the true reward in the flipped maze and keep its episodes, to compare what
-    a learned reward pays for solving the maze with what it pays for being stuck. No reward and no
-    retrained policy ever sees it.
+    """Train a policy on the true reward in the flipped maze and keep its episodes without noise, to
+    compare what a learned reward pays for solving the maze with what it pays for being stuck. No
+    reward and no retrained policy ever sees it.
     """
-    folder = cell.out / f"{cell.settings.maze}_guide"
+    folder = guide_folder(cell)
     if (folder / "episodes.npz").exists():
         return
-    from sb3_vdb.evaluation.returns import evaluate_returns
-    from sb3_vdb.vec_env import make_vec_env
-
     phase = cell.settings.expert
-    venv = make_vec_env(cell.settings.test_env, phase.mazes, seed=77_000)
-    model = learn_policy(venv, phase, 77_000, folder, PhaseReport(report, "guide"))
-    fresh = make_vec_env(cell.settings.test_env, 20, seed=77_500)
+    venv = make_vec_env(cell.settings.test_env, phase.mazes, seed=GUIDE_SEED)
+    model = learn_policy(venv, phase, GUIDE_SEED, folder, PhaseReport(report, "guide"))
+    fresh = make_vec_env(cell.settings.test_env, 20, seed=GUIDE_SEED + 500)
     result = evaluate_returns(model, fresh, 20, deterministic=True)
     write_text(folder / "result.json", json.dumps({"return": result.mean, "std": result.std}))
     result.episodes.save(folder / "episodes.npz")
+
+
+def guide_folder(cell: Cell) -> Path:
+    """Of the cell's maze."""
+    return cell.out / f"{cell.settings.maze}_guide"
+
+
+def claim_guide(cell: Cell, versions: dict[str, str]) -> None:
+    """As :meth:`Cell.claim`, for the guide of its maze.
+
+    :raises ValueError: the folder holds a run with other arguments
+    """
+    settings = cell.settings.to_dict()
+    arguments = {name: settings[name] for name in ("maze", "expert")}
+    claim(guide_folder(cell), arguments, versions)
 
 
 def guide_job(cell: Cell) -> Job:

@@ -12,10 +12,16 @@ import pandas as pd
 from rich.console import Console
 
 from sb3_vdb.demonstrations import Demonstrations
-from sb3_vdb.experiments.runner import EngineName, Job, run_jobs
+from sb3_vdb.experiments.runner import EngineName, Job, JobsFailedError, run_jobs
 from sb3_vdb.experiments.transfer import curves, maze_pictures
 from sb3_vdb.experiments.transfer.report import write_table_report
-from sb3_vdb.experiments.transfer.runs import Cell, guide_job, run_snapshot
+from sb3_vdb.experiments.transfer.runs import (
+    Cell,
+    claim_guide,
+    guide_folder,
+    guide_job,
+    run_snapshot,
+)
 from sb3_vdb.experiments.transfer.settings import (
     METHODS,
     PAPER,
@@ -26,6 +32,8 @@ from sb3_vdb.experiments.transfer.settings import (
 from sb3_vdb.experiments.versions import versions
 from sb3_vdb.files import write_text
 from sb3_vdb.recovered_reward import RecoveredReward
+
+VERDICTS = ("solved", "optimiser", "reward", "unknown")
 
 
 class Experiment(NamedTuple):
@@ -83,16 +91,33 @@ def run_table(
     :raises ValueError: a folder holds a run with other settings
     :raises JobsFailedError: some jobs failed; the others are kept
     """
-    cells = experiment.cells
+    cells, guided = experiment.cells, [Cell(experiment.out, x, 0) for x in experiment.settings]
     for cell in cells:
         cell.claim(versions())
-    guides = [guide_job(Cell(experiment.out, each, 0)) for each in experiment.settings]
-    run = partial(run_jobs, workers=workers, engine=engine, address=address)
-    run([*guides, *(cell.expert_job() for cell in cells)])
-    run([cell.method_job(method) for cell in cells for method in experiment.methods])
-    if experiment.snapshot_seeds:
-        run([_snapshot_job(*each) for each in experiment.snapshots()])
-    return write_results(experiment, docs)
+    for cell in guided:
+        claim_guide(cell, versions())
+    failures: list[str] = []
+
+    def run(jobs: Sequence[Job]) -> None:
+        try:
+            run_jobs(jobs, workers, engine, address)
+        except JobsFailedError as error:
+            failures.append(str(error))
+
+    run([*(guide_job(cell) for cell in guided), *(cell.expert_job() for cell in cells)])
+    taught = [x for x in cells if (x.folder / "expert" / "demonstrations.npz").exists()]
+    run([cell.method_job(method) for cell in taught for method in experiment.methods])
+    run([_snapshot_job(*each) for each in experiment.snapshots() if _has_snapshot(*each)])
+    if failures and collect(experiment).empty:
+        raise JobsFailedError("; ".join(failures))
+    table = write_results(experiment, docs)
+    if failures:
+        raise JobsFailedError("; ".join(failures))
+    return table
+
+
+def _has_snapshot(cell: Cell, method: str, n: int) -> bool:
+    return (cell.folder / method / "irl" / f"reward_{n:04d}.pt").exists()
 
 
 def _snapshot_job(cell: Cell, method: str, n: int) -> Job:
@@ -112,21 +137,36 @@ def write_results(experiment: Experiment, docs: Path | None = None) -> pd.DataFr
     if table.empty:
         raise ValueError(f"{experiment.out} holds no finished run of these methods and seeds")
     summary = summarise(table, experiment)
-    snapshots = collect_snapshots(experiment)
+    shown = [each for each in experiment.settings if (table["maze"] == each.maze).any()]
+    snapshots, made_with = collect_snapshots(experiment), collect_versions(experiment)
     Console(width=160).print(summary.to_string(index=False))
     for target in [experiment.out, *([docs] if docs is not None else [])]:
         write_text(target / "table.csv", table.round(3).to_csv(index=False))
         write_text(target / "summary.csv", summary.to_csv(index=False))
-        write_text(target / "versions.json", json.dumps(versions(), indent=1))
-        if not snapshots.empty:
+        write_text(target / "versions.json", json.dumps(made_with, indent=1))
+        if snapshots.empty:
+            (target / "snapshots.csv").unlink(missing_ok=True)
+        else:
             write_text(target / "snapshots.csv", snapshots.round(3).to_csv(index=False))
         pictures = target / "pictures" if target == experiment.out else target
-        for settings in experiment.settings:
+        for settings in shown:
             draw(experiment, settings, table, snapshots, pictures)
             found = curves.curve_table(finished_cells(experiment, settings.maze))
             write_text(target / f"{settings.maze}_curves.csv", found.round(4).to_csv(index=False))
-    write_table_report(experiment.out, experiment.settings, table, summary)
+    with_snapshots = set() if snapshots.empty else set(snapshots["maze"])
+    write_table_report(experiment.out, shown, table, summary, with_snapshots, made_with)
     return table
+
+
+def collect_versions(experiment: Experiment) -> dict[str, str]:
+    """What the runs were made with; where they differ, all of it."""
+    found: dict[str, list[str]] = {}
+    for cell in experiment.cells:
+        path = cell.folder / "config.json"
+        if path.exists():
+            for name, value in json.loads(path.read_text())["versions"].items():
+                found.setdefault(name, []).append(str(value))
+    return {name: ", ".join(sorted(set(values))) for name, values in found.items()}
 
 
 def collect(experiment: Experiment) -> pd.DataFrame:
@@ -141,28 +181,35 @@ def collect(experiment: Experiment) -> pd.DataFrame:
 
 
 def _row(cell: Cell, method: str, result: dict[str, Any]) -> dict[str, Any]:
-    guide = Demonstrations.load(cell.out / f"{cell.settings.maze}_guide" / "episodes.npz")
-    reward = RecoveredReward.load(cell.folder / method / "irl" / "reward.pt")
-    guide_return = float(reward(guide.transitions()).sum() / len(guide))
+    maze = cell.settings.maze
+    guide_path, guide_return = guide_folder(cell) / "episodes.npz", None
+    if guide_path.exists():
+        guide = Demonstrations.load(guide_path)
+        if guide.returns is not None and guide.returns.mean() >= SOLVED[maze]:
+            reward = RecoveredReward.load(cell.folder / method / "irl" / "reward.pt")
+            guide_return = float(reward(guide.transitions()).sum() / len(guide))
     return {
         **{name: value for name, value in result.items() if name not in ("kept", "retrainings")},
         "retrainings": len(result["retrainings"]),
         "guide_learned_return": guide_return,
-        "verdict": verdict(cell.settings.maze, result, guide_return),
+        "verdict": verdict(maze, result, guide_return),
     }
 
 
-def verdict(maze: MazeName, result: dict[str, Any], guide_return: float) -> str:
+def verdict(maze: MazeName, result: dict[str, Any], guide_return: float | None) -> str:
     """What failed: nothing (``"solved"``); the ``"optimiser"``, which missed a path that the reward
-    pays better; or the ``"reward"``, which does not.
+    pays better; the ``"reward"``, which does not pay it better; or ``"unknown"``.
 
     :param maze: which
     :param result: figures of the run
-    :param guide_return: learned return of episodes that solve the flipped maze
+    :param guide_return: learned return of episodes without noise that solve the flipped maze; None
+        if there are none
     """
     if result["transfer_return"] >= SOLVED[maze]:
         return "solved"
-    return "optimiser" if guide_return > result["learned_return"] else "reward"
+    if guide_return is None:
+        return "unknown"
+    return "optimiser" if guide_return > result["learned_return_deterministic"] else "reward"
 
 
 def summarise(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
@@ -186,16 +233,13 @@ def summarise(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
                 "best": round(returns.max(), 2),
                 "success": round(group["success_rate"].mean(), 2),
                 "imitation": round(group["imitation_return"].mean(), 2),
-                **{
-                    name: int((group["verdict"] == name).sum())
-                    for name in ("solved", "optimiser", "reward")
-                },
+                **{name: int((group["verdict"] == name).sum()) for name in VERDICTS},
                 "minutes": round(group["minutes"].mean(), 1),
             }
         )
-    rows += [_expert_row(experiment, settings.maze) for settings in experiment.settings]
-    counts = ["solved", "optimiser", "reward"]
-    return pd.DataFrame(rows).astype(dict.fromkeys(counts, "Int64"))
+    mazes = [each.maze for each in experiment.settings if (table["maze"] == each.maze).any()]
+    rows += [_expert_row(experiment, maze) for maze in mazes]
+    return pd.DataFrame(rows).astype(dict.fromkeys(VERDICTS, "Int64"))
 
 
 def _expert_row(experiment: Experiment, maze: MazeName) -> dict[str, Any]:
