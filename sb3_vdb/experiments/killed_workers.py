@@ -21,7 +21,7 @@ from rich.console import Console
 
 from sb3_vdb.experiments.runner import EngineName, Job, Report, run_jobs
 from sb3_vdb.experiments.style import STYLE
-from sb3_vdb.experiments.transfer.phases import PhaseReport, learn_policy
+from sb3_vdb.experiments.transfer.policies import PhaseReport, learn_policy
 from sb3_vdb.experiments.transfer.settings import PolicySettings
 from sb3_vdb.files import write_text
 from sb3_vdb.trpo import FisherTRPO

@@ -15,7 +15,8 @@ from sb3_contrib import TRPO
 from sb3_vdb.adversarial import AdversarialTrainer
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.experiments.timing import Job, compare, timed
-from sb3_vdb.experiments.transfer.phases import make_trainer, make_trpo, train_expert
+from sb3_vdb.experiments.transfer.phases import make_trainer, train_expert
+from sb3_vdb.experiments.transfer.policies import make_trpo
 from sb3_vdb.experiments.transfer.settings import EPISODE_STEPS, preset
 from sb3_vdb.trpo import FisherTRPO
 from sb3_vdb.vec_env import make_vec_env

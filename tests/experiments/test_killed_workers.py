@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from sb3_vdb.experiments import killed_workers
-from sb3_vdb.experiments.transfer import phases
+from sb3_vdb.experiments.transfer import policies
 
 
 @pytest.mark.slow
@@ -16,7 +16,7 @@ def test_killed_jobs_end_where_they_would_have_ended(tmp_path, monkeypatch):
     assert table["iterations"].tolist() == [120, 120]
     assert table["run twice"][0] == 0
     assert table["kills"][1] == 1
-    assert 0 <= table["run twice"][1] < phases.CHECKPOINT_EVERY + 1
+    assert 0 <= table["run twice"][1] < policies.CHECKPOINT_EVERY + 1
     written = pd.read_csv(tmp_path / "docs" / "killed_workers.csv")
     assert written["trial"].tolist() == ["local, undisturbed", "local, workers killed"]
     assert (tmp_path / "docs" / "killed_workers.png").stat().st_size > 5000

@@ -19,7 +19,7 @@ from sb3_vdb import Demonstrations, RecoveredReward, cli
 from sb3_vdb.evaluation.curves import read_curve
 from sb3_vdb.evaluation.reward_maps import reward_map
 from sb3_vdb.experiments.benchmarks import compare
-from sb3_vdb.experiments.transfer import demo, phases, runs, table
+from sb3_vdb.experiments.transfer import demo, phases, policies, runs, table
 from sb3_vdb.experiments.transfer.report import write_demo_report
 from sb3_vdb.experiments.transfer.runs import Cell
 from sb3_vdb.experiments.transfer.settings import METHODS, PAPER, TransferSettings, preset
@@ -226,8 +226,8 @@ def test_a_phase_that_is_killed_goes_on_exactly(tmp_path, baseline):
 
     settings = replace(preset("demo", "C").expert, iterations=30, mazes=4, baseline=baseline)
     venv = phases.make_vec_env("sb3_vdb/CMaze-v0", 4, seed=0)
-    quiet = phases.PhaseReport(lambda done, note: None, "expert")
-    whole = phases.learn_policy(venv, settings, 0, tmp_path / "whole", quiet)
+    quiet = policies.PhaseReport(lambda done, note: None, "expert")
+    whole = policies.learn_policy(venv, settings, 0, tmp_path / "whole", quiet)
     venv = phases.make_vec_env("sb3_vdb/CMaze-v0", 4, seed=0)
 
     def stop(done, note):
@@ -235,12 +235,12 @@ def test_a_phase_that_is_killed_goes_on_exactly(tmp_path, baseline):
             raise Stop
 
     with pytest.raises(Stop):
-        phases.learn_policy(venv, settings, 0, tmp_path, phases.PhaseReport(stop, "expert"))
+        policies.learn_policy(venv, settings, 0, tmp_path, policies.PhaseReport(stop, "expert"))
     assert (tmp_path / "checkpoint.zip").exists()
     seen = []
-    report = phases.PhaseReport(lambda done, note: seen.append(done), "expert")
+    report = policies.PhaseReport(lambda done, note: seen.append(done), "expert")
     venv = phases.make_vec_env("sb3_vdb/CMaze-v0", 4, seed=0)
-    model = phases.learn_policy(venv, settings, 0, tmp_path, report)
+    model = policies.learn_policy(venv, settings, 0, tmp_path, report)
     assert seen[0] == 21 * 400
     assert model.num_timesteps == 30 * 400
     for name, value in whole.policy.state_dict().items():
@@ -426,7 +426,7 @@ def test_the_numbers_of_the_authors_code():
 
 def test_the_step_size_is_in_nats():
     venv = phases.make_vec_env("sb3_vdb/CMaze-v0", 2, seed=0)
-    model = phases.make_trpo(venv, preset("paper", "C").irl, seed=0)
+    model = policies.make_trpo(venv, preset("paper", "C").irl, seed=0)
     assert model.target_kl == 0.01 / 2  # SB3's divergence is a mean over the two forces
 
 

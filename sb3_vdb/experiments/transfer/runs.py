@@ -15,13 +15,12 @@ from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.evaluation.returns import evaluate_returns
 from sb3_vdb.experiments.runner import Job, Report
 from sb3_vdb.experiments.transfer.phases import (
-    PhaseReport,
     evaluate_random,
-    learn_policy,
     learn_reward,
     retrain,
     train_expert,
 )
+from sb3_vdb.experiments.transfer.policies import PhaseReport, learn_policy
 from sb3_vdb.experiments.transfer.settings import TransferSettings
 from sb3_vdb.files import write_text
 from sb3_vdb.recovered_reward import RecoveredReward
