@@ -22,7 +22,7 @@ from sb3_vdb.space_dicts import space_from_dict, space_to_dict
 from sb3_vdb.tensor_files import load_tensors
 from sb3_vdb.transitions import Transitions
 
-FORMAT, VERSION = "sb3_vdb.recovered_reward", 1
+FORMAT, VERSION = "sb3_vdb.recovered_reward", 2  # 1 had no power
 
 
 class RecoveredReward:
@@ -35,7 +35,9 @@ class RecoveredReward:
     :param shift: subtracted from the reward. Harmless where episodes have a fixed length; else a
         shift decides whether a learner wants long or short episodes.
     :param scale: divides the reward, positive
-    :raises ValueError: the reward needs a policy (``"logit"`` of an AIRL type)
+    :param power: 1, or the exponent p of the order-preserving -(-x)^p that is paid for the scaled
+        reward x, held at most 0 first; see :meth:`sharpened`
+    :raises ValueError: the reward needs a policy (``"logit"`` of an AIRL type), or a bad power
     """
 
     def __init__(
@@ -46,14 +48,17 @@ class RecoveredReward:
         reward_type: str,
         shift: float = 0.0,
         scale: float = 1.0,
+        power: float = 1.0,
     ) -> None:
+        if not power > 0.0:
+            raise ValueError(f"`power` must be positive, got {power}")
         if discriminator.uses_log_probs and reward_type == "logit":
             raise ValueError(
                 '`reward_type` "logit" depends on the policy and cannot be frozen; use "g" or "f"'
             )
         self.discriminator = copy.deepcopy(discriminator).requires_grad_(False).eval()
         self.architecture, self.features, self.reward_type = architecture, features, reward_type
-        self.shift, self.scale = float(shift), float(scale)
+        self.shift, self.scale, self.power = float(shift), float(scale), float(power)
 
     def __call__(self, transitions: Transitions) -> npt.NDArray[np.float32]:
         """Rewards of transitions, shape (batch,).
@@ -69,6 +74,8 @@ class RecoveredReward:
         batch = self.features.encode(transitions, device, self.discriminator.uses_actions)
         with th.no_grad():
             rewards = (self.discriminator.reward(batch, self.reward_type) - self.shift) / self.scale
+            if self.power != 1.0:
+                rewards = -(-rewards).clamp_min(0.0).pow(self.power)
         return rewards.cpu().numpy()
 
     def of_states(
@@ -107,7 +114,10 @@ class RecoveredReward:
 
         :param rewards: samples of this reward, for example over a map, shape (n,)
         :param shift: what becomes 0: the ``"mean"``, the ``"max"``, or ``"none"`` for no shift
+        :raises ValueError: the reward has been sharpened
         """
+        if self.power != 1.0:
+            raise ValueError("a sharpened reward cannot be rescaled; rescale first, then sharpen")
         offsets = {"mean": rewards.mean(), "max": rewards.max(), "none": 0.0}
         scale = max(float(np.std(rewards)), 1e-8)
         return RecoveredReward(
@@ -117,6 +127,25 @@ class RecoveredReward:
             self.reward_type,
             self.shift + self.scale * float(offsets[shift]),
             self.scale * scale,
+        )
+
+    def sharpened(self, power: float = 0.5) -> RecoveredReward:
+        """The reward x as -(-x)^power: the same order of states, with a steeper top.
+
+        The maximum of a recovered reward is round, so that a policy gains next to nothing from the
+        last step towards it; a power below 1 makes it a peak.
+
+        :param power: positive; below 1 sharpens the top. What is above 0 counts as 0, so shift the
+            maximum there first: ``standardized(rewards, "max")``.
+        """
+        return RecoveredReward(
+            self.discriminator,
+            self.architecture,
+            self.features,
+            self.reward_type,
+            self.shift,
+            self.scale,
+            self.power * power,
         )
 
     def wrap(self, venv: VecEnv) -> RewardVecEnv:
@@ -159,6 +188,7 @@ class RecoveredReward:
                 "reward_type": self.reward_type,
                 "shift": self.shift,
                 "scale": self.scale,
+                "power": self.power,
                 "weights": self.discriminator.state_dict(),
             },
             buffer,
@@ -184,5 +214,11 @@ class RecoveredReward:
         discriminator = architecture.build(features).to(device)
         discriminator.load_state_dict(data["weights"])
         return cls(
-            discriminator, architecture, features, data["reward_type"], data["shift"], data["scale"]
+            discriminator,
+            architecture,
+            features,
+            data["reward_type"],
+            data["shift"],
+            data["scale"],
+            data.get("power", 1.0),
         )

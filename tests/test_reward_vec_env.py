@@ -128,6 +128,34 @@ def test_standardised_rewards_have_unit_deviation_and_the_chosen_zero(trained, d
     np.testing.assert_allclose(twice(data), reward.standardized(reward(data))(data), atol=1e-4)
 
 
+def test_a_sharpened_reward_keeps_the_order_and_its_file_the_power(trained, demos, tmp_path):
+    data = sample(demos)
+    reward = trained.recovered_reward()
+    reward = reward.standardized(reward(data), "max")
+    sharp = reward.sharpened(0.5)
+    np.testing.assert_allclose(sharp(data), -np.sqrt(-np.minimum(reward(data), 0.0)), atol=1e-6)
+    np.testing.assert_array_equal(np.argsort(sharp(data)), np.argsort(reward(data)))
+    loaded = RecoveredReward.load(sharp.save(tmp_path / "sharp.pt"))
+    np.testing.assert_array_equal(loaded(data), sharp(data))
+    twice = sharp.sharpened(0.5)
+    np.testing.assert_allclose(twice(data), -np.sqrt(-sharp(data)), atol=1e-6)
+    with pytest.raises(ValueError, match="cannot be rescaled; rescale first, then sharpen"):
+        sharp.standardized(sharp(data))
+    with pytest.raises(ValueError, match="`power` must be positive, got 0"):
+        reward.sharpened(0)
+
+
+def test_files_of_version_1_are_read(trained, demos, tmp_path):
+    path = trained.recovered_reward().save(tmp_path / "reward.pt")
+    content = th.load(path, weights_only=True)
+    del content["power"]
+    th.save({**content, "version": 1}, path)
+    data = sample(demos)
+    np.testing.assert_array_equal(
+        RecoveredReward.load(path)(data), trained.recovered_reward()(data)
+    )
+
+
 def test_files_that_are_no_rewards_are_refused(trained, demos, tmp_path):
     path = trained.recovered_reward().save(tmp_path / "reward.pt")
     (tmp_path / "short.pt").write_bytes(path.read_bytes()[:-100])

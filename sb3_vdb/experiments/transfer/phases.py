@@ -142,9 +142,12 @@ class RewardSnapshots(BaseCallback):
 
 
 def standardized(trainer: AdversarialTrainer, settings: TransferSettings) -> RecoveredReward:
-    """The recovered reward, scaled so that its map has maximum 0 and standard deviation 1."""
+    """The recovered reward, scaled so that its map has maximum 0 and standard deviation 1, and
+    sharpened if the settings say so.
+    """
     raw = trainer.recovered_reward()
-    return raw.standardized(map_of(raw, settings.train_env).rewards, shift="max")
+    scaled = raw.standardized(map_of(raw, settings.train_env).rewards, shift="max")
+    return scaled.sharpened(settings.reward_power)
 
 
 def map_of(reward: RecoveredReward, env_id: str) -> RewardMap:

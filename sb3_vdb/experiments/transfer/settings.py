@@ -131,6 +131,7 @@ class TransferSettings:
     :param grad_penalty_coef: w_GP of the methods with a gradient penalty
     :param grad_penalty_target: what the penalty is taken of
     :param potential_gamma: discount of the potential h; None for the policy's
+    :param reward_power: exponent of the frozen reward's distance from its maximum
     :param max_retrainings: how often a stuck retraining may be repeated with another seed
     :param snapshot_every: rounds between two snapshots of the reward
     """
@@ -151,6 +152,7 @@ class TransferSettings:
     grad_penalty_coef: float = 0.1
     grad_penalty_target: PenaltyTarget = "logits"
     potential_gamma: float | None = None
+    reward_power: float = 1.0
     max_retrainings: int = 1
     snapshot_every: int = 20
 
