@@ -29,7 +29,7 @@ from sb3_vdb.vec_env import make_vec_env
 
 POLICY = PolicySettings(iterations=120, mazes=40)
 ENV_ID = "sb3_vdb/CMaze-v0"
-KILL_EVERY = 12.0  # seconds
+KILL_EVERY = 7.0  # seconds
 MAX_KILLS = 6
 
 
@@ -38,6 +38,7 @@ class Trial(NamedTuple):
 
     :param name: of the row
     :param engine: where the jobs ran
+    :param start: when it began
     :param seconds: wall-clock
     :param kills: seconds at which a worker was killed, with the job's number
     :param folder: with a folder for each job
@@ -45,6 +46,7 @@ class Trial(NamedTuple):
 
     name: str
     engine: EngineName
+    start: float
     seconds: float
     kills: list[tuple[float, int]]
     folder: Path
@@ -117,7 +119,7 @@ def try_out(folder: Path, engine: EngineName, has_killer: bool, n_jobs: int, wor
         if has_killer:
             killer.stop()
     kills = [(when - start, job) for when, job in killer.kills]
-    return Trial(name, engine, time.time() - start, kills, target)
+    return Trial(name, engine, start, time.time() - start, kills, target)
 
 
 def compare(trials: Sequence[Trial], n_jobs: int) -> pd.DataFrame:
@@ -165,10 +167,11 @@ def draw(trials: Sequence[Trial], n_jobs: int, path: Path) -> None:
         panels: Any = figure.subplots(1, len(trials), sharey=True)
         for axes, trial in zip(panels, trials, strict=True):
             timelines = [read_timeline(trial.folder / f"job_{i}") for i in range(n_jobs)]
-            start = min(each["time"].min() for each in timelines)
             for i, timeline in enumerate(timelines):
                 done = timeline["done"] / (POLICY.mazes * 100)
-                axes.plot(timeline["time"] - start, done, lw=1.3, color=f"C{i}", label=f"job {i}")
+                axes.plot(
+                    timeline["time"] - trial.start, done, lw=1.3, color=f"C{i}", label=f"job {i}"
+                )
             for n, (when, job) in enumerate(trial.kills):
                 label = "worker killed" if n == 0 else None
                 axes.axvline(when, color=f"C{job}", ls=":", lw=1.0, label=label)
