@@ -37,7 +37,7 @@ class FisherTRPO(TRPO):
 
     TRPO's search direction solves F x = g, with F the Hessian of the KL divergence at the old
     policy (Schulman et al. 2015). sb3-contrib differentiates the divergence twice in each of some
-    ten products an update, nearly all of TRPO's time. For a Gaussian with means m and standard
+    ten products an update, much of TRPO's time. For a Gaussian with means m and standard
     deviations s of their own, F is J_m^T diag(1 / s^2) J_m / n for what moves the means and 2 I for
     log s, the same matrix from one forward and one backward product. Like SB3's divergence, and so
     ``target_kl``, it is a mean over the action's d dimensions, 1 / d of the divergence in nats.

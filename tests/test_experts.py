@@ -1,9 +1,12 @@
 """Experts of dm_control tasks: trained, stopped, continued, recorded."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
+from stable_baselines3 import SAC
 
 from sb3_vdb import Demonstrations
 from sb3_vdb.experiments import experts
@@ -51,3 +54,27 @@ def test_training_ends_at_the_aim(tmp_path, monkeypatch):
     monkeypatch.setattr(experts, "EPISODES", 2)
     train_expert(tmp_path, TASK, 0, SMALL, lambda frames, note: None)
     assert json.loads((tmp_path / "result.json").read_text())["frames"] == 1000
+
+
+@pytest.mark.slow
+def test_luck_ends_nothing_and_the_confirmed_model_is_kept(tmp_path, monkeypatch):
+    """The first evaluation over the aim is not confirmed on other seeds; the second, lower one is,
+    and it is that model's result that counts.
+    """
+    returns = iter([900.0, 10.0, 700.0, 800.0, 750.0])  # twice an evaluation and its confirmation
+    evaluate = experts.evaluate_returns
+
+    def scripted(model, venv, n):
+        found = evaluate(model, venv, n)
+        return replace(found, returns=np.full(len(found.returns), next(returns)))
+
+    monkeypatch.setattr(experts, "evaluate_returns", scripted)
+    monkeypatch.setitem(experts.AIMS, TASK, (600.0, 10_000))
+    monkeypatch.setattr(experts, "EPISODES", 2)
+    train_expert(tmp_path, TASK, 0, SMALL, lambda frames, note: None)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["frames"] == 2000
+    assert result["return"] == 750.0
+    assert (
+        SAC.load(tmp_path / "best.zip", device="cpu").num_timesteps == 1000
+    )  # 2 frames a decision

@@ -105,8 +105,8 @@ class AdversarialTrainer:
         from which codes and the generator's actions are drawn; make the generator with the same
     :param device: where the discriminator lives
     :param verbose: 1 prints the log as well, with ``log_dir``
-    :param record_updates: record the discriminator's update once and replay it, several times
-        faster with the same result; False runs Python and autograd at every update, for debugging
+    :param record_updates: record the discriminator's update once and replay it, twice as fast
+        with the same result; False runs Python and autograd at every update, for debugging
     :raises ValueError: an argument is out of range or does not fit the others, before any training
     """
 

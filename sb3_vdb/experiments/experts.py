@@ -154,7 +154,7 @@ class KeepBest(BaseCallback):
             pd.read_csv(self._path).to_dict("records") if self._path.exists() else []
         )
         self._seconds = float(self._rows[-1]["seconds"]) if self._rows else 0.0
-        self._since = time.monotonic()
+        self._since, self._confirmed = time.monotonic(), False
         self._next = (
             self._rows[-1]["frames"] + settings.evaluate_every
             if self._rows
@@ -180,9 +180,11 @@ class KeepBest(BaseCallback):
         (self.folder / "replay.tmp.pkl").replace(self.folder / "replay.pkl")
         save_model(self.model, self.folder / "checkpoint.zip")
         self.report(frames, f"return {result.mean:.0f}")
-        goes_on = result.mean < self.aim or self._was_luck()
+        if result.mean >= self.aim and not self._was_luck():
+            self._confirmed = True  # and not an earlier one that had more luck
+            save_model(self.model, self.folder / "best.zip")
         self._since = time.monotonic()
-        return goes_on
+        return not self._confirmed
 
     def _was_luck(self) -> bool:
         """Whether other seeds do not confirm an evaluation that reached the aim."""
@@ -191,7 +193,7 @@ class KeepBest(BaseCallback):
 
     def finish(self) -> None:
         """Write what the best model reaches, on seeds that did not choose it."""
-        best = max(self._rows, key=lambda row: row["mean"])
+        best = self._rows[-1] if self._confirmed else max(self._rows, key=lambda row: row["mean"])
         self._venv.seed(RESULT_SEED)
         model = SAC.load(self.folder / "best.zip", device="cpu")
         reached = evaluate_returns(model, self._venv, EPISODES)

@@ -9,7 +9,7 @@ from sb3_vdb.experiments.transfer import policies
 
 @pytest.mark.slow
 def test_killed_jobs_end_where_they_would_have_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr(killed_workers, "KILL_EVERY", 7.0)
+    monkeypatch.setattr(killed_workers, "KILL_EVERY", 4.0)
     monkeypatch.setattr(killed_workers, "MAX_KILLS", 1)
     table = killed_workers.run(tmp_path, tmp_path / "docs", ["local"], n_jobs=1, workers=1)
     assert table["policies equal bit for bit"].tolist() == [1, 1]

@@ -126,12 +126,13 @@ def _snapshot_job(cell: Cell, method: str, n: int) -> Job:
 
 
 def write_results(experiment: Experiment, docs: Path | None = None) -> pd.DataFrame:
-    """Collect what is finished: ``table.csv``, ``summary.csv``, ``curves.csv``, pictures and
+    """Collect what is finished: ``table.csv``, ``summary.csv``, ``<maze>_curves.csv``, pictures and
     ``report.html``.
 
     :param experiment: what was run
     :param docs: where tables and figures go as well
     :return: one row a maze, method and seed
+    :raises ValueError: nothing is finished
     """
     table = collect(experiment)
     if table.empty:
