@@ -3,8 +3,9 @@ papers' environments.
 """
 
 import sb3_vdb_envs
-from sb3_vdb.adversarial import AIRL, GAIL, VAIL, VAIRL, NonFiniteError, TrainerCheckpoint
+from sb3_vdb.adversarial import AIRL, GAIL, VAIL, VAIRL, TrainerCheckpoint
 from sb3_vdb.demonstrations import Demonstrations, Trajectory
+from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.extractors import BoundsExtractor
 from sb3_vdb.recovered_reward import RecoveredReward
 from sb3_vdb.reward_vec_env import RewardVecEnv

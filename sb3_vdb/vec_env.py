@@ -12,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.env_util import make_vec_env as make_sb3_vec_env
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper, VecMonitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 GYMNASIUM_1 = int(gym.__version__.split(".")[0]) >= 1
@@ -201,6 +201,14 @@ class GymnasiumVecEnv(VecEnv):
     ) -> list[bool]:
         """Sub-environments of a batch have no wrappers of their own."""
         return [False for _ in self._get_indices(indices)]
+
+
+def wrappers(venv: VecEnv) -> list[VecEnv]:
+    """The environment and everything it wraps, outermost first."""
+    stack = [venv]
+    while isinstance(stack[-1], VecEnvWrapper):
+        stack.append(stack[-1].venv)
+    return stack
 
 
 def make_vec_env(

@@ -3,7 +3,6 @@
 from sb3_vdb.adversarial.airl import AIRL, VAIRL
 from sb3_vdb.adversarial.callbacks import TrainerCheckpoint
 from sb3_vdb.adversarial.gail import GAIL, VAIL
-from sb3_vdb.adversarial.round_metrics import NonFiniteError
 from sb3_vdb.adversarial.trainer import AdversarialTrainer
 
 __all__ = [
@@ -12,6 +11,5 @@ __all__ = [
     "VAIL",
     "VAIRL",
     "AdversarialTrainer",
-    "NonFiniteError",
     "TrainerCheckpoint",
 ]

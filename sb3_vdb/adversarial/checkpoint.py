@@ -24,7 +24,11 @@ import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from sb3_vdb.adversarial.run_state import (
+from sb3_vdb.adversarial.settings import AdversarialSettings
+from sb3_vdb.demonstrations import Demonstrations, npz
+from sb3_vdb.discriminators import Architecture
+from sb3_vdb.files import read_zip, with_default_suffix, write_bytes
+from sb3_vdb.run_state import (
     get_buffer_state,
     get_env_state,
     get_random_state,
@@ -34,10 +38,6 @@ from sb3_vdb.adversarial.run_state import (
     to_arrays,
     to_tensors,
 )
-from sb3_vdb.adversarial.settings import AdversarialSettings
-from sb3_vdb.demonstrations import Demonstrations, npz
-from sb3_vdb.discriminators import Architecture
-from sb3_vdb.files import read_zip, with_default_suffix, write_bytes
 from sb3_vdb.tensor_files import load_tensors
 from sb3_vdb.vdb import DualVariable
 from sb3_vdb.version import __version__

@@ -11,13 +11,8 @@ from stable_baselines3.common.logger import Logger, make_output_format
 from torch import nn
 from torch.nn import functional
 
+from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.vdb import DiscriminatorLoss
-
-
-class NonFiniteError(FloatingPointError):
-    """A loss or reward is not finite; the message names the term and the checkpoint that was
-    written.
-    """
 
 
 class UpdateMetrics(NamedTuple):

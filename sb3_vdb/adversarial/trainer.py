@@ -25,7 +25,6 @@ from sb3_vdb.adversarial.discriminator_learner import DiscriminatorLearner
 from sb3_vdb.adversarial.relabel import relabel_rollout
 from sb3_vdb.adversarial.reward_scaling import RewardScaling, Scaling
 from sb3_vdb.adversarial.round_metrics import (
-    NonFiniteError,
     UpdateMetrics,
     is_finite,
     make_logger,
@@ -47,6 +46,7 @@ from sb3_vdb.adversarial.wiring import (
 )
 from sb3_vdb.demonstrations import Demonstrations, EpochSampler, Trajectory
 from sb3_vdb.discriminators import Architecture, Batch, FeatureEncoder, PenaltyTarget
+from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.evaluation.returns import EvaluationResult, evaluate_returns
 from sb3_vdb.recovered_reward import RecoveredReward
 from sb3_vdb.transitions import Transitions

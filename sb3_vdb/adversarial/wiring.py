@@ -9,6 +9,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 
 from sb3_vdb.reward_vec_env import RewardFunction, RewardVecEnv, TaskRewardVecEnv
+from sb3_vdb.vec_env import wrappers
 
 
 def check_compatible(venv: VecEnv, gen_algo: BaseAlgorithm) -> None:
@@ -87,14 +88,6 @@ def _copied_onto(layer: VecEnv, lowest: VecEnv, inner: VecEnv) -> VecEnv:
     else:
         clone.venv = below
     return clone
-
-
-def wrappers(venv: VecEnv) -> list[VecEnv]:
-    """The environment and everything it wraps, outermost first."""
-    stack = [venv]
-    while isinstance(stack[-1], VecEnvWrapper):
-        stack.append(stack[-1].venv)
-    return stack
 
 
 def lowest_normalize(venv: VecEnv) -> VecNormalize | None:

@@ -13,7 +13,8 @@ import torch as th
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from sb3_vdb.adversarial.run_state import (
+from sb3_vdb.files import read_zip, write_bytes
+from sb3_vdb.run_state import (
     get_env_state,
     get_random_state,
     set_env_state,
@@ -21,7 +22,6 @@ from sb3_vdb.adversarial.run_state import (
     to_arrays,
     to_tensors,
 )
-from sb3_vdb.files import read_zip, write_bytes
 from sb3_vdb.tensor_files import load_tensors
 
 Algorithm = TypeVar("Algorithm", bound=OnPolicyAlgorithm)

@@ -8,9 +8,10 @@ import torch as th
 from gymnasium import spaces
 
 from sb3_vdb.adversarial.discriminator_learner import DiscriminatorLearner
-from sb3_vdb.adversarial.round_metrics import NonFiniteError, UpdateMetrics
+from sb3_vdb.adversarial.round_metrics import UpdateMetrics
 from sb3_vdb.adversarial.settings import AdversarialSettings, make_architecture
 from sb3_vdb.discriminators import Batch, FeatureEncoder
+from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.vdb import DualVariable
 
 SPACE = spaces.Box(-1.0, 1.0, (3,), np.float32)

@@ -16,8 +16,8 @@ from stable_baselines3.common.buffers import BaseBuffer
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, VecNormalize
 
-from sb3_vdb.adversarial.wiring import wrappers
 from sb3_vdb.reward_vec_env import RewardVecEnv
+from sb3_vdb.vec_env import wrappers
 
 
 def to_tensors(state: Any) -> Any:
