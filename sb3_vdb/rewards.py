@@ -3,6 +3,7 @@
 
 - ``gail``, -log(1 - D): positive; every step pays, a learner gains by staying alive
 - ``log_d``, log D: negative; every step costs, a learner gains by ending the episode
+- ``probability``, D: in (0, 1); like ``gail``, and bounded. The reward of V-MAIL's published code
 - ``logit``, log D - log(1 - D): either sign; no bias at D = 1/2. AIRL's reward, with the policy's
   log-density
 
@@ -32,11 +33,21 @@ def log_d_reward(logits_expert_is_high: th.Tensor) -> th.Tensor:
     return -functional.softplus(-logits_expert_is_high)
 
 
+def probability_reward(logits_expert_is_high: th.Tensor) -> th.Tensor:
+    """D itself; in (0, 1). Same shape as the logits."""
+    return th.sigmoid(logits_expert_is_high)
+
+
 def logit_reward(logits_expert_is_high: th.Tensor) -> th.Tensor:
     """Log D - log(1 - D), the logit itself."""
     return logits_expert_is_high
 
 
 LOGIT_REWARDS: Mapping[str, Callable[[th.Tensor], th.Tensor]] = MappingProxyType(
-    {"gail": gail_reward, "log_d": log_d_reward, "logit": logit_reward}
+    {
+        "gail": gail_reward,
+        "log_d": log_d_reward,
+        "probability": probability_reward,
+        "logit": logit_reward,
+    }
 )

@@ -4,7 +4,7 @@ environment.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.demonstrations import npz
 from sb3_vdb.demonstrations.rollouts import collect_episodes
-from sb3_vdb.demonstrations.trajectory import Trajectory, trajectory_problem
-from sb3_vdb.demonstrations.validation import space_problem
+from sb3_vdb.demonstrations.trajectory import Trajectory, map_parts, trajectory_problem
+from sb3_vdb.demonstrations.validation import observation_problem, space_problem
 from sb3_vdb.transitions import Transitions
 
 
@@ -50,9 +50,12 @@ class Demonstrations(Sequence[Trajectory]):
                 )
 
         for name in ("observations", "actions", "rewards"):
-            kinds = [getattr(getattr(each, name), "dtype", None) for each in self._trajectories]
-            if len(set(kinds)) > 1:
-                i = next(i for i, kind in enumerate(kinds) if kind != kinds[0])
+            kinds = [
+                map_parts(lambda part: getattr(part, "dtype", None), getattr(each, name))
+                for each in self._trajectories
+            ]
+            i = next((i for i, kind in enumerate(kinds) if kind != kinds[0]), 0)
+            if i > 0:
                 raise ValueError(
                     f"trajectory {i} has {name} of dtype {kinds[i]}, trajectory 0 of {kinds[0]}; "
                     "convert them to one"
@@ -96,7 +99,15 @@ class Demonstrations(Sequence[Trajectory]):
         )
 
     def transitions(self) -> Transitions:
-        """All steps of all trajectories, in order."""
+        """All steps of all trajectories, in order.
+
+        :raises ValueError: the observations have several parts
+        """
+        if isinstance(self[0].observations, Mapping):
+            raise ValueError(
+                f"the demonstrations have observations {', '.join(self[0].observations)}; this "
+                "learner takes one array, V-MAIL several"
+            )
         actions = (
             np.concatenate([trajectory.actions for trajectory in self])
             if self.has_actions
@@ -131,7 +142,7 @@ class Demonstrations(Sequence[Trajectory]):
                 "`discriminator_kwargs=dict(use_actions=False)`, which compare states only"
             )
         for i, trajectory in enumerate(self):
-            if problem := space_problem(trajectory.observations, observation_space, "observation"):
+            if problem := observation_problem(trajectory.observations, observation_space):
                 raise ValueError(f"trajectory {i}: {problem}")
             if not needs_actions or trajectory.actions is None:
                 continue
@@ -141,14 +152,14 @@ class Demonstrations(Sequence[Trajectory]):
     @classmethod
     def from_arrays(
         cls,
-        observations: Sequence[npt.ArrayLike],
+        observations: Sequence[Any],
         actions: Sequence[npt.ArrayLike] | None = None,
         rewards: Sequence[npt.ArrayLike] | None = None,
         terminals: Sequence[bool] | None = None,
     ) -> Demonstrations:
         """Demonstrations from one array an episode.
 
-        :param observations: one array of shape (length + 1, ...) an episode
+        :param observations: one array of shape (length + 1, ...) an episode, or one a part by name
         :param actions: one array of shape (length, ...) an episode
         :param rewards: one array of shape (length,) an episode
         :param terminals: whether each episode ended by itself; by default none did
@@ -174,7 +185,7 @@ class Demonstrations(Sequence[Trajectory]):
                     )
         return cls(
             Trajectory(
-                np.asarray(observations[i]),
+                map_parts(np.asarray, observations[i]),
                 None if actions is None else np.asarray(actions[i]),
                 None if rewards is None else np.asarray(rewards[i]),
                 False if terminals is None else bool(terminals[i]),
@@ -238,6 +249,7 @@ class Demonstrations(Sequence[Trajectory]):
         env_kwargs: dict[str, Any] | None = None,
         progress_bar: bool = True,
         cache: bool = True,
+        redraw: bool = False,
     ) -> Demonstrations:
         """Demonstrations that are stored as physics states and actions (``sb3-vdb record-demos``),
         played at the first time and read from a cache afterwards.
@@ -247,11 +259,13 @@ class Demonstrations(Sequence[Trajectory]):
             compared with the recording's; None compares nothing
         :param progress_bar: show the episodes being played
         :param cache: keep the observations on disk (``SB3_VDB_CACHE``, or the user's cache folder)
+        :param redraw: draw the recorded states as ``env_kwargs`` say (image size, frame stack,
+            camera, preset, supersampling) where they differ from the recording's
         :raises ValueError: no recording, other arguments, or the replay departs from the recording
         """
         from sb3_vdb.demonstrations.replay import load_played
 
-        return load_played(path, env_kwargs, progress_bar, cache)
+        return load_played(path, env_kwargs, progress_bar, cache, redraw)
 
     def save(self, path: str | Path) -> Path:
         """Write an ``.npz`` file, losslessly and atomically.

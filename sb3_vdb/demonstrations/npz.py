@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from sb3_vdb.demonstrations.trajectory import Trajectory
+from sb3_vdb.demonstrations.trajectory import Trajectory, parts_of
 from sb3_vdb.files import with_default_suffix, write_bytes
 
 FORMAT = "sb3_vdb.demonstrations"
 VERSION = 1
+PART = "observations/"  # before the names of observations with several parts
 # what numpy, zipfile and zlib raise for damaged files
 READING_ERRORS = (
     zipfile.BadZipFile,
@@ -39,8 +40,10 @@ def to_bytes(trajectories: Sequence[Trajectory]) -> bytes:
         "version": np.array(VERSION),
         "lengths": np.array([len(trajectory) for trajectory in trajectories]),
         "terminals": np.array([trajectory.terminal for trajectory in trajectories]),
-        "observations": np.concatenate([trajectory.observations for trajectory in trajectories]),
     }
+    for name, part in parts_of(trajectories[0].observations).items():
+        key = name if part is trajectories[0].observations else PART + name
+        fields[key] = np.concatenate([parts_of(each.observations)[name] for each in trajectories])
     for name in ("actions", "rewards"):
         if getattr(trajectories[0], name) is not None:
             fields[name] = np.concatenate(
@@ -69,7 +72,9 @@ def from_bytes(content: bytes, source: str) -> list[Trajectory]:
             f"{source} is no demonstrations file of sb3_vdb; build one with "
             "Demonstrations.from_arrays(...)"
         )
-    missing = {"version", "lengths", "terminals", "observations"} - set(fields)
+    parts = [name for name in fields if name.startswith(PART)]
+    required = {"version", "lengths", "terminals", *([] if parts else ["observations"])}
+    missing = required - set(fields)
     if missing:
         raise ValueError(f"{source} lacks {', '.join(sorted(missing))}; record or copy it again")
     if int(fields["version"]) > VERSION:
@@ -78,14 +83,19 @@ def from_bytes(content: bytes, source: str) -> list[Trajectory]:
             f"{VERSION}; upgrade it"
         )
     steps = np.cumsum(fields["lengths"])[:-1]
+    rows = np.cumsum(fields["lengths"] + 1)[:-1]
+    observed = {name: np.split(fields[name], rows) for name in parts or ["observations"]}
     splits = {
-        "observations": np.split(fields["observations"], np.cumsum(fields["lengths"] + 1)[:-1]),
-        **{
-            name: np.split(fields[name], steps) for name in ("actions", "rewards") if name in fields
-        },
+        name: np.split(fields[name], steps) for name in ("actions", "rewards") if name in fields
     }
     return [
-        Trajectory(terminal=bool(terminal), **{name: parts[i] for name, parts in splits.items()})
+        Trajectory(
+            {name.removeprefix(PART): each[i] for name, each in observed.items()}
+            if parts
+            else observed["observations"][i],
+            terminal=bool(terminal),
+            **{name: each[i] for name, each in splits.items()},
+        )
         for i, terminal in enumerate(fields["terminals"])
     ]
 

@@ -35,6 +35,8 @@ from sb3_vdb.version import __version__
 REWARD_TOLERANCE, STATE_TOLERANCE = 1e-3, 1e-2
 PICTURES = 1  # to be raised when the same states are drawn differently; part of the cache's key
 CACHE_VARIABLE = "SB3_VDB_CACHE"  # folder of played recordings
+# arguments of pixel environments that change pictures and nothing else
+LOOK = ("image_size", "frame_stack", "camera", "preset", "supersample")
 LOGGER = logging.getLogger(__name__)
 
 
@@ -42,6 +44,7 @@ def replay(
     recording: Recording,
     env_kwargs: dict[str, Any] | None = None,
     progress_bar: bool = False,
+    redraw: bool = False,
 ) -> Demonstrations:
     """Play a recording again and keep what is observed.
 
@@ -49,10 +52,15 @@ def replay(
     :param env_kwargs: arguments of the learner's environment, its id's defaults filled in; they
         must be the recording's (image size, action repeat, preset, ...). None compares nothing.
     :param progress_bar: show the episodes
+    :param redraw: draw other pictures of the same states: those arguments of ``env_kwargs`` that
+        decide only how they look (:data:`LOOK`) need not be the recording's
     :raises ValueError: other arguments, or the replay departs from the recording
     """
-    _check_arguments(recording, env_kwargs)
-    env = gym.make(recording.env_id, **recording.env_kwargs)
+    _check_arguments(recording, env_kwargs, LOOK if redraw else ())
+    look = {
+        name: (env_kwargs or {})[name] for name in LOOK if redraw and name in (env_kwargs or {})
+    }
+    env = gym.make(recording.env_id, **{**recording.env_kwargs, **look})
     installed = simulator_versions(env)
     changed = {
         name: (recorded, installed.get(name))
@@ -75,17 +83,19 @@ def replay(
         env.close()
 
 
-def _check_arguments(recording: Recording, env_kwargs: dict[str, Any] | None) -> None:
-    """Compare the learner's environment with the recording's."""
+def _check_arguments(
+    recording: Recording, env_kwargs: dict[str, Any] | None, free: Iterable[str] = ()
+) -> None:
+    """Compare the learner's environment with the recording's, but for the arguments in ``free``."""
     if env_kwargs is None:
         return
     wanted = resolved_arguments(recording.env_id, env_kwargs)
     for name, found in recording.env_kwargs.items():
-        if name in wanted and found != wanted[name]:
+        if name in wanted and found != wanted[name] and name not in free:
+            other = "draw it again with redraw=True" if name in LOOK else "record it again"
             raise ValueError(
                 f"the recording has `{name}` {found!r}, the environment {wanted[name]!r}; make the "
-                f"environment with {name}={found!r} or record demonstrations with "
-                f"{name}={wanted[name]!r}"
+                f"environment with {name}={found!r}, or {other}"
             )
 
 
@@ -162,6 +172,7 @@ def load_played(
     env_kwargs: dict[str, Any] | None = None,
     progress_bar: bool = True,
     cache: bool = True,
+    redraw: bool = False,
 ) -> Demonstrations:
     """Demonstrations of a recording, played at the first time and read from disk afterwards.
 
@@ -170,16 +181,18 @@ def load_played(
     :param progress_bar: show the episodes being played
     :param cache: keep what was played in :func:`cache_folder`, for the same file, versions of this
         package and the simulators, and ``MUJOCO_GL``
+    :param redraw: draw pictures as ``env_kwargs`` say, of the same states
     """
     path = with_default_suffix(path, ".npz")
     recording = load(path)
-    _check_arguments(recording, env_kwargs)
+    _check_arguments(recording, env_kwargs, LOOK if redraw else ())
+    played = env_kwargs if redraw else None
     if not cache:
-        return replay(recording, None, progress_bar)
+        return replay(recording, played, progress_bar, redraw)
     key = hashlib.sha256(path.read_bytes())
     names = sorted({name for names in SIMULATORS.values() for name in names})
     installed = {name: version(name) for name in names if importlib.util.find_spec(name)}
-    drawn_by = [os.environ.get("MUJOCO_GL", ""), PICTURES, __version__, installed]
+    drawn_by = [os.environ.get("MUJOCO_GL", ""), PICTURES, __version__, installed, played]
     key.update(json.dumps(drawn_by, sort_keys=True).encode())
     kept = cache_folder() / f"{path.stem}-{key.hexdigest()[:16]}.npz"
     if kept.exists():
@@ -187,7 +200,7 @@ def load_played(
             return Demonstrations.load(kept)
         except ValueError:
             LOGGER.warning("%s is damaged; playing the recording again", kept)
-    demonstrations = replay(recording, None, progress_bar)
+    demonstrations = replay(recording, played, progress_bar, redraw)
     try:
         demonstrations.save(kept)
     except OSError as error:

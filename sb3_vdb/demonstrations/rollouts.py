@@ -9,7 +9,7 @@ import numpy.typing as npt
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, unwrap_vec_normalize
 
-from sb3_vdb.demonstrations.trajectory import Trajectory
+from sb3_vdb.demonstrations.trajectory import Trajectory, map_parts
 
 
 class Episode(NamedTuple):
@@ -22,26 +22,32 @@ class Episode(NamedTuple):
 class _Recorder:
     """The episode one environment is in."""
 
-    def __init__(self, observation: npt.NDArray[Any]) -> None:
+    def __init__(self, observation: Any) -> None:
         self.observations = [observation]
         self.actions: list[npt.NDArray[Any]] = []
         self.rewards: list[float] = []
 
     def finish(self, terminal: bool) -> Trajectory:
         rewards = np.array(self.rewards, dtype=np.float32)
-        return Trajectory(np.stack(self.observations), np.stack(self.actions), rewards, terminal)
+        observations = map_parts(lambda *steps: np.stack(steps), *self.observations)
+        return Trajectory(observations, np.stack(self.actions), rewards, terminal)
 
 
-def _raw(normalizer: VecNormalize | None, values: Any, kind: str) -> npt.NDArray[Any]:
+def _raw(normalizer: VecNormalize | None, values: Any, kind: str) -> Any:
     """Observations or rewards as they were before a VecNormalize."""
     if normalizer is None:
-        return np.asarray(values).copy()
+        return map_parts(np.array, values)
     original = (
         normalizer.get_original_obs()
         if kind == "observations"
         else normalizer.get_original_reward()
     )
-    return np.asarray(original)
+    return map_parts(np.asarray, original)
+
+
+def _row(observations: Any, i: int) -> Any:
+    """Observation of one environment."""
+    return map_parts(lambda part: part[i], observations)
 
 
 def collect_episodes(
@@ -74,9 +80,8 @@ def _collect(
     quota = [(n_episodes + i) // venv.num_envs for i in range(venv.num_envs)]
     episodes: list[list[Episode]] = [[] for _ in range(venv.num_envs)]
     observations: Any = venv.reset()
-    recorders = [
-        _Recorder(observation) for observation in _raw(normalizer, observations, "observations")
-    ]
+    raw = _raw(normalizer, observations, "observations")
+    recorders = [_Recorder(_row(raw, i)) for i in range(venv.num_envs)]
     state, starts = None, np.ones(venv.num_envs, dtype=bool)
     while any(len(done) < wanted for done, wanted in zip(episodes, quota, strict=True)):
         actions, state = model.predict(
@@ -91,14 +96,14 @@ def _collect(
             recorder.actions.append(np.array(actions[i]))
             recorder.rewards.append(float(raw_rewards[i]))
             if not starts[i]:
-                recorder.observations.append(raw[i])
+                recorder.observations.append(_row(raw, i))
                 continue
             last: Any = infos[i]["terminal_observation"]
             last = last if normalizer is None else normalizer.unnormalize_obs(last)
             recorder.observations.append(last)
             trajectory = recorder.finish(terminal=not infos[i].get("TimeLimit.truncated", False))
             episodes[i].append(Episode(trajectory, infos[i]))
-            recorders[i] = _Recorder(raw[i])
+            recorders[i] = _Recorder(_row(raw, i))
     return [
         episode for done, wanted in zip(episodes, quota, strict=True) for episode in done[:wanted]
     ]

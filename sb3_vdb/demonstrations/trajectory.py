@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Observations = Any  # an array, or a mapping from the names of a Dict space to arrays
+
+
+def parts_of(observations: Observations) -> Mapping[str, Array]:
+    """Arrays of observations by name, one named ``"observations"`` where there are no parts."""
+    return observations if isinstance(observations, Mapping) else {"observations": observations}
+
+
+def map_parts(function: Callable[..., Any], *observations: Observations) -> Observations:
+    """The function's value for each part of the observations, or for the arrays themselves.
+
+    :param function: of as many arrays as there are ``observations``
+    :param observations: all arrays, or all mappings with the same names
+    """
+    if not isinstance(observations[0], Mapping):
+        return function(*observations)
+    return {name: function(*(each[name] for each in observations)) for name in observations[0]}
 
 
 @dataclass(frozen=True)
 class Trajectory:
     """An episode or a part of one, as it was observed: raw, in the data type it was recorded in.
 
-    :param observations: shape (length + 1, ...); the last one belongs to no action
+    :param observations: shape (length + 1, ...); the last one belongs to no action. One such array
+        a part, by name, where the observation space is a Dict.
     :param actions: executed actions, shape (length, ...); None where nobody knows them (mocap,
         video)
     :param rewards: task rewards, shape (length,); None where there are none. Never used for
@@ -21,23 +43,23 @@ class Trajectory:
         such end)
     """
 
-    observations: npt.NDArray[np.generic]
+    observations: Observations
     actions: npt.NDArray[np.generic] | None = None
     rewards: npt.NDArray[np.floating] | None = None
     terminal: bool = False
 
     def __len__(self) -> int:
         """Number of steps."""
-        return max(0, len(self.observations) - 1)
+        return max(0, len(next(iter(parts_of(self.observations).values()))) - 1)
 
 
 def trajectory_problem(trajectory: Trajectory) -> str | None:
     """What is wrong with a trajectory in itself, with the remedy; None if nothing is."""
-    length = len(trajectory)
+    length, parts = len(trajectory), parts_of(trajectory.observations)
     if length < 1:
         return (
-            f"has {len(trajectory.observations)} observations and so no step; drop it, or give it "
-            "length + 1 observations (the last one is the observation after the last action)"
+            f"has {len(next(iter(parts.values())))} observations and so no step; drop it, or give "
+            "it length + 1 observations (the last one is the observation after the last action)"
         )
     for name in ("actions", "rewards"):
         values = getattr(trajectory, name)
@@ -46,8 +68,14 @@ def trajectory_problem(trajectory: Trajectory) -> str | None:
                 f"has {length + 1} observations and {len(values)} {name}; {length} {name} belong "
                 "to them"
             )
-    for name in ("observations", "actions", "rewards"):
-        values = getattr(trajectory, name)
+    for name, part in parts.items():
+        if len(part) != length + 1:
+            return (
+                f"has {len(part)} observations {name!r} and {length + 1} of another name; give all "
+                "of them the same number"
+            )
+    fields = {**parts, "actions": trajectory.actions, "rewards": trajectory.rewards}
+    for name, values in fields.items():
         if values is None:
             continue
         if values.dtype == object:

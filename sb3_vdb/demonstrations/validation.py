@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
+
+from sb3_vdb.demonstrations.trajectory import Observations, parts_of
 
 BOUND_TOLERANCE = 1e-4  # share of the range by which float32 rounding may leave a Box
 
@@ -46,6 +49,25 @@ def space_problem(
                 "another environment"
             )
     return None
+
+
+def observation_problem(observations: Observations, space: spaces.Space[Any]) -> str | None:
+    """:func:`space_problem` of observations that may have several parts."""
+    if not isinstance(space, spaces.Dict):
+        if isinstance(observations, Mapping):
+            return (
+                f"the observations have parts {', '.join(observations)}, the environment's space "
+                f"{space} has none; pick one"
+            )
+        return space_problem(observations, space, "observation")
+    parts = parts_of(observations)
+    if set(parts) != set(space.spaces):
+        return (
+            f"the observations have parts {', '.join(parts)}, the environment's "
+            f"{', '.join(space.spaces)}; record the demonstrations in this environment"
+        )
+    problems = (space_problem(parts[name], space[name], "observation") for name in parts)
+    return next((problem for problem in problems if problem), None)
 
 
 def _box_problem(values: npt.NDArray[np.generic], space: spaces.Box, noun: str) -> str | None:

@@ -302,6 +302,8 @@ class PixelEnv(SuiteEnv, EzPickle):
         a small shadow map) or ``"default"`` (dm_control's own quality, sixty times slower)
     :param render_mode: ``"rgb_array"`` or None
     :param render_height: height and width of :meth:`render`, pixels
+    :param supersample: draw pictures this many times larger and average them down, so that thin
+        parts do not vanish in small pictures
     :raises ValueError: an argument is not known
     :raises DependencyNotInstalled: dm_control or OpenGL is missing, or MuJoCo 4 is installed
 
@@ -319,19 +321,24 @@ class PixelEnv(SuiteEnv, EzPickle):
         preset: str = "fast",
         render_mode: str | None = None,
         render_height: int = RENDER_SIZE,
+        supersample: int = 1,
     ) -> None:
         EzPickle.__init__(
             self, task, image_size, action_repeat, frame_stack, camera, preset, render_mode,
-            render_height,
+            render_height, supersample,
         )  # fmt: skip
+        if not isinstance(supersample, (int, np.integer)) or supersample < 1:
+            raise ValueError(f"`supersample` must be a whole number, at least 1, got {supersample}")
         check_look(preset, image_size, "image_size")
+        check_look(preset, image_size * supersample, "image_size x supersample")
         if frame_stack < 1:
             raise ValueError(f"`frame_stack` must be at least 1 picture, got {frame_stack}")
         super().__init__(task, action_repeat, preset, camera, render_mode, render_height)
         self.image_size, self.frame_stack = image_size, frame_stack
         shape = (image_size, image_size, 3 * frame_stack)
         self.observation_space: Any = gym.spaces.Box(0, 255, shape, np.uint8)
-        self._renderer = SuiteRenderer(self.physics, preset, image_size, camera)
+        self.supersample = supersample
+        self._renderer = SuiteRenderer(self.physics, preset, image_size, camera, supersample)
         self._pictures: deque[npt.NDArray[np.uint8]] = deque(maxlen=frame_stack)
 
     def get_state(self) -> dict[str, Any]:

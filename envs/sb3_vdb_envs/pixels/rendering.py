@@ -69,21 +69,30 @@ class SuiteRenderer:
     :param preset: key of :data:`PRESETS`
     :param image_size: height and width, pixels
     :param camera: number or name
+    :param supersample: the picture is drawn this many times larger and averaged down
     :raises ValueError: the model has no such camera
     """
 
-    def __init__(self, physics: Any, preset: str, image_size: int, camera: int | str) -> None:
-        self._physics = physics
+    def __init__(
+        self, physics: Any, preset: str, image_size: int, camera: int | str, supersample: int = 1
+    ) -> None:
+        self._physics, self._size, self._supersample = physics, image_size, supersample
         model = physics.model.ptr
         number = _camera_number(physics, camera)
-        self._renderer = OffscreenRenderer(model, image_size, image_size)
+        drawn = image_size * supersample
+        self._renderer = OffscreenRenderer(model, drawn, drawn)
         self._renderer.camera.fixedcamid = number
         self._renderer.camera.type = 2  # mjCAMERA_FIXED
         apply_preset(model, preset)
 
     def draw(self) -> npt.NDArray[np.uint8]:
         """Picture of the present state, shape (image_size, image_size, 3)."""
-        return self._renderer.draw(self._physics.data.ptr)
+        drawn = self._renderer.draw(self._physics.data.ptr)
+        if self._supersample == 1:
+            return drawn
+        blocks = drawn.reshape(self._size, self._supersample, self._size, self._supersample, 3)
+        mean = blocks.mean(axis=(1, 3), dtype=np.float32)
+        return (mean + 0.5).astype(np.uint8)
 
     def refresh(self) -> None:
         """Take over what an episode's start changed in the model."""

@@ -1,0 +1,83 @@
+"""The policy and the value of latent states."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch as th
+from torch import nn
+from torch.nn import functional
+
+from sb3_vdb.vmail.networks import mlp
+
+MEAN_SCALE = 5.0  # means before tanh stay within this, as in Dreamer
+MIN_STD = 1e-4
+BOUND = 1.0 - 1e-6  # actions nearer to the bounds have this log-density
+
+
+class TanhNormal(NamedTuple):
+    """Distribution of tanh(u) with u ~ N(mean, diag(std^2)).
+
+    :param mean: before tanh, shape (..., action_dim)
+    :param std: before tanh, shape (..., action_dim)
+    """
+
+    mean: th.Tensor
+    std: th.Tensor
+
+    def sample(self) -> th.Tensor:
+        """An action through which gradients reach mean and std, shape (..., action_dim)."""
+        return th.tanh(self.mean + self.std * th.randn_like(self.mean))
+
+    def mode(self) -> th.Tensor:
+        """The median, tanh(mean), shape (..., action_dim)."""
+        return th.tanh(self.mean)
+
+    def log_prob(self, actions: th.Tensor) -> th.Tensor:
+        """Log-density of actions in (-1, 1), shape (...)."""
+        bounded = actions.clamp(-BOUND, BOUND)
+        normalized = (th.atanh(bounded) - self.mean) / self.std
+        density = -0.5 * normalized.square() - self.std.log() - 0.5 * math.log(2.0 * math.pi)
+        return (density - th.log1p(-bounded.square())).sum(dim=-1)
+
+
+class Actor(nn.Module):
+    """pi(a | z): a Gaussian squashed by tanh.
+
+    :param feat_dim: width of the features
+    :param action_dim: number of action dimensions
+    :param units: width of the hidden layers
+    :param n_layers: number of hidden layers
+    :param init_std: standard deviation before tanh at the start
+    """
+
+    def __init__(
+        self, feat_dim: int, action_dim: int, units: int, n_layers: int, init_std: float
+    ) -> None:
+        super().__init__()
+        self.net = mlp(feat_dim, units, n_layers, 2 * action_dim)
+        self.raw_init_std = math.log(math.expm1(init_std))
+
+    def forward(self, feat: th.Tensor) -> TanhNormal:
+        """Distribution of the action, from features of shape (..., feat_dim)."""
+        mean, raw = self.net(feat).chunk(2, dim=-1)
+        mean = MEAN_SCALE * th.tanh(mean / MEAN_SCALE)
+        return TanhNormal(mean, functional.softplus(raw + self.raw_init_std) + MIN_STD)
+
+
+class Value(nn.Module):
+    """V(z), the return that the policy is expected to reach from a state.
+
+    :param feat_dim: width of the features
+    :param units: width of the hidden layers
+    :param n_layers: number of hidden layers
+    """
+
+    def __init__(self, feat_dim: int, units: int, n_layers: int) -> None:
+        super().__init__()
+        self.net = mlp(feat_dim, units, n_layers, 1)
+
+    def forward(self, feat: th.Tensor) -> th.Tensor:
+        """Values of shape (...) from features of shape (..., feat_dim)."""
+        return self.net(feat).squeeze(-1)

@@ -1,0 +1,152 @@
+"""The discriminator of latent states and actions, and its loss (eqs. 5 and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import torch as th
+from torch import nn
+
+from sb3_vdb.discriminators.unit import CodeUnit
+from sb3_vdb.vdb import bottleneck_loss, expert_loss, generator_loss
+
+GradientPenalty = Literal["inputs", "weights"]
+GRADIENT_PENALTIES: tuple[GradientPenalty, ...] = ("inputs", "weights")
+NORM_FLOOR = 1e-12  # under the root of a squared norm, whose gradient is infinite at 0
+
+
+class LatentDiscriminator(nn.Module):
+    """D(z, a), with the variational bottleneck as an option.
+
+    :param feat_dim: width of the features of a state
+    :param action_dim: number of action dimensions
+    :param net_arch: widths of the hidden layers
+    :param code_dim: dimension of the bottleneck's code; None for no bottleneck
+    """
+
+    def __init__(
+        self, feat_dim: int, action_dim: int, net_arch: Sequence[int], code_dim: int | None
+    ) -> None:
+        super().__init__()
+        self.unit = CodeUnit(feat_dim + action_dim, net_arch, code_dim, nn.ELU)
+
+    def forward(self, inputs: th.Tensor, sample: bool = False) -> tuple[th.Tensor, th.Tensor]:
+        """Logits, high for expert samples, and divergences of the codes in nats, each of shape
+        (batch,).
+
+        :param inputs: features and actions side by side, shape (batch, feat_dim + action_dim)
+        :param sample: draw the codes, as in training, or take their means, as in rewards
+        """
+        return self.unit(inputs, sample)
+
+    def logits(self, feat: th.Tensor, actions: th.Tensor) -> th.Tensor:
+        """Logits at the mean codes, high for expert samples, shape (...).
+
+        :param feat: shape (..., feat_dim)
+        :param actions: shape (..., action_dim), in [-1, 1]
+        """
+        inputs = th.cat([feat, actions], dim=-1)
+        return self(inputs.flatten(0, -2))[0].unflatten(0, inputs.shape[:-1])
+
+
+class AdversarialLoss(NamedTuple):
+    """Terms of the discriminator's loss; scalars, of which the sum is minimised.
+
+    :param expert: E_expert[-log D]
+    :param generator: E_policy[-log(1 - D)] on imagined states
+    :param bottleneck: beta (E[KL] - I_c), zero without a bottleneck
+    :param gradient_penalty: zero without a penalty
+    """
+
+    expert: th.Tensor
+    generator: th.Tensor
+    bottleneck: th.Tensor
+    gradient_penalty: th.Tensor
+
+    def total(self) -> th.Tensor:
+        """Sum of the terms."""
+        return self.expert + self.generator + self.bottleneck + self.gradient_penalty
+
+
+class DiscriminatorOutput(NamedTuple):
+    """Loss and figures of the discriminator.
+
+    :param loss: terms
+    :param logits_expert: detached, shape (n_expert,)
+    :param logits_generator: detached, shape (n_generator,)
+    :param kl: divergences of an equal mix of expert and policy, detached; scalar mean in nats
+    """
+
+    loss: AdversarialLoss
+    logits_expert: th.Tensor
+    logits_generator: th.Tensor
+    kl: th.Tensor
+
+
+def interpolate(expert: th.Tensor, generator: th.Tensor) -> th.Tensor:
+    """Points on the lines between expert samples and randomly chosen ones of the policy, shape of
+    ``expert``.
+    """
+    chosen = generator[th.randint(len(generator), (len(expert),), device=expert.device)]
+    return th.lerp(chosen, expert, th.rand_like(expert[:, :1]))
+
+
+def gradient_penalty(
+    discriminator: LatentDiscriminator, points: th.Tensor, kind: GradientPenalty
+) -> th.Tensor:
+    """How far gradients of the discriminator are from norm 1, differentiable.
+
+    :param discriminator: what is penalised
+    :param points: inputs, shape (batch, ...)
+    :param kind: ``"inputs"``: E[(|grad_x D(x)| - 1)^2], the usual form; ``"weights"``: (|grad_w
+        E[D(x)]| - 1)^2 over all weights at once, the form of the authors' code
+    """
+    if kind == "weights":
+        logits = discriminator(points, sample=True)[0]
+        weights = list(discriminator.parameters())
+        gradients = th.autograd.grad(logits.mean(), weights, create_graph=True, allow_unused=True)
+        squared = th.stack([each.square().sum() for each in gradients if each is not None]).sum()
+        return ((squared + NORM_FLOOR).sqrt() - 1.0).square()
+    points = points.detach().requires_grad_()
+    logits = discriminator(points, sample=True)[0]
+    (gradient,) = th.autograd.grad(logits.sum(), points, create_graph=True)
+    return ((gradient.square().sum(dim=1) + NORM_FLOOR).sqrt() - 1.0).square().mean()
+
+
+def discriminator_loss(
+    discriminator: LatentDiscriminator,
+    expert: th.Tensor,
+    generator: th.Tensor,
+    penalty: GradientPenalty | None,
+    penalty_coef: float,
+    beta: th.Tensor | float,
+    information_limit: float | None,
+) -> DiscriminatorOutput:
+    """Cross-entropy of eqs. 5 and 6 with the bottleneck's constraint and a gradient penalty.
+
+    :param discriminator: what learns
+    :param expert: belief states and actions of the expert, detached, shape (n_expert, ...)
+    :param generator: imagined states and actions, detached, shape (n_generator, ...)
+    :param penalty: form of the gradient penalty; None for none
+    :param penalty_coef: its weight
+    :param beta: dual variable of the bottleneck
+    :param information_limit: I_c in nats; None for no bottleneck
+    """
+    logits, kl = discriminator(th.cat([expert, generator]), sample=True)
+    logits_expert, logits_generator = logits.split([len(expert), len(generator)])
+    zero = logits.new_zeros(())
+    kl_expert, kl_generator = kl.split([len(expert), len(generator)])
+    mixed_kl = 0.5 * (kl_expert.mean() + kl_generator.mean())
+    loss = AdversarialLoss(
+        expert_loss(logits_expert),
+        generator_loss(logits_generator),
+        zero if information_limit is None else bottleneck_loss(mixed_kl, beta, information_limit),
+        zero
+        if penalty is None
+        else penalty_coef
+        * gradient_penalty(discriminator, interpolate(expert, generator), penalty),
+    )
+    return DiscriminatorOutput(
+        loss, logits_expert.detach(), logits_generator.detach(), mixed_kl.detach()
+    )

@@ -1,0 +1,174 @@
+"""Observations as the world model sees and draws them: pictures, vectors, and several of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch as th
+from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
+from torch import nn
+
+from sb3_vdb.vmail.networks import ConvDecoder, ConvEncoder, mlp
+
+Observations = Mapping[str, th.Tensor]  # raw, as the environment gave them; shape (..., *space)
+
+KEY = "observation"  # of the only part, where the space is no Dict
+PIXEL_RANGE = 255.0
+MAX_DEVIATION = 10.0  # vectors are clipped to that many standard deviations of the demonstrations
+MIN_STD = 1e-2  # of a vector's entry, as a fraction of the largest one
+N_VECTOR_LAYERS = 2
+
+
+def parts_of(space: gym.Space[Any]) -> dict[str, gym.spaces.Box]:
+    """The named parts of an observation space, one ``"observation"`` where it is no Dict.
+
+    :param space: as SB3's algorithms see it, pictures with channels first
+    :raises ValueError: a part is neither a square picture nor a vector of numbers
+    """
+    parts = dict(space.spaces) if isinstance(space, gym.spaces.Dict) else {KEY: space}
+    boxes: dict[str, gym.spaces.Box] = {}
+    for name, part in parts.items():
+        if not isinstance(part, gym.spaces.Box):
+            raise ValueError(
+                f"observation {name!r} is a {type(part).__name__}; V-MAIL's world model draws "
+                "pictures and vectors (Box), one-hot encode the others with a wrapper"
+            )
+        if is_picture(part) and not (
+            is_image_space_channels_first(part) and part.shape[1] == part.shape[2]
+        ):
+            raise ValueError(
+                f"observation {name!r} is a picture of shape {part.shape}; V-MAIL needs square "
+                "ones, use gymnasium.wrappers.ResizeObservation"
+            )
+        if not is_picture(part) and len(part.shape) != 1:
+            raise ValueError(
+                f"observation {name!r} has shape {part.shape} and dtype {part.dtype}; give "
+                "pictures as uint8 in [0, 255] and other observations as vectors"
+            )
+        boxes[name] = part
+    return boxes
+
+
+def is_picture(space: gym.Space[Any]) -> bool:
+    """Whether a space is one of uint8 pictures."""
+    return is_image_space(space)
+
+
+def as_parts(observations: Any) -> dict[str, Any]:
+    """Observations by part, also where there is only one."""
+    return dict(observations) if isinstance(observations, Mapping) else {KEY: observations}
+
+
+def row_of(observations: Any, i: int) -> dict[str, Any]:
+    """Observation of one environment, by part."""
+    return {name: part[i] for name, part in as_parts(observations).items()}
+
+
+def normalize_pixels(pictures: th.Tensor) -> th.Tensor:
+    """Pixel values 0 ... 255 to -0.5 ... 0.5; acting and training both go through here."""
+    return pictures.float() / PIXEL_RANGE - 0.5
+
+
+def pixels_of(normalized: th.Tensor) -> th.Tensor:
+    """The inverse of :func:`normalize_pixels`, rounded and clipped, uint8."""
+    return ((normalized + 0.5) * PIXEL_RANGE).round().clamp(0, PIXEL_RANGE).to(th.uint8)
+
+
+class VectorNormalizer(nn.Module):
+    """Vectors in standard deviations of the demonstrations.
+
+    :param dim: number of entries
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.mean: th.Tensor
+        self.std: th.Tensor
+        self.register_buffer("mean", th.zeros(dim))
+        self.register_buffer("std", th.ones(dim))
+
+    def fit(self, vectors: np.ndarray) -> None:
+        """Take the moments of ``vectors``, shape (n, dim)."""
+        std = vectors.std(axis=0)
+        self.mean.copy_(th.as_tensor(vectors.mean(axis=0)))
+        self.std.copy_(th.as_tensor(np.maximum(std, max(MIN_STD * std.max(), 1e-6))))
+
+    def forward(self, vectors: th.Tensor) -> th.Tensor:
+        """Normalised vectors, clipped; same shape."""
+        normalized = (vectors.float() - self.mean) / self.std
+        return normalized.clamp(-MAX_DEVIATION, MAX_DEVIATION)
+
+
+class ObservationEncoder(nn.Module):
+    """Embeds every part of an observation and joins the embeddings.
+
+    :param space: observation space, pictures with channels first
+    :param depth: channels of the first convolution
+    :param width: of the perceptrons that embed vectors
+    """
+
+    def __init__(self, space: gym.Space[Any], depth: int, width: int) -> None:
+        super().__init__()
+        parts = parts_of(space)
+        self.names = tuple(parts)
+        self.pictures = frozenset(name for name, part in parts.items() if is_picture(part))
+        self.nets, self.normalizers = nn.ModuleDict(), nn.ModuleDict()
+        self.embed_dim = 0
+        for name, part in parts.items():
+            if name in self.pictures:
+                net = ConvEncoder(part.shape, depth)  # type: ignore[arg-type]
+                self.embed_dim += net.output_dim
+                self.nets[name] = net
+            else:
+                self.nets[name] = mlp(part.shape[0], width, N_VECTOR_LAYERS, width)
+                self.normalizers[name] = VectorNormalizer(part.shape[0])
+                self.embed_dim += width
+
+    def normalize(self, observations: Observations) -> dict[str, th.Tensor]:
+        """What the networks see and the decoder draws, of the same shapes."""
+        return {
+            name: normalize_pixels(observations[name])
+            if name in self.pictures
+            else self.normalizers[name](observations[name])
+            for name in self.names
+        }
+
+    def forward(self, normalized: Mapping[str, th.Tensor]) -> th.Tensor:
+        """Embeddings of shape (..., embed_dim) from normalised observations of shape (...,
+        *space).
+        """
+        embeds = []
+        for name in self.names:
+            values = normalized[name]
+            n_axes = 3 if name in self.pictures else 1
+            leading = values.shape[: values.dim() - n_axes]
+            embeds.append(self.nets[name](values.flatten(0, -n_axes - 1)).unflatten(0, leading))
+        return th.cat(embeds, dim=-1)
+
+
+class ObservationDecoder(nn.Module):
+    """Draws every part of an observation from latent states: means of Gaussians of variance 1.
+
+    :param feat_dim: width of the features
+    :param space: observation space, pictures with channels first
+    :param depth: channels before the last convolution
+    :param width: of the perceptrons that draw vectors
+    """
+
+    def __init__(self, feat_dim: int, space: gym.Space[Any], depth: int, width: int) -> None:
+        super().__init__()
+        self.nets = nn.ModuleDict()
+        for name, part in parts_of(space).items():
+            self.nets[name] = (
+                ConvDecoder(feat_dim, part.shape, depth)  # type: ignore[arg-type]
+                if is_picture(part)
+                else mlp(feat_dim, width, N_VECTOR_LAYERS, part.shape[0])
+            )
+
+    def forward(self, feat: th.Tensor) -> dict[str, th.Tensor]:
+        """Normalised observations of shape (..., *space) from features of shape (..., feat_dim)."""
+        leading, flat = feat.shape[:-1], feat.flatten(0, -2)
+        return {name: net(flat).unflatten(0, leading) for name, net in self.nets.items()}

@@ -1,0 +1,246 @@
+"""V-MAIL's networks as an SB3 policy: the world model, and what learns inside it. It acts on the
+belief that it carries from step to step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+import torch as th
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+
+from sb3_vdb.vmail.actor_critic import Actor, Value
+from sb3_vdb.vmail.discriminator import LatentDiscriminator
+from sb3_vdb.vmail.latents import CategoricalLatent, GaussianLatent
+from sb3_vdb.vmail.networks import initialize
+from sb3_vdb.vmail.observations import Observations, as_parts
+from sb3_vdb.vmail.rssm import State
+from sb3_vdb.vmail.world_model import WorldModel
+
+LatentKind = Literal["gaussian", "categorical"]
+ADAM_EPS = 1e-7  # the default of the library that the authors' code is written in
+
+
+class Memory(NamedTuple):
+    """What a policy remembers of an episode: its belief and its last action.
+
+    :param stoch: shape (n_envs, stoch_dim)
+    :param deter: shape (n_envs, deter_dim)
+    :param action: shape (n_envs, action_dim), in [-1, 1]
+    """
+
+    stoch: th.Tensor
+    deter: th.Tensor
+    action: th.Tensor
+
+
+class VMAILPolicy(BasePolicy):
+    """World model, discriminator, actor and value of V-MAIL.
+
+    :param observation_space: pictures with channels first, vectors, or a Dict of both
+    :param action_space: a Box
+    :param lr_schedule: learning rate of the world model
+    :param deter_dim: width of the deterministic part of the latent state
+    :param stoch_dim: number of stochastic variables
+    :param latent: ``"gaussian"``, or ``"categorical"`` as in DreamerV2
+    :param n_classes: classes of a categorical variable
+    :param hidden_dim: width of the layers around the GRU
+    :param units: width of the heads' hidden layers, and of perceptrons for vectors
+    :param cnn_depth: channels of the first convolution
+    :param actor_layers: hidden layers of the actor
+    :param value_layers: hidden layers of the value
+    :param discriminator_net_arch: widths of the discriminator's hidden layers
+    :param code_dim: dimension of the discriminator's bottleneck; None for no bottleneck
+    :param init_std: standard deviation of the actions before tanh at the start
+    :raises ValueError: a space cannot be modelled, or a size is out of range
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        lr_schedule: Schedule,
+        deter_dim: int = 200,
+        stoch_dim: int = 30,
+        latent: LatentKind = "gaussian",
+        n_classes: int = 32,
+        hidden_dim: int = 200,
+        units: int = 400,
+        cnn_depth: int = 32,
+        actor_layers: int = 4,
+        value_layers: int = 3,
+        discriminator_net_arch: Sequence[int] = (400, 400),
+        code_dim: int | None = None,
+        init_std: float = 5.0,
+    ) -> None:
+        super().__init__(observation_space, action_space, squash_output=True)
+        if latent not in ("gaussian", "categorical"):
+            raise ValueError(f'`latent` must be "gaussian" or "categorical", got {latent!r}')
+        if not init_std > 0.0:
+            raise ValueError(f"`init_std` must be positive, got {init_std}")
+        self.sizes: dict[str, Any] = {
+            "deter_dim": deter_dim,
+            "stoch_dim": stoch_dim,
+            "latent": latent,
+            "n_classes": n_classes,
+            "hidden_dim": hidden_dim,
+            "units": units,
+            "cnn_depth": cnn_depth,
+            "actor_layers": actor_layers,
+            "value_layers": value_layers,
+            "discriminator_net_arch": tuple(discriminator_net_arch),
+            "code_dim": code_dim,
+            "init_std": init_std,
+        }
+        for name, value in self.sizes.items():
+            if isinstance(value, int) and value < 1:
+                raise ValueError(f"`{name}` must be at least 1, got {value}")
+        assert action_space.shape is not None
+        self.action_dim = int(np.prod(action_space.shape))
+        family = (
+            GaussianLatent(stoch_dim)
+            if latent == "gaussian"
+            else CategoricalLatent(stoch_dim, n_classes)
+        )
+        self.world_model = WorldModel(
+            observation_space, self.action_dim, family, deter_dim, hidden_dim, cnn_depth, units
+        )
+        feat_dim = self.world_model.feat_dim
+        self.discriminator = LatentDiscriminator(
+            feat_dim, self.action_dim, self.sizes["discriminator_net_arch"], code_dim
+        )
+        self.actor = Actor(feat_dim, self.action_dim, units, actor_layers, init_std)
+        self.value = Value(feat_dim, units, value_layers)
+        self.value_target = Value(feat_dim, units, value_layers)
+        for network in (self.world_model, self.actor, self.value):
+            network.apply(initialize)
+        self.value_target.load_state_dict(self.value.state_dict())
+        self.value_target.requires_grad_(False)
+        self.lr_schedule = lr_schedule
+
+    def make_optimizers(self, learning_rates: Mapping[str, float], weight_decay: float) -> None:
+        """Make the four optimisers, ``model_optimizer`` and so on; Adam with the defaults of the
+        authors' library.
+
+        :param learning_rates: of ``model``, ``discriminator``, ``actor`` and ``value``
+        :param weight_decay: of all
+        """
+        networks = {
+            "model": self.world_model,
+            "discriminator": self.discriminator,
+            "actor": self.actor,
+            "value": self.value,
+        }
+        for name, network in networks.items():
+            optimizer = th.optim.Adam(
+                network.parameters(),
+                lr=learning_rates[name],
+                eps=ADAM_EPS,
+                weight_decay=weight_decay,
+                fused=True,
+            )
+            setattr(self, f"{name}_optimizer", optimizer)
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        data = super()._get_constructor_parameters()
+        del data["normalize_images"]
+        return {**data, **self.sizes, "lr_schedule": self._dummy_schedule}
+
+    # ------------------------------------------------------------------ acting
+
+    def initial_memory(self, n_envs: int) -> Memory:
+        """Memory at the start of episodes: zeros."""
+        state = self.world_model.rssm.initial(n_envs)
+        return Memory(*state, state.deter.new_zeros(n_envs, self.action_dim))
+
+    @th.no_grad()
+    def act(
+        self,
+        observations: Observations,
+        memory: Memory,
+        episode_starts: th.Tensor,
+        deterministic: bool = False,
+        noise_std: float = 0.0,
+    ) -> Memory:
+        """Filter an observation and choose an action.
+
+        :param observations: raw, shape (n_envs, *space) a part
+        :param memory: of the step before
+        :param episode_starts: 1 where an episode begins, shape (n_envs,)
+        :param deterministic: take modes instead of samples
+        :param noise_std: of Gaussian noise added to the action, which is clipped to [-1, 1]
+        :return: memory with the belief that includes the observation, and with the action
+        """
+        kept = (1.0 - episode_starts.float()).unsqueeze(1)
+        stoch, deter, action = (kept * part for part in memory)
+        embed = self.world_model.embed(observations)
+        belief = self.world_model.rssm.obs_step(
+            State(stoch, deter), action, embed, sample=not deterministic
+        )
+        distribution = self.actor(belief.state.feat)
+        action = distribution.mode() if deterministic else distribution.sample()
+        if noise_std > 0.0:
+            action = (action + noise_std * th.randn_like(action)).clamp(-1.0, 1.0)
+        return Memory(*belief.state, action)
+
+    def predict(
+        self,
+        observation: npt.NDArray[Any] | dict[str, npt.NDArray[Any]],
+        state: tuple[npt.NDArray[Any], ...] | None = None,
+        episode_start: npt.NDArray[Any] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[npt.NDArray[Any], tuple[npt.NDArray[Any], ...] | None]:
+        """The action for an observation, and the memory to give back at the next step.
+
+        :param observation: one observation or a batch, as the environment gives it
+        :param state: what the last call returned; None at the start
+        :param episode_start: 1 where an episode begins, shape (n_envs,)
+        :param deterministic: modes of belief and action, or samples
+        :return: actions in the environment's own range; fields of :class:`Memory` as arrays
+        """
+        self.set_training_mode(False)
+        tensors, vectorized = self.obs_to_tensor(observation)
+        parts = as_parts(tensors)
+        n_envs = len(next(iter(parts.values())))
+        if state is None:
+            memory = self.initial_memory(n_envs)
+        else:
+            memory = Memory(*(th.as_tensor(part, device=self.device) for part in state))
+        starts = np.zeros(n_envs) if episode_start is None else np.asarray(episode_start)
+        memory = self.act(parts, memory, th.as_tensor(starts, device=self.device), deterministic)
+        actions = self.env_actions(memory.action)
+        kept = tuple(part.cpu().numpy() for part in memory)
+        return (actions if vectorized else actions[0]), kept
+
+    def env_actions(self, actions: th.Tensor) -> npt.NDArray[Any]:
+        """Actions in the environment's own range and shape, from actions in [-1, 1]."""
+        assert self.action_space.shape is not None
+        shaped = actions.cpu().numpy().reshape(-1, *self.action_space.shape)
+        return np.asarray(self.unscale_action(shaped), dtype=self.action_space.dtype)
+
+    def forward(self, observations: PyTorchObs, deterministic: bool = False) -> th.Tensor:
+        """Actions in [-1, 1] at the first step of an episode, shape (n_envs, action_dim)."""
+        return self._predict(observations, deterministic)
+
+    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:
+        parts = as_parts(observation)
+        n_envs = len(next(iter(parts.values())))
+        starts = th.ones(n_envs, device=self.device)
+        return self.act(parts, self.initial_memory(n_envs), starts, deterministic).action
+
+
+class CnnPolicy(VMAILPolicy):
+    """For pictures."""
+
+
+class MlpPolicy(VMAILPolicy):
+    """For vectors."""
+
+
+class MultiInputPolicy(VMAILPolicy):
+    """For a Dict of pictures and vectors."""

@@ -1,0 +1,371 @@
+"""Sequences of the expert and of the policy, and batches of them.
+
+Row t of an episode holds observation t and the action that led to it; row 0 has a zero action.
+An observation is stored once. Sequences are drawn by the episode, then by the start, and never
+cross from one episode to the next.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+import torch as th
+
+from sb3_vdb.files import replacing
+from sb3_vdb.vmail.memory import Place, allocate
+from sb3_vdb.vmail.observations import parts_of
+
+FORMAT, VERSION = "sb3_vdb.replay", 1
+ACTIONS, REWARDS = "actions", "rewards"  # beside the parts of the observation
+PREFIX = "observations/"
+
+
+class SequenceBatch(NamedTuple):
+    """Sequences, time first.
+
+    :param observations: raw, shape (time, batch, *space) a part
+    :param actions: ``actions[t]`` led to observation t, shape (time, batch, action_dim), in [-1, 1]
+    """
+
+    observations: dict[str, th.Tensor]
+    actions: th.Tensor
+
+
+class Episode(NamedTuple):
+    """One episode, or a part of one.
+
+    :param observations: shape (length + 1, *space) a part
+    :param actions: executed, scaled to [-1, 1], shape (length, action_dim)
+    :param rewards: of the task, shape (length,); kept for reports, never used for learning
+    """
+
+    observations: Mapping[str, npt.NDArray[Any]]
+    actions: npt.NDArray[np.float32]
+    rewards: npt.NDArray[np.float32]
+
+
+class EpisodeStore:
+    """Episodes one after another in fixed memory; the oldest ones give way.
+
+    :param fields: shape and type of a row's entries
+    :param capacity: number of rows
+    :param sequence_length: rows of a sequence; shorter episodes are kept and never drawn
+    :param place: where the memory is
+    """
+
+    def __init__(
+        self,
+        fields: Mapping[str, tuple[tuple[int, ...], th.dtype]],
+        capacity: int,
+        sequence_length: int,
+        place: Place,
+    ) -> None:
+        self.capacity, self.sequence_length = capacity, sequence_length
+        self.rows = {
+            name: allocate((capacity, *shape), dtype, place, name.replace("/", "_"))
+            for name, (shape, dtype) in fields.items()
+        }
+        self.episodes: list[tuple[int, int]] = []  # start and number of rows, oldest first
+        self.position = 0
+        self._drawable = np.zeros((0, 2), dtype=np.int64)
+
+    @property
+    def n_drawable(self) -> int:
+        """Episodes that are long enough for a sequence."""
+        return len(self._drawable)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of all episodes."""
+        return sum(length for _, length in self.episodes)
+
+    def add(self, rows: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Append an episode.
+
+        :param rows: one array a field, of the same length
+        :raises ValueError: it is longer than the store
+        """
+        length = len(rows[ACTIONS])
+        if length > self.capacity:
+            raise ValueError(
+                f"an episode of {length} observations does not fit into `buffer_size` "
+                f"{self.capacity}; enlarge it or limit the episodes' length"
+            )
+        if self.position + length > self.capacity:
+            self.position = 0
+        begin, end = self.position, self.position + length
+        kept = [each for each in self.episodes if each[0] >= end or sum(each) <= begin]
+        self.episodes = [*kept, (begin, length)]
+        for name, values in rows.items():
+            self.rows[name][begin:end] = th.as_tensor(values)
+        self.position = end
+        self._index()
+
+    def _index(self) -> None:
+        long_enough = [each for each in self.episodes if each[1] >= self.sequence_length]
+        self._drawable = np.array(long_enough, dtype=np.int64).reshape(-1, 2)
+
+    def draw(self, n: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        """Rows of ``n`` sequences, shape (sequence_length, n)."""
+        starts, lengths = self._drawable[rng.integers(self.n_drawable, size=n)].T
+        first = starts + rng.integers(lengths - self.sequence_length + 1)
+        return first + np.arange(self.sequence_length)[:, None]
+
+    def get_state(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+        """Arrays up to the last row in use, and the table of episodes."""
+        used = max((begin + length for begin, length in self.episodes), default=0)
+        arrays = {name: rows[:used].cpu().numpy() for name, rows in self.rows.items()}
+        return arrays, {"episodes": self.episodes, "position": self.position}
+
+    def set_state(self, arrays: Mapping[str, npt.NDArray[Any]], table: dict[str, Any]) -> None:
+        """Restore what :meth:`get_state` returned."""
+        for name, values in arrays.items():
+            self.rows[name][: len(values)] = th.as_tensor(values)
+        self.episodes = [(int(begin), int(length)) for begin, length in table["episodes"]]
+        self.position = int(table["position"])
+        self._index()
+
+    def episode(self, index: int) -> dict[str, th.Tensor]:
+        """Rows of one episode."""
+        begin, length = self.episodes[index]
+        return {name: rows[begin : begin + length] for name, rows in self.rows.items()}
+
+
+def row_fields(
+    observation_space: gym.Space[Any], action_dim: int
+) -> dict[str, tuple[tuple[int, ...], th.dtype]]:
+    """Shape and type of what a row holds."""
+    fields: dict[str, tuple[tuple[int, ...], th.dtype]] = {}
+    for name, part in parts_of(observation_space).items():
+        dtype = th.uint8 if part.dtype == np.uint8 else th.float32
+        fields[PREFIX + name] = (tuple(part.shape), dtype)
+    return {**fields, ACTIONS: ((action_dim,), th.float32), REWARDS: ((), th.float32)}
+
+
+class SequenceReplay:
+    """Expert episodes, policy episodes, and episodes that are still going on.
+
+    :param observation_space: pictures with channels first
+    :param action_dim: number of action dimensions
+    :param buffer_size: observations of the policy that are kept
+    :param n_envs: environments that add steps
+    :param sequence_length: observations of a sequence
+    :param place: where the memory is
+    :param device: of the batches
+    :param seed: of what is drawn
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.Space[Any],
+        action_dim: int,
+        buffer_size: int,
+        n_envs: int,
+        sequence_length: int,
+        place: Place,
+        device: th.device,
+        seed: int | None = None,
+    ) -> None:
+        self.fields = row_fields(observation_space, action_dim)
+        self.sequence_length, self.place, self.device = sequence_length, place, device
+        self.policy = EpisodeStore(self.fields, buffer_size, sequence_length, place)
+        self.expert = EpisodeStore(self.fields, 0, sequence_length, place)
+        self.rng = np.random.default_rng(seed)
+        self._open: list[dict[str, list[npt.NDArray[Any]]]] = [{} for _ in range(n_envs)]
+
+    def seed(self, seed: int) -> None:
+        """Start the generator of what is drawn anew."""
+        self.rng = np.random.default_rng(seed)
+
+    # ------------------------------------------------------------------ filling
+
+    def set_expert(self, episodes: Sequence[Episode]) -> None:
+        """Put demonstrations in place of those that are there.
+
+        :param episodes: each at least ``sequence_length`` observations long; not checked here
+        """
+        n_rows = sum(len(each.actions) + 1 for each in episodes)
+        self.expert = EpisodeStore(self.fields, n_rows, self.sequence_length, self.place)
+        for each in episodes:
+            self.expert.add(_rows(each))
+
+    def add_episode(self, episode: Episode) -> None:
+        """Append a whole episode of a policy."""
+        self.policy.add(_rows(episode))
+
+    def begin(self, env: int, observation: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Start an episode of an environment; what it had of another one is dropped.
+
+        :param env: number of the environment
+        :param observation: the first one, shape (*space) a part
+        """
+        self._open[env] = {name: [] for name in self.fields}
+        zero = np.zeros(self.fields[ACTIONS][0], dtype=np.float32)
+        self._append(env, zero, observation, 0.0)
+
+    def step(
+        self,
+        env: int,
+        action: npt.NDArray[np.float32],
+        observation: Mapping[str, npt.NDArray[Any]],
+        reward: float,
+        ended: bool,
+    ) -> None:
+        """Append a step to an environment's episode, which can be drawn from once it has ended.
+
+        :param env: number of the environment
+        :param action: executed, in [-1, 1], shape (action_dim,)
+        :param observation: after the action, the episode's last one where it has ended
+        :param reward: of the task
+        :param ended: whether the episode has ended
+        """
+        self._append(env, action, observation, reward)
+        if ended:
+            self.policy.add({name: np.stack(rows) for name, rows in self._open[env].items()})
+            self._open[env] = {}
+
+    def _append(
+        self,
+        env: int,
+        action: npt.NDArray[np.float32],
+        observation: Mapping[str, npt.NDArray[Any]],
+        reward: float,
+    ) -> None:
+        rows = self._open[env]
+        for name, values in observation.items():
+            rows[PREFIX + name].append(np.array(values))
+        rows[ACTIONS].append(np.asarray(action, dtype=np.float32))
+        rows[REWARDS].append(np.float32(reward))  # type: ignore[arg-type]
+        if len(rows[ACTIONS]) > self.policy.capacity:
+            raise ValueError(
+                f"an episode is longer than `buffer_size` {self.policy.capacity}; enlarge it or "
+                "limit the episodes with gymnasium.wrappers.TimeLimit"
+            )
+
+    def has_begun(self, env: int) -> bool:
+        """Whether an environment is within an episode."""
+        return bool(self._open[env])
+
+    # ------------------------------------------------------------------ drawing
+
+    def expert_share(self) -> float:
+        """Share of the expert's episodes among all that can be drawn."""
+        n_expert, n_policy = self.expert.n_drawable, self.policy.n_drawable
+        return n_expert / max(1, n_expert + n_policy)
+
+    def sample(self, batch_size: int, expert_fraction: float | None = None) -> SequenceBatch:
+        """Sequences of the joint buffer of expert and policy.
+
+        :param batch_size: number of sequences
+        :param expert_fraction: probability that a sequence is the expert's; None for the same
+            probability for every episode, as in the authors' code
+        """
+        share = self.expert_share() if expert_fraction is None else expert_fraction
+        if not self.policy.n_drawable:
+            share = 1.0
+        n_expert = int(self.rng.binomial(batch_size, share)) if share < 1.0 else batch_size
+        parts = [
+            self._gather(store, store.draw(n, self.rng))
+            for store, n in ((self.expert, n_expert), (self.policy, batch_size - n_expert))
+            if n > 0
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        observations = {
+            name: th.cat([part.observations[name] for part in parts], dim=1)
+            for name in parts[0].observations
+        }
+        return SequenceBatch(observations, th.cat([part.actions for part in parts], dim=1))
+
+    def sample_expert(self, batch_size: int) -> SequenceBatch:
+        """Sequences of the expert."""
+        return self._gather(self.expert, self.expert.draw(batch_size, self.rng))
+
+    def _gather(self, store: EpisodeStore, indices: npt.NDArray[np.int64]) -> SequenceBatch:
+        index = th.as_tensor(indices, device=store.rows[ACTIONS].device)
+        observations = {
+            name.removeprefix(PREFIX): rows[index].to(self.device, non_blocking=True)
+            for name, rows in store.rows.items()
+            if name.startswith(PREFIX)
+        }
+        return SequenceBatch(observations, store.rows[ACTIONS][index].to(self.device))
+
+    # ------------------------------------------------------------------ files
+
+    def save(self, path: str | Path) -> None:
+        """Write everything, without pickle and atomically."""
+        header: dict[str, Any] = {"format": FORMAT, "version": VERSION}
+        header["fields"] = {name: list(shape) for name, (shape, _) in self.fields.items()}
+        header["rng"] = self.rng.bit_generator.state
+        header["open"] = [len(rows.get(ACTIONS, ())) for rows in self._open]
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        for name in ("expert", "policy"):
+            store: EpisodeStore = getattr(self, name)
+            stored, header[name] = store.get_state()
+            header[name]["capacity"] = store.capacity
+            arrays |= {f"{name}/{field}": values for field, values in stored.items()}
+        for env, rows in enumerate(self._open):
+            arrays |= {f"open{env}/{field}": np.stack(values) for field, values in rows.items()}
+        with replacing(path) as file:
+            np.savez(file, header=np.array(json.dumps(header)), **arrays)  # type: ignore[arg-type]
+
+    def load(self, path: str | Path) -> None:
+        """Read what :meth:`save` wrote.
+
+        :raises ValueError: damaged, of other sizes, or it does not fit
+        """
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                self._restore(archive, str(path))
+        except (zipfile.BadZipFile, EOFError, KeyError, OSError) as error:
+            if isinstance(error, FileNotFoundError):
+                raise
+            raise ValueError(f"{path} is truncated or no replay buffer of sb3_vdb") from error
+
+    def _restore(self, archive: Any, path: str) -> None:
+        header = json.loads(str(archive["header"]))
+        if header["version"] > VERSION:
+            raise ValueError(f"{path} has format version {header['version']}; upgrade sb3_vdb")
+        fields = {name: list(shape) for name, (shape, _) in self.fields.items()}
+        if header["fields"] != fields:
+            raise ValueError(
+                f"{path} holds rows of {header['fields']}, this algorithm has {fields}; make it "
+                "with the environment of the saved run"
+            )
+        if header["policy"]["capacity"] > self.policy.capacity:
+            raise ValueError(
+                f"{path} has `buffer_size` {header['policy']['capacity']}, this algorithm "
+                f"{self.policy.capacity}; make it at least as large"
+            )
+        if len(header["open"]) != len(self._open):
+            raise ValueError(
+                f"{path} is of {len(header['open'])} environments, this algorithm has "
+                f"{len(self._open)}; make as many"
+            )
+        self.expert = EpisodeStore(
+            self.fields, header["expert"]["capacity"], self.sequence_length, self.place
+        )
+        for name in ("expert", "policy"):
+            rows = {field: archive[f"{name}/{field}"] for field in self.fields}
+            getattr(self, name).set_state(rows, header[name])
+        for env, length in enumerate(header["open"]):
+            names = self.fields if length else ()
+            self._open[env] = {field: list(archive[f"open{env}/{field}"]) for field in names}
+        self.rng.bit_generator.state = header["rng"]
+
+
+def _rows(episode: Episode) -> dict[str, npt.NDArray[Any]]:
+    """The rows of an episode: each action beside the observation that it led to."""
+    first = np.zeros((1, *episode.actions.shape[1:]), dtype=np.float32)
+    return {
+        **{PREFIX + name: np.asarray(part) for name, part in episode.observations.items()},
+        ACTIONS: np.concatenate([first, episode.actions]),
+        REWARDS: np.concatenate([np.zeros(1, dtype=np.float32), episode.rewards]),
+    }

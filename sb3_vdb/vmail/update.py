@@ -1,0 +1,280 @@
+"""One training update of V-MAIL as one function: four losses with the weights before the update,
+and the gradient of each for its own network (Algorithm 1, lines 12 to 19).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch as th
+from torch import nn
+
+from sb3_vdb.rewards import LOGIT_REWARDS
+from sb3_vdb.vmail.discriminator import DiscriminatorOutput, GradientPenalty, discriminator_loss
+from sb3_vdb.vmail.policies import VMAILPolicy
+from sb3_vdb.vmail.replay import SequenceBatch
+from sb3_vdb.vmail.returns import discount_weights, discounted_sum, lambda_returns
+from sb3_vdb.vmail.rssm import Belief, State
+from sb3_vdb.vmail.world_model import ModelLoss, kl_loss, reconstruction_loss
+
+NETWORKS = ("model", "discriminator", "actor", "value")  # in the order of their steps
+Returns = Literal["lambda", "sum"]
+
+
+class UpdateForm(NamedTuple):
+    """What an update depends on beside weights and samples; see :class:`sb3_vdb.vmail.VMAIL`."""
+
+    kl_coef: float
+    free_nats: float
+    kl_balance: float | None
+    horizon: int
+    n_imagined: int | None
+    gamma: float
+    returns: Returns
+    td_lambda: float
+    drop_last_reward: bool
+    values_of_next_states: bool
+    reward_type: str
+    ent_coef: float
+    gradient_penalty: GradientPenalty | None
+    gradient_penalty_coef: float
+    information_limit: float | None
+
+
+class UpdateMetrics(NamedTuple):
+    """Figures of one update; scalars, detached."""
+
+    model_loss: th.Tensor
+    reconstruction: th.Tensor
+    belief_kl: th.Tensor
+    discriminator_loss: th.Tensor
+    loss_expert: th.Tensor
+    loss_generator: th.Tensor
+    loss_bottleneck: th.Tensor
+    gradient_penalty: th.Tensor
+    accuracy_expert: th.Tensor
+    accuracy_generator: th.Tensor
+    code_kl: th.Tensor
+    actor_loss: th.Tensor
+    reward: th.Tensor
+    imagined_return: th.Tensor
+    action_std: th.Tensor
+    entropy: th.Tensor
+    value_loss: th.Tensor
+    value: th.Tensor
+
+
+class Imagined(NamedTuple):
+    """Rollouts of the policy inside the forward model.
+
+    :param states: shape (horizon + 1, batch, ...)
+    :param actions: shape (horizon, batch, action_dim)
+    """
+
+    states: State
+    actions: th.Tensor
+
+    def inputs(self) -> th.Tensor:
+        """Features and actions side by side, what the discriminator sees, shape (horizon, batch,
+        feat_dim + action_dim).
+        """
+        return th.cat([self.states.feat[:-1], self.actions], dim=-1)
+
+
+class Losses(NamedTuple):
+    """The four losses, scalars with gradients, and figures.
+
+    :param model: negative bound of eq. 7
+    :param discriminator: eq. 6
+    :param actor: negative objective of eq. 8
+    :param value: regression on the returns
+    :param metrics: figures
+    """
+
+    model: th.Tensor
+    discriminator: th.Tensor
+    actor: th.Tensor
+    value: th.Tensor
+    metrics: UpdateMetrics
+
+
+class Update(nn.Module):
+    """Losses and gradients of one update.
+
+    :param policy: networks
+    :param form: settings
+    """
+
+    def __init__(self, policy: VMAILPolicy, form: UpdateForm) -> None:
+        super().__init__()
+        self.policy, self.form = policy, form
+        self._scan, self._imagine = policy.world_model.rssm.observe, self._rollout
+
+    def compile_scans(self) -> None:
+        """Put the loops over time through ``torch.compile``: the scan along sequences and the
+        imagination. The rest takes gradients of gradients, which it cannot compile.
+        """
+        self._scan = th.compile(self.policy.world_model.rssm.observe)
+        self._imagine = th.compile(self._rollout)
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Network of each loss."""
+        policy = self.policy
+        modules = (policy.world_model, policy.discriminator, policy.actor, policy.value)
+        return dict(zip(NETWORKS, modules, strict=True))
+
+    def forward(
+        self, batch: SequenceBatch, expert: SequenceBatch, beta: th.Tensor
+    ) -> tuple[list[list[th.Tensor]], UpdateMetrics]:
+        """Gradients of each loss for the weights of its own network, and no other.
+
+        :param batch: sequences of the joint buffer
+        :param expert: sequences of the expert
+        :param beta: dual variable of the discriminator's bottleneck, scalar
+        :return: gradients in the order of :data:`NETWORKS`, and figures
+        """
+        losses = self.losses(batch, expert, beta)
+        gradients = [
+            list(th.autograd.grad(loss, list(network.parameters()), allow_unused=True))
+            for loss, network in zip(losses[:4], self.networks().values(), strict=True)
+        ]
+        return gradients, losses.metrics
+
+    def losses(self, batch: SequenceBatch, expert: SequenceBatch, beta: th.Tensor) -> Losses:
+        """The four losses; parameters as of :meth:`forward`."""
+        belief, expert_belief, normalized = self._observe(batch, expert)
+        model = self._model_loss(belief, normalized)
+        imagined = self._imagine(self._starts(belief.state))
+        expert_inputs = th.cat([expert_belief.state.feat[:-1], expert.actions[1:]], dim=-1)
+        adversarial = discriminator_loss(
+            self.policy.discriminator,
+            expert_inputs.detach().flatten(0, 1),
+            imagined.inputs().detach().flatten(0, 1),
+            self.form.gradient_penalty,
+            self.form.gradient_penalty_coef,
+            beta,
+            self.form.information_limit,
+        )
+        rewards, returns = self._returns(imagined)
+        weights = discount_weights(len(returns), self.form.gamma, returns)
+        entropy, action_std = self._entropy(imagined)
+        actor = -(weights * returns).mean() - self.form.ent_coef * entropy
+        values = self.policy.value(self._valued_states(imagined, len(returns))[:-1].detach())
+        value = 0.5 * (weights * (values - returns.detach()).square()).mean()
+        metrics = self._metrics(
+            model, adversarial, actor, rewards, returns, action_std, entropy, value, values
+        )
+        return Losses(model.total(), adversarial.loss.total(), actor, value, metrics)
+
+    def _observe(
+        self, batch: SequenceBatch, expert: SequenceBatch
+    ) -> tuple[Belief, Belief, dict[str, th.Tensor]]:
+        """Beliefs of both batches from one scan; nothing is learnt from the expert's."""
+        model = self.policy.world_model
+        normalized = model.encoder.normalize(batch.observations)
+        with th.no_grad():
+            expert_embed = model.embed(expert.observations)
+        embed = th.cat([model.encoder(normalized), expert_embed], dim=1)
+        joint = self._scan(embed, th.cat([batch.actions, expert.actions], dim=1))
+        n = batch.actions.shape[1]
+        belief = Belief(
+            joint.state.map(lambda part: part[:, :n]), joint.posterior[:, :n], joint.prior[:, :n]
+        )
+        expert_belief = Belief(
+            joint.state.map(lambda part: part[:, n:].detach()),
+            joint.posterior[:, n:].detach(),
+            joint.prior[:, n:].detach(),
+        )
+        return belief, expert_belief, normalized
+
+    def _model_loss(self, belief: Belief, normalized: dict[str, th.Tensor]) -> ModelLoss:
+        """Negative bound of eq. 7 on the joint buffer's batch."""
+        model = self.policy.world_model
+        paid, divergence = kl_loss(
+            model.rssm.latent, belief, self.form.free_nats, self.form.kl_balance
+        )
+        reconstruction = reconstruction_loss(model.draw(belief.state), normalized)
+        return ModelLoss(reconstruction, self.form.kl_coef * paid, divergence)
+
+    def _starts(self, states: State) -> State:
+        """Where imagination begins: every belief state of the batch but the last of each sequence,
+        or some of them, without their gradients.
+        """
+        start = states.map(lambda part: part[:-1].detach().flatten(0, 1))
+        n = self.form.n_imagined
+        if n is None or n >= len(start.stoch):
+            return start
+        chosen = th.randperm(len(start.stoch), device=start.stoch.device)[:n]
+        return start.map(lambda part: part[chosen])
+
+    def _rollout(self, start: State) -> Imagined:
+        """Rollouts of the policy in the forward model."""
+        actor, rssm = self.policy.actor, self.policy.world_model.rssm
+        states, actions = rssm.imagine(
+            lambda feat: actor(feat.detach()).sample(), start, self.form.horizon
+        )
+        return Imagined(states, actions)
+
+    def _valued_states(self, imagined: Imagined, n_returns: int) -> th.Tensor:
+        """Features of the states whose values belong to the returns, and of the one after them,
+        shape (n_returns + 1, batch, feat_dim).
+        """
+        first = 1 if self.form.values_of_next_states else 0
+        return imagined.states.feat[first : first + n_returns + 1]
+
+    def _returns(self, imagined: Imagined) -> tuple[th.Tensor, th.Tensor]:
+        """Rewards of imagined states and actions (horizon, batch), and returns of those that count,
+        both with gradients.
+        """
+        form = self.form
+        logits = self.policy.discriminator.logits(imagined.states.feat[:-1], imagined.actions)
+        rewards = LOGIT_REWARDS[form.reward_type](logits)
+        counted = rewards[:-1] if form.drop_last_reward or form.values_of_next_states else rewards
+        if form.returns == "sum":
+            return rewards, discounted_sum(counted, form.gamma)
+        values = self.policy.value_target(self._valued_states(imagined, len(counted)))
+        return rewards, lambda_returns(counted, values, form.gamma, form.td_lambda)
+
+    def _entropy(self, imagined: Imagined) -> tuple[th.Tensor, th.Tensor]:
+        """Entropy of the policy in imagined states, estimated from one action each, and the mean
+        deviation before tanh. Only the first states are looked at where nothing is paid for it.
+        """
+        feat = imagined.states.feat[:-1] if self.form.ent_coef > 0.0 else imagined.states.feat[:1]
+        distribution = self.policy.actor(feat.detach())
+        entropy = -distribution.log_prob(distribution.sample()).mean()
+        return entropy, distribution.std.mean().detach()
+
+    def _metrics(
+        self,
+        model: ModelLoss,
+        adversarial: DiscriminatorOutput,
+        actor: th.Tensor,
+        rewards: th.Tensor,
+        returns: th.Tensor,
+        action_std: th.Tensor,
+        entropy: th.Tensor,
+        value: th.Tensor,
+        values: th.Tensor,
+    ) -> UpdateMetrics:
+        loss = adversarial.loss
+        found = UpdateMetrics(
+            model_loss=model.total(),
+            reconstruction=model.reconstruction,
+            belief_kl=model.divergence,
+            discriminator_loss=loss.total(),
+            loss_expert=loss.expert,
+            loss_generator=loss.generator,
+            loss_bottleneck=loss.bottleneck,
+            gradient_penalty=loss.gradient_penalty,
+            accuracy_expert=(adversarial.logits_expert > 0.0).float().mean(),
+            accuracy_generator=(adversarial.logits_generator < 0.0).float().mean(),
+            code_kl=adversarial.kl,
+            actor_loss=actor,
+            reward=rewards.mean(),
+            imagined_return=returns[0].mean(),
+            action_std=action_std,
+            entropy=entropy,
+            value_loss=value,
+            value=values.mean(),
+        )
+        return UpdateMetrics(*(each.detach() for each in found))

@@ -1,0 +1,271 @@
+"""Returns, the discriminator's loss, and whom each loss of V-MAIL teaches."""
+
+import math
+
+import numpy as np
+import pytest
+import torch as th
+
+from sb3_vdb.errors import NonFiniteError
+from sb3_vdb.vdb import DualVariable
+from sb3_vdb.vmail.discriminator import (
+    LatentDiscriminator,
+    discriminator_loss,
+    gradient_penalty,
+    interpolate,
+)
+from sb3_vdb.vmail.learner import Learner, Steps, resolve_engine
+from sb3_vdb.vmail.replay import SequenceBatch
+from sb3_vdb.vmail.returns import discount_weights, discounted_sum, lambda_returns
+from sb3_vdb.vmail.update import NETWORKS, Update, UpdateMetrics
+from tests.vmail.small import FORM, make_policy
+
+
+def make_batch(seed=0, length=5, n=3) -> SequenceBatch:
+    generator = th.Generator().manual_seed(seed)
+    pictures = th.randint(0, 256, (length, n, 3, 16, 16), dtype=th.uint8, generator=generator)
+    return SequenceBatch(
+        {"observation": pictures}, th.rand(length, n, 2, generator=generator) * 2 - 1
+    )
+
+
+BATCH, EXPERT, ZERO = make_batch(0), make_batch(1), th.tensor(0.0)
+
+
+def test_returns_of_ones_without_a_value_are_a_geometric_sum():
+    returns = discounted_sum(th.ones(4, 2), gamma=0.5)
+    assert returns[:, 0].tolist() == [1.875, 1.75, 1.5, 1.0]
+
+
+def test_lambda_one_is_the_objective_of_eq_8():
+    rewards, values = th.tensor([[1.0], [2.0]]), th.tensor([[9.0], [9.0], [4.0]])
+    returns = lambda_returns(rewards, values, gamma=0.5, td_lambda=1.0)
+    assert returns[:, 0].tolist() == [1.0 + 0.5 * 2.0 + 0.25 * 4.0, 2.0 + 0.5 * 4.0]
+
+
+def test_lambda_zero_looks_one_step_ahead():
+    rewards, values = th.tensor([[1.0], [2.0]]), th.tensor([[9.0], [6.0], [4.0]])
+    returns = lambda_returns(rewards, values, gamma=0.5, td_lambda=0.0)
+    assert returns[:, 0].tolist() == [1.0 + 0.5 * 6.0, 2.0 + 0.5 * 4.0]
+
+
+def test_returns_between_mix_the_two():
+    rewards, values = th.randn(5, 3), th.randn(6, 3)
+    returns = lambda_returns(rewards, values, 0.9, 0.7)
+    by_hand = values[5]
+    for i in reversed(range(5)):
+        by_hand = rewards[i] + 0.9 * (0.3 * values[i + 1] + 0.7 * by_hand)
+        assert th.allclose(returns[i], by_hand, atol=1e-6)
+
+
+def test_later_states_count_less():
+    assert discount_weights(3, 0.5, th.zeros(1)).flatten().tolist() == [1.0, 0.5, 0.25]
+
+
+def make_discriminator(code_dim=None) -> LatentDiscriminator:
+    th.manual_seed(0)
+    return LatentDiscriminator(3, 2, (8,), code_dim)
+
+
+def test_at_chance_the_loss_is_two_log_two():
+    discriminator = make_discriminator()
+    for parameter in discriminator.parameters():
+        parameter.data.zero_()
+    output = discriminator_loss(discriminator, th.randn(6, 5), th.randn(9, 5), None, 0.0, 0.0, None)
+    assert output.loss.total().item() == pytest.approx(2.0 * math.log(2.0))
+
+
+def test_the_input_penalty_of_a_linear_function_is_its_slope():
+    discriminator = make_discriminator()
+    discriminator.unit.trunk = th.nn.Sequential()
+    discriminator.unit.unit = th.nn.Linear(5, 1)
+    discriminator.unit.unit.weight.data[:] = th.tensor([[3.0, 0.0, 4.0, 0.0, 0.0]])
+    penalty = gradient_penalty(discriminator, th.randn(7, 5), "inputs")
+    assert penalty.item() == pytest.approx((5.0 - 1.0) ** 2)
+
+
+def test_the_weight_penalty_of_a_linear_function_is_its_mean_input():
+    discriminator = make_discriminator()
+    discriminator.unit.trunk = th.nn.Sequential()
+    discriminator.unit.unit = th.nn.Linear(5, 1)
+    points = th.randn(7, 5)
+    # the gradient of the mean logit is the mean input, and 1 for the bias
+    norm = math.sqrt(points.mean(0).square().sum().item() + 1.0)
+    penalty = gradient_penalty(discriminator, points, "weights")
+    assert penalty.item() == pytest.approx((norm - 1.0) ** 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["inputs", "weights"])
+def test_penalties_teach_the_discriminator(kind):
+    discriminator = make_discriminator()
+    gradient_penalty(discriminator, th.randn(7, 5), kind).backward()
+    assert discriminator.unit.trunk[0].weight.grad.abs().sum() > 0.0
+
+
+def test_points_lie_between_expert_and_policy():
+    points = interpolate(th.zeros(50, 2), th.ones(9, 2))
+    assert points.shape == (50, 2)
+    assert (points >= 0.0).all()
+    assert (points <= 1.0).all()
+    assert th.equal(points[:, 0], points[:, 1])
+
+
+def test_the_bottleneck_constrains_an_equal_mix_of_expert_and_policy():
+    discriminator = make_discriminator(code_dim=4)
+    expert, generator = th.randn(3, 5), th.randn(40, 5)
+    output = discriminator_loss(discriminator, expert, generator, None, 0.0, 2.0, 0.5)
+    kl = [discriminator(each)[1].mean().item() for each in (expert, generator)]
+    assert output.loss.bottleneck.item() == pytest.approx(2.0 * (np.mean(kl) - 0.5), abs=1e-5)
+
+
+@pytest.mark.parametrize("latent", ["gaussian", "categorical"])
+@pytest.mark.parametrize("returns", ["lambda", "sum"])
+def test_each_loss_reaches_its_own_network_only(latent, returns):
+    policy = make_policy(latent=latent, n_classes=4)
+    update = Update(policy, FORM._replace(returns=returns, ent_coef=1e-3))
+    gradients, _ = update(BATCH, EXPERT, ZERO)
+    networks = update.networks()
+    assert list(networks) == list(NETWORKS)
+    for found, network in zip(gradients, networks.values(), strict=True):
+        assert len(found) == len(list(network.parameters()))
+        assert sum(each.abs().sum() for each in found if each is not None) > 0.0
+    assert all(parameter.grad is None for parameter in policy.parameters())
+
+
+def test_the_model_learns_nothing_from_the_experts_batch():
+    policy = make_policy()
+    update = Update(policy, FORM)
+    th.manual_seed(0)
+    model = update(BATCH, EXPERT, ZERO)[0][0]
+    th.manual_seed(0)
+    other = update(BATCH, make_batch(7), ZERO)[0][0]
+    for one, another in zip(model, other, strict=True):
+        assert th.allclose(one, another, atol=1e-6)
+
+
+def test_the_expert_is_judged_by_the_action_it_took_in_a_state():
+    """Expert pairs are (z_t, action stored at t + 1)."""
+    policy = make_policy()
+    seen = []
+    policy.discriminator.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    Update(policy, FORM._replace(gradient_penalty=None)).losses(BATCH, EXPERT, ZERO)
+    n = 4 * 3  # (sequence - 1) * batch
+    assert th.equal(seen[0][:n, -2:], EXPERT.actions[1:].flatten(0, 1))
+    assert seen[0].shape[0] == n + FORM.horizon * n
+
+
+def test_imagination_starts_from_all_states_but_the_last_of_each_sequence():
+    policy = make_policy()
+    update = Update(policy, FORM)
+    belief = policy.world_model.observe(BATCH.observations, BATCH.actions)
+    starts = update._starts(belief.state)
+    assert th.equal(starts.deter, belief.state.deter[:-1].flatten(0, 1))
+    assert not starts.deter.requires_grad
+    some = Update(policy, FORM._replace(n_imagined=5))._starts(belief.state)
+    assert some.deter.shape[0] == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "n_returns", "first_value"),
+    [
+        ({}, 4, 0),
+        ({"drop_last_reward": True}, 3, 0),
+        ({"values_of_next_states": True, "drop_last_reward": True}, 3, 1),
+    ],
+)
+def test_departures_of_the_authors_code_change_what_is_summed(changes, n_returns, first_value):
+    policy = make_policy()
+    update = Update(policy, FORM._replace(**changes))
+    belief = policy.world_model.observe(BATCH.observations, BATCH.actions)
+    imagined = update._rollout(update._starts(belief.state))
+    _, returns = update._returns(imagined)
+    valued = update._valued_states(imagined, len(returns))
+    assert len(returns) == n_returns
+    assert th.equal(valued, imagined.states.feat[first_value : first_value + n_returns + 1])
+
+
+def make_learner(policy=None, engine="eager", dual=None, **form) -> Learner:
+    policy = policy or make_policy()
+    return Learner(policy, FORM._replace(**form), Steps(100.0, 1.0, 2), dual, engine)
+
+
+def test_all_four_networks_move_and_the_target_follows_at_its_interval():
+    learner = make_learner()
+    policy = learner.policy
+    before = {name: value.clone() for name, value in policy.state_dict().items()}
+    learner.step(BATCH, EXPERT, 0)
+    after = policy.state_dict()
+    for prefix in ("world_model.", "discriminator.", "actor.", "value."):
+        names = [name for name in before if name.startswith(prefix) and name.endswith("weight")]
+        assert any(not th.equal(before[name], after[name]) for name in names), prefix
+    target = [name for name in before if name.startswith("value_target")]
+    assert all(th.equal(before[name], after[name]) for name in target)
+    learner.step(BATCH, EXPERT, 1)
+    for name in target:
+        own = name.replace("value_target", "value")
+        assert th.equal(policy.state_dict()[name], policy.state_dict()[own])
+
+
+def test_the_dual_variable_rises_while_the_code_tells_too_much():
+    dual = DualVariable(0.001, beta=0.1, beta_step_size=0.01)
+    learner = make_learner(make_policy(code_dim=4), dual=dual, information_limit=0.001)
+    for parameter in learner.policy.discriminator.unit.encoder.parameters():
+        parameter.data.add_(0.5)
+    metrics = UpdateMetrics(*learner.step(BATCH, EXPERT, 0))
+    assert metrics.code_kl > 0.001
+    assert dual.beta == pytest.approx(0.1 + 0.01 * (metrics.code_kl.item() - 0.001), rel=1e-4)
+
+
+def test_a_loss_that_is_not_finite_is_named_before_any_weight_changes():
+    learner = make_learner()
+    learner.policy.world_model.encoder.nets["observation"].layers[0].bias.data[0] = th.nan
+    before = [each.clone() for each in learner.policy.actor.parameters()]
+    with pytest.raises(NonFiniteError, match="model_loss"):
+        learner.step(BATCH, EXPERT, 0)
+    assert all(map(th.equal, before, learner.policy.actor.parameters()))
+
+
+@pytest.mark.slow
+def test_compiled_scans_give_what_eager_ones_give():
+    found = {}
+    for engine in ("eager", "compile"):
+        th.manual_seed(0)
+        policy = make_policy()
+        learner = make_learner(policy, engine, reward_type="logit", horizon=2)
+        # no noise: compiled code draws other random numbers
+        policy.world_model.rssm.latent.sample = policy.world_model.rssm.latent.mode
+        policy.actor.raw_init_std = -20.0
+        th.manual_seed(1)
+        found[engine] = UpdateMetrics(*learner.step(BATCH, EXPERT, 0))
+    # float32 through a loop of 5 steps, summed in another order; actions keep a deviation of 1e-4
+    for name in ("model_loss", "belief_kl", "imagined_return", "value_loss"):
+        one, other = (getattr(found[engine], name).item() for engine in found)
+        assert one == pytest.approx(other, rel=1e-3, abs=1e-4), name
+
+
+def test_engines_are_refused_by_name_where_they_cannot_run():
+    with pytest.raises(ValueError, match="eager, compile, cuda_graph"):
+        resolve_engine("fast", th.device("cpu"))
+    with pytest.raises(ValueError, match='needs `device` "cuda"'):
+        resolve_engine("cuda_graph", th.device("cpu"))
+    assert resolve_engine("auto", th.device("cpu")) == "eager"
+
+
+@pytest.mark.skipif(not th.cuda.is_available(), reason="needs a GPU")
+def test_a_captured_update_gives_what_an_eager_one_gives():
+    found = {}
+    for engine in ("eager", "cuda_graph"):
+        th.manual_seed(0)
+        learner = make_learner(make_policy().to("cuda"), engine)
+        learner.policy.make_optimizers(dict.fromkeys(NETWORKS, 1e-3), 0.0)
+        batches = [
+            SequenceBatch(
+                {name: part.cuda() for name, part in each.observations.items()},
+                each.actions.cuda(),
+            )
+            for each in (BATCH, EXPERT)
+        ]
+        th.cuda.manual_seed(1)
+        found[engine] = th.stack([learner.step(*batches, i) for i in range(5)]).cpu()
+    # the same kernels; atomics may add in another order
+    assert th.allclose(found["eager"], found["cuda_graph"], rtol=1e-3, atol=1e-4)

@@ -1,0 +1,401 @@
+"""V-MAIL as an SB3 algorithm: it runs, acts, counts, is saved, and goes on where it stopped."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch as th
+from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, EvalCallback
+from stable_baselines3.common.env_checker import check_env
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from sb3_vdb import VMAIL, Demonstrations, NonFiniteError, make_vec_env
+from sb3_vdb.vmail import PRESETS, preset
+from sb3_vdb.vmail.vmail import LOG_KEYS
+from tests.vmail.small import (
+    CLASSES,
+    POLICIES,
+    SETTINGS,
+    SIZES,
+    Dot,
+    make_demonstrations,
+    make_model,
+)
+
+KINDS = tuple(POLICIES)
+MAZE = "sb3_vdb/CMaze-v0"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_tests_environment_is_a_gymnasium_environment(kind):
+    check_env(Dot(kind))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_learns_and_logs_every_figure(kind, tmp_path):
+    model = make_model(kind, tensorboard_log=str(tmp_path))
+    model.learn(40)
+    assert model.num_timesteps == 40
+    # one update before the first decision, then two every ten decisions
+    assert model._n_updates == 1 + 4 * 2
+    assert set(LOG_KEYS.values()) > {"world_model/loss", "discriminator/loss", "actor/loss"}
+    assert list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        preset("authors-code"),
+        {"returns": "sum", "reward_type": "gail", "gradient_penalty": None},
+        {"reward_type": "logit", "n_imagined": 3, "ent_coef": 1e-3, "kl_balance": 0.8},
+        {"information_limit": 0.5, "policy_kwargs": {"code_dim": 4}, "tau": 0.01},
+        {"policy_kwargs": {"latent": "categorical", "n_classes": 3}, "gradient_steps": -1},
+        {"expert_fraction": 0.5, "learning_starts": 15},
+        {"expert_fraction": lambda progress: 0.5 * progress, "actor_learning_rate": lambda p: p},
+    ],
+)
+def test_every_option_learns(settings):
+    model = make_model(**settings)
+    model.learn(20)
+    assert model._n_updates >= 5
+    assert all(bool(th.isfinite(each).all()) for each in model.policy.parameters())
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_presets_are_arguments_of_the_constructor(name):
+    kwargs = preset(name)
+    sizes = {**kwargs.pop("policy_kwargs", {}), **SIZES, "n_classes": 3}
+    model = make_model(**{**kwargs, **SETTINGS}, policy_kwargs=sizes)
+    model.learn(20)
+
+
+def test_a_preset_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="paper, authors-code, strong, laptop"):
+        preset("papr")
+
+
+def test_several_environments_learn_together():
+    venv = DummyVecEnv([lambda: Dot("pixels", 7), lambda: Dot("pixels", 11)])
+    model = make_model(env=venv, gradient_steps=-1)
+    model.learn(44)
+    assert model.num_timesteps == 44
+    assert model._n_updates == 1 + 2 * 20  # -1: one update a decision
+    assert len(model.replay_buffer.policy.episodes) == 22 // 7 + 22 // 11
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_policy_acts_for_single_and_several_observations(kind):
+    model = make_model(kind)
+    env = Dot(kind)
+    observation, _ = env.reset(seed=0)
+    action, state = model.predict(observation, deterministic=True)
+    assert action.shape == (2,)
+    assert env.action_space.contains(action)
+    stacked = (
+        {name: np.stack([part] * 3) for name, part in observation.items()}
+        if isinstance(observation, dict)
+        else np.stack([observation] * 3)
+    )
+    actions, _ = model.predict(stacked, deterministic=True)
+    # three rows go through other matrix products than one
+    assert np.allclose(actions, action, atol=1e-5)
+    assert [part.shape[0] for part in state] == [1, 1, 1]
+
+
+def test_the_belief_remembers_and_an_episodes_start_forgets():
+    model = make_model()
+    observations = [Dot().reset(seed=seed)[0] for seed in range(3)]
+    _, memory = model.predict(observations[0], deterministic=True)
+    after, _ = model.predict(observations[1], memory, deterministic=True)
+    fresh, _ = model.predict(observations[1], deterministic=True)
+    assert not np.allclose(after, fresh, atol=1e-7)
+    forgot, _ = model.predict(observations[1], memory, np.array([True]), deterministic=True)
+    assert np.allclose(forgot, fresh)
+
+
+def test_evaluate_policy_and_callbacks_work_unchanged(tmp_path):
+    model = make_model()
+    callbacks = [
+        EvalCallback(make_model().get_env(), eval_freq=10, n_eval_episodes=2, verbose=0),
+        CheckpointCallback(15, str(tmp_path), save_replay_buffer=True),
+    ]
+    model.learn(30, callback=callbacks, progress_bar=False)
+    assert callbacks[0].last_mean_reward < 0.0
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".pkl", ".pkl", ".zip", ".zip"]
+    mean, _ = evaluate_policy(model, model.get_env(), n_eval_episodes=2)
+    assert mean < 0.0
+    checkpoint = next(path for path in tmp_path.iterdir() if path.name.endswith("15_steps.zip"))
+    loaded = VMAIL.load(checkpoint, env=Dot(), device="cpu")
+    loaded.load_replay_buffer(next(tmp_path.glob("*replay*15_steps.pkl")))
+    loaded.learn(10, reset_num_timesteps=False)
+
+
+def test_a_callback_can_end_training():
+    class Stop(BaseCallback):
+        def _on_step(self):
+            return self.num_timesteps < 7
+
+    model = make_model()
+    model.learn(40, callback=Stop())
+    assert model.num_timesteps == 7
+
+
+def test_learning_goes_on_within_the_episode():
+    model = make_model(train_freq=6)
+    model.learn(8)
+    model.learn(8, reset_num_timesteps=False)
+    assert model.num_timesteps == 16
+    # 12 steps of the first episode and 4 of the second: it was not reset between
+    assert [length for _, length in model.replay_buffer.policy.episodes] == [13]
+    assert model._n_updates == 1 + 2 * 2  # after 6 and after 12 decisions
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_loaded_policy_acts_as_the_saved_one(kind, tmp_path):
+    model = make_model(kind)
+    model.learn(20)
+    model.save(tmp_path / "model")
+    loaded = VMAIL.load(tmp_path / "model", device="cpu")
+    env = Dot(kind)
+    observation, _ = env.reset(seed=5)
+    memories = [None, None]
+    for _ in range(6):
+        actions = []
+        for i, each in enumerate((model, loaded)):
+            action, memories[i] = each.predict(observation, memories[i], deterministic=True)
+            actions.append(action)
+        assert np.array_equal(*actions)
+        observation, *_ = env.step(actions[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_policy_alone_can_be_saved_and_loaded(kind, tmp_path):
+    model = make_model(kind)
+    model.policy.save(tmp_path / "policy.pt")
+    loaded = CLASSES[kind].load(tmp_path / "policy.pt", device="cpu")
+    observation, _ = Dot(kind).reset(seed=5)
+    expected, _ = model.policy.predict(observation, deterministic=True)
+    found, _ = loaded.predict(observation, deterministic=True)
+    assert np.array_equal(found, expected)
+
+
+def make_maze_model(seed=0):
+    venv = make_vec_env(MAZE, 2, seed=3)
+    rng = np.random.default_rng(0)
+    episodes = [rng.uniform(0.0, 0.5, (30, venv.observation_space.shape[0])) for _ in range(2)]
+    actions = [rng.uniform(-1, 1, (29, 2)) for _ in range(2)]
+    demos = Demonstrations.from_arrays([each.astype(np.float32) for each in episodes], actions)
+    return VMAIL(
+        "MlpPolicy", venv, demos, policy_kwargs=SIZES, **{**SETTINGS, "seed": seed, "train_freq": 7}
+    )
+
+
+def test_a_run_in_two_parts_equals_one_run(tmp_path):
+    whole = make_maze_model()
+    whole.learn(60)
+    whole.learn(60, reset_num_timesteps=False)
+    first = make_maze_model()
+    first.learn(60)
+    first.save(tmp_path / "model.zip")
+    first.save_replay_buffer(tmp_path / "replay.npz")
+    th.manual_seed(77)
+    second = VMAIL.load(tmp_path / "model.zip", env=make_vec_env(MAZE, 2, seed=8), device="cpu")
+    second.load_replay_buffer(tmp_path / "replay.npz")
+    second.learn(60, reset_num_timesteps=False)
+    assert second.num_timesteps == whole.num_timesteps == 120
+    assert second._n_updates == whole._n_updates
+    for name, value in whole.policy.state_dict().items():
+        assert th.equal(value, second.policy.state_dict()[name]), name
+    for name in ("model", "discriminator", "actor", "value"):
+        states = [
+            getattr(each.policy, f"{name}_optimizer").state_dict()["state"]
+            for each in (whole, second)
+        ]
+        assert all(th.equal(states[0][i]["exp_avg"], states[1][i]["exp_avg"]) for i in states[0])
+    assert whole.num_env_frames == second.num_env_frames
+
+
+def test_equal_seeds_give_equal_runs():
+    states = [make_maze_model(seed=4).learn(30).policy.state_dict() for _ in range(2)]
+    assert all(th.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_an_interrupted_save_leaves_the_file_before_it(tmp_path, monkeypatch):
+    model = make_model()
+    path = tmp_path / "model.zip"
+    model.save(path)
+    content = path.read_bytes()
+    monkeypatch.setattr(th, "save", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        model.save(path)
+    assert path.read_bytes() == content
+    assert [each.name for each in tmp_path.iterdir()] == ["model.zip"]
+
+
+def test_frames_are_counted_where_an_action_lasts_several():
+    model = make_model()
+    model.learn(20)
+    # an action lasts three frames; the first episode of 12 actions is over
+    assert model.num_env_frames == 36
+    assert model.num_env_frames + int(model._open_frames.sum()) == 60
+
+
+def test_offline_training_takes_no_step_in_the_environment():
+    class Untouchable(Dot):
+        def reset(self, **_):
+            raise AssertionError("the environment was reset")
+
+        def step(self, _):
+            raise AssertionError("the environment was stepped")
+
+    model = make_model(env=Untouchable())
+    before = [each.clone() for each in model.policy.actor.parameters()]
+    model.learn_offline(6, log_interval=4)
+    assert model.num_timesteps == 0
+    assert model._n_updates == 6
+    assert not all(map(th.equal, before, model.policy.actor.parameters()))
+
+
+def test_demonstrations_can_be_changed_for_another_task():
+    model = make_model()
+    model.set_demonstrations(make_demonstrations(n=3, length=20))
+    assert [length for _, length in model.replay_buffer.expert.episodes] == [21, 21, 21]
+    model.learn_offline(1)
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_name_after_saving(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = make_model()
+    model.learn(10)
+    next(model.policy.world_model.decoder.parameters()).data[0] = th.inf
+    with pytest.raises(NonFiniteError, match=r"model_loss.*vmail_before_error\.zip"):
+        model.learn(20, reset_num_timesteps=False)
+    assert VMAIL.load(tmp_path / "vmail_before_error.zip", device="cpu").num_timesteps == 20
+
+
+def test_actions_are_stored_in_the_range_of_the_policy_and_executed_in_the_environments():
+    model = make_model(learning_starts=100)
+    model.learn(24)
+    low, high = model.action_space.low, model.action_space.high
+    stored = model.replay_buffer.policy.episode(0)["actions"].numpy()[1:]
+    assert np.abs(stored).max() <= 1.0
+    assert np.abs(stored).std() > 0.1
+    expert = model.replay_buffer.expert.episode(0)["actions"].numpy()[1:]
+    given = make_demonstrations()[0].actions
+    assert np.allclose((expert + 1.0) / 2.0 * (high - low) + low, given, atol=1e-5)
+
+
+def test_pictures_are_stored_once_as_bytes():
+    model = make_model()
+    model.learn(13)
+    stored = model.replay_buffer.policy.rows["observations/observation"]
+    assert stored.dtype == th.uint8
+    assert stored.shape == (200, 3, 16, 16)
+    assert model.replay_buffer.policy.n_rows == 13  # 12 steps and the first observation
+
+
+# ---------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"batch_size": 0}, "`batch_size` must be at least 1, got 0"),
+        ({"horizon": 0}, "`horizon`"),
+        ({"gamma": 1.5}, "`gamma` must be between 0 and 1, got 1.5"),
+        ({"expert_fraction": -0.1}, "`expert_fraction`"),
+        ({"kl_balance": 2.0}, "`kl_balance`"),
+        ({"free_nats": -1.0}, "`free_nats` must not be negative"),
+        ({"reward_type": "d"}, "`reward_type` must be one of gail, log_d, probability"),
+        ({"returns": "td"}, "`returns` must be one of lambda, sum"),
+        ({"gradient_penalty": "logits"}, "`gradient_penalty` must be one of inputs, weights"),
+        ({"sequence_length": 1}, "`sequence_length` must be at least 2"),
+        ({"sequence_length": 14}, "13 observations, fewer than `sequence_length` 14"),
+        ({"information_limit": 0.5}, "a bottleneck needs both"),
+        ({"policy_kwargs": {"code_dim": 3}}, "a bottleneck needs both"),
+        ({"n_imagined": 0}, "`n_imagined`"),
+        ({"horizon": 1, "drop_last_reward": True}, "`horizon` must be at least 2"),
+        ({"engine": "jit"}, "`engine` must be one of"),
+        ({"engine": "cuda_graph"}, 'needs `device` "cuda"'),
+        ({"replay_place": "tape"}, "`replay_place` must be one of"),
+        ({"buffer_size": 10**15}, "lower `buffer_size`"),
+        ({"policy_kwargs": {"latent": "beta"}}, "`latent`"),
+        ({"policy_kwargs": {"units": 0}}, "`units` must be at least 1"),
+        ({"policy_kwargs": {"init_std": 0.0}}, "`init_std` must be positive"),
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(settings, message):
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+        make_model(**settings)
+
+
+def change(**fields):
+    """Demonstrations with other fields in their first trajectory."""
+    from dataclasses import replace
+
+    demos = list(make_demonstrations())
+    return [replace(demos[0], **fields), *demos[1:]]
+
+
+@pytest.mark.parametrize(
+    ("trajectories", "message"),
+    [
+        (change(actions=np.full((12, 2), 1.5, np.float32)), r"action .* at step 0 lies outside"),
+        (change(actions=np.zeros((12, 3), np.float32)), r"action has shape \(3,\)"),
+        (
+            change(observations=np.zeros((13, 32, 32, 3), np.uint8)),
+            r"pictures of shape \(32, 32, 3\), the environment of \(16, 16, 3\); make the",
+        ),
+    ],
+    ids=["range", "shape", "size"],
+)
+def test_demonstrations_that_do_not_fit_are_refused(trajectories, message):
+    with pytest.raises(ValueError, match=message):
+        make_model(demonstrations=Demonstrations(trajectories))
+
+
+def test_pictures_of_another_type_are_refused():
+    demos = [
+        type(each)(each.observations.astype(np.float32), each.actions)
+        for each in make_demonstrations()
+    ]
+    with pytest.raises(ValueError, match="pictures of dtype float32"):
+        make_model(demonstrations=Demonstrations(demos))
+
+
+def test_demonstrations_without_actions_are_refused_with_what_learns_from_them():
+    demos = Demonstrations([type(each)(each.observations) for each in make_demonstrations()])
+    with pytest.raises(ValueError, match="have no actions"):
+        make_model(demonstrations=demos)
+
+
+def test_demonstrations_of_another_kind_are_refused():
+    with pytest.raises(ValueError, match=r"observations \['observation'\], the environment"):
+        make_model("both", demonstrations=make_demonstrations("pixels"))
+    with pytest.raises(ValueError, match="must be Demonstrations, got str"):
+        VMAIL("CnnPolicy", Dot(), "demos.npz")
+
+
+def test_discrete_actions_are_refused_with_the_reason():
+    class Buttons(Dot):
+        def __init__(self):
+            super().__init__()
+            self.action_space = gym.spaces.Discrete(3)
+
+    with pytest.raises(ValueError, match="continuous actions"):
+        make_model(env=Buttons())
+
+
+def test_a_loaded_model_without_demonstrations_says_how_to_go_on(tmp_path):
+    make_model().save(tmp_path / "model.zip")
+    loaded = VMAIL.load(tmp_path / "model.zip", env=Dot(), device="cpu")
+    with pytest.raises(ValueError, match="load_replay_buffer"):
+        loaded.learn(10)
+    loaded.set_demonstrations(make_demonstrations())
+    loaded.learn(10)
+
+
+def test_a_file_of_other_sizes_is_refused(tmp_path):
+    make_model().save(tmp_path / "model.zip")
+    with pytest.raises(ValueError, match="Observation spaces do not match"):
+        VMAIL.load(tmp_path / "model.zip", env=Dot("vectors"), device="cpu")

@@ -1,0 +1,246 @@
+"""Latent dynamics, latents, observations and networks of V-MAIL."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch as th
+from torch.distributions import Categorical, Normal, kl_divergence
+from torch.nn import functional
+
+from sb3_vdb.vmail.latents import CategoricalLatent, GaussianLatent
+from sb3_vdb.vmail.networks import ConvDecoder, ConvEncoder, decoder_kernels
+from sb3_vdb.vmail.observations import (
+    VectorNormalizer,
+    normalize_pixels,
+    parts_of,
+    pixels_of,
+)
+from sb3_vdb.vmail.rssm import RSSM, State
+from sb3_vdb.vmail.world_model import kl_loss, reconstruction_loss
+from tests.vmail.small import ACTION, PICTURE, make_policy
+
+LATENTS = [GaussianLatent(4), CategoricalLatent(3, 5)]
+
+
+def make_rssm(latent) -> RSSM:
+    th.manual_seed(0)
+    return RSSM(embed_dim=7, action_dim=2, latent=latent, deter_dim=6, hidden_dim=8)
+
+
+@pytest.mark.parametrize("latent", LATENTS, ids=["gaussian", "categorical"])
+def test_filtering_step_by_step_equals_observe_on_the_sequence(latent):
+    rssm = make_rssm(latent)
+    embed, actions = th.randn(5, 3, 7), th.randn(5, 3, 2)
+    whole = rssm.observe(embed, actions, sample=False)
+    state = rssm.initial(3)
+    for t in range(5):
+        belief = rssm.obs_step(state, actions[t], embed[t], sample=False)
+        state = belief.state
+        # one matrix product for all steps rounds differently from one a step
+        assert th.allclose(state.deter, whole.state.deter[t], atol=1e-6)
+        assert th.allclose(state.stoch, whole.state.stoch[t], atol=1e-6)
+        assert th.allclose(belief.posterior, whole.posterior[t], atol=1e-6)
+        assert th.allclose(belief.prior, whole.prior[t], atol=1e-6)
+
+
+def test_one_imagined_step_equals_the_unrolled_rollout():
+    rssm = make_rssm(GaussianLatent(4))
+    start = State(th.randn(3, 4), th.randn(3, 6))
+    actions = th.randn(4, 3, 2)
+    th.manual_seed(1)
+    unrolled = rssm.open_loop(start, actions)
+    th.manual_seed(1)
+    state = start
+    for t in range(4):
+        state = rssm.img_step(state, actions[t])
+        assert th.equal(state.deter, unrolled.deter[t])
+        assert th.equal(state.stoch, unrolled.stoch[t])
+
+
+def test_an_imagined_action_is_chosen_in_the_state_before_it():
+    rssm = make_rssm(GaussianLatent(4))
+    start = State(th.randn(3, 4), th.randn(3, 6))
+    states, actions = rssm.imagine(lambda feat: th.tanh(feat[:, :2]), start, horizon=3)
+    assert states.deter.shape == (4, 3, 6)
+    assert th.equal(actions, th.tanh(states.feat[:3, :, :2]))
+    assert th.equal(states.stoch[0], start.stoch)
+
+
+def test_prior_and_posterior_share_the_deterministic_part():
+    rssm = make_rssm(GaussianLatent(4))
+    state, action = State(th.randn(3, 4), th.randn(3, 6)), th.randn(3, 2)
+    belief = rssm.obs_step(state, action, th.randn(3, 7))
+    assert th.equal(belief.state.deter, rssm.img_step(state, action).deter)
+
+
+def test_divergence_of_gaussians_is_torchs():
+    latent = GaussianLatent(4)
+    q, p = th.randn(2, 3, 8)
+    expected = kl_divergence(Normal(*latent.mean_and_std(q)), Normal(*latent.mean_and_std(p)))
+    assert th.allclose(latent.kl(q, p), expected.sum(-1), atol=1e-5)
+    assert th.allclose(latent.kl(q, q), th.zeros(3), atol=1e-6)
+
+
+def test_divergence_of_categoricals_is_torchs():
+    latent = CategoricalLatent(3, 5)
+    q, p = th.randn(2, 4, 15)
+    expected = kl_divergence(
+        Categorical(logits=q.view(4, 3, 5)), Categorical(logits=p.view(4, 3, 5))
+    )
+    assert th.allclose(latent.kl(q, p), expected.sum(-1), atol=1e-5)
+
+
+def test_categorical_samples_are_one_hot_with_the_probabilities_as_their_mean():
+    latent = CategoricalLatent(1, 3)
+    th.manual_seed(0)
+    logits = th.tensor([0.0, 1.0, 2.0]).requires_grad_()
+    samples = latent.sample(logits.expand(20_000, 3))
+    assert set(samples.unique().tolist()) <= {0.0, 1.0}
+    # standard error of a frequency of 20,000 draws is below 0.004
+    assert th.allclose(samples.mean(0), logits.softmax(-1), atol=0.015)
+    samples[:, 2].mean().backward()
+    probs = logits.detach().softmax(-1)
+    expected = probs[2] * (th.tensor([0.0, 0.0, 1.0]) - probs)
+    assert th.allclose(logits.grad, expected, atol=1e-5)
+
+
+def test_nothing_is_paid_below_the_free_nats_and_no_gradient_flows():
+    latent = GaussianLatent(2)
+    posterior = th.zeros(3, 4, 4).requires_grad_()
+    belief = make_belief(posterior, th.full((3, 4, 4), 0.1))
+    paid, divergence = kl_loss(latent, belief, free_nats=3.0, balance=None)
+    assert paid.item() == 3.0
+    assert divergence.item() < 3.0
+    paid.backward()
+    assert not posterior.grad.any()
+
+
+def test_balance_shares_the_gradient_between_model_and_belief():
+    latent = GaussianLatent(2)
+    gradients = {}
+    for balance in (None, 0.8):
+        posterior, prior = th.zeros(3, 4, 4), th.ones(3, 4, 4)
+        belief = make_belief(posterior.requires_grad_(), prior.requires_grad_())
+        paid, _ = kl_loss(latent, belief, 0.0, balance)
+        gradients[balance] = th.autograd.grad(paid, [posterior, prior])
+    assert th.allclose(gradients[0.8][0], 0.2 * gradients[None][0], atol=1e-6)
+    assert th.allclose(gradients[0.8][1], 0.8 * gradients[None][1], atol=1e-6)
+
+
+def make_belief(posterior, prior):
+    from sb3_vdb.vmail.rssm import Belief
+
+    return Belief(State(posterior, posterior), posterior, prior)
+
+
+def test_reconstruction_is_half_the_squared_error_summed_over_pixels():
+    drawn = {"observation": th.zeros(2, 3, 3, 16, 16)}
+    loss = reconstruction_loss(drawn, {"observation": th.full((2, 3, 3, 16, 16), 0.5)})
+    assert loss.item() == pytest.approx(0.5 * 0.25 * 3 * 16 * 16)
+
+
+def test_pixels_come_back_and_lie_between_minus_and_plus_a_half():
+    pixels = th.arange(256, dtype=th.uint8)
+    normalized = normalize_pixels(pixels)
+    assert normalized[0] == -0.5
+    assert normalized[-1] == 0.5
+    assert th.equal(pixels_of(normalized), pixels)
+
+
+def test_sizes_are_those_of_the_paper():
+    # facts: encoder 0.69M, decoder 3.80M parameters at 64 pixels and 230 features
+    count = lambda module: sum(each.numel() for each in module.parameters())  # noqa: E731
+    assert count(ConvEncoder((3, 64, 64), 32)) == 690_144
+    assert count(ConvDecoder(230, (3, 64, 64), 32)) == 3_795_555
+    assert decoder_kernels(64) == (5, 5, 6, 6)
+    assert decoder_kernels(128) == (5, 5, 5, 6, 6)
+
+
+@pytest.mark.parametrize("size", [16, 32, 48, 64, 84, 96, 128])
+def test_pictures_of_every_size_are_drawn_as_large_as_they_are(size):
+    encoder, decoder = ConvEncoder((3, size, size), 2), ConvDecoder(10, (3, size, size), 2)
+    assert encoder(th.zeros(2, 3, size, size)).shape == (2, encoder.output_dim)
+    assert decoder(th.zeros(2, 10)).shape == (2, 3, size, size)
+
+
+def test_the_first_layer_of_the_decoder_is_the_transposed_convolution():
+    decoder = ConvDecoder(10, (3, 16, 16), 4)
+    features = th.randn(2, 10)
+    expected = decoder.layers(decoder.start(features)[:, :, None, None])
+    assert th.allclose(decoder(features), expected, atol=1e-6)
+
+
+def test_vectors_are_measured_in_deviations_of_the_demonstrations():
+    vectors = np.random.default_rng(0).normal(3.0, 2.0, (500, 4)).astype(np.float32)
+    normalizer = VectorNormalizer(4)
+    normalizer.fit(vectors)
+    normalized = normalizer(th.as_tensor(vectors))
+    assert normalized.mean(0).abs().max() < 1e-5
+    assert (normalized.std(0) - 1.0).abs().max() < 1e-2
+    assert normalizer(th.full((1, 4), 1e9)).max() == 10.0
+
+
+def test_acting_and_training_see_the_same_embedding():
+    policy = make_policy()
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 3, 16, 16), dtype=np.uint8)
+    acting, _ = policy.obs_to_tensor(pictures)
+    training = {"observation": th.as_tensor(pictures)[None]}
+    model = policy.world_model
+    assert th.equal(model.embed({"observation": acting}), model.embed(training)[0])
+    assert acting.dtype == th.uint8  # a float picture would not be divided by 255
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        (gym.spaces.Discrete(3), "Discrete"),
+        (gym.spaces.Box(0, 255, (3, 16, 24), np.uint8), "square"),
+        (gym.spaces.Box(-1.0, 1.0, (4, 4)), r"shape \(4, 4\)"),
+        (gym.spaces.Dict({"a": gym.spaces.MultiBinary(2)}), "'a' is a MultiBinary"),
+    ],
+)
+def test_observations_that_cannot_be_modelled_are_refused_by_name(space, message):
+    with pytest.raises(ValueError, match=message):
+        parts_of(space)
+
+
+def test_pictures_that_no_decoder_draws_are_refused_with_sizes_that_work():
+    with pytest.raises(ValueError, match="use 32, 48, 64"):
+        decoder_kernels(500)
+    with pytest.raises(ValueError, match="too small"):
+        decoder_kernels(8)
+
+
+def test_the_world_model_learns_to_draw_a_still_picture():
+    policy = make_policy()
+    model = policy.world_model
+    pictures = th.randint(0, 256, (1, 1, 3, 16, 16), dtype=th.uint8).expand(4, 3, -1, -1, -1)
+    observations = {"observation": pictures}
+    optimizer = th.optim.Adam(model.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(150):
+        belief = model.observe(observations, th.zeros(4, 3, 2))
+        loss = reconstruction_loss(model.draw(belief.state), model.encoder.normalize(observations))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_the_actors_density_is_that_of_a_squashed_normal():
+    policy = make_policy()
+    distribution = policy.actor(th.randn(5, policy.world_model.feat_dim))
+    actions = th.tanh(distribution.mean + 0.3 * distribution.std)
+    normal = Normal(distribution.mean, distribution.std)
+    before = th.atanh(actions)
+    expected = (normal.log_prob(before) - th.log1p(-actions.square())).sum(-1)
+    assert th.allclose(distribution.log_prob(actions), expected, atol=1e-4)
+
+
+def test_the_first_actions_have_the_deviation_that_was_asked_for():
+    policy = make_policy(init_std=5.0)
+    distribution = policy.actor(th.zeros(1, policy.world_model.feat_dim))
+    assert th.allclose(distribution.std, functional.softplus(th.tensor(4.9932)) + 1e-4, atol=1e-3)
+    assert policy.action_dim == int(np.prod(ACTION.shape))
+    assert PICTURE.shape == (3, 16, 16)
