@@ -236,3 +236,52 @@ def test_the_command_records_a_state_expert_for_pixels(tmp_path):
     )
     assert other.exit_code != 0
     assert "record with a model of this environment" in " ".join(other.output.split())
+
+
+@pytest.mark.parametrize("name", recording.shipped())
+def test_shipped_recordings_are_ten_small_episodes_of_their_task(name):
+    path = recording.find(name)
+    assert path.stat().st_size < 2_000_000
+    made = recording.load(name)
+    assert made.env_id == f"sb3_vdb/{name}Pixels-v0"
+    assert len(made.episodes) == 10
+    assert all(len(each.actions) == 500 for each in made.episodes)
+    # what is far below the expert's mean is no demonstration
+    assert made.returns.min() > 0.85 * made.returns.mean()
+    gym.spec(made.env_id)
+
+
+def test_a_shipped_recording_is_played_by_name(monkeypatch, tmp_path):
+    monkeypatch.setenv("SB3_VDB_CACHE", str(tmp_path))
+    made = recording.load("CartpoleSwingup")
+    one = made._replace(episodes=made.episodes[:1])
+    monkeypatch.setattr(replay, "load", lambda _: one)
+    played = Demonstrations.from_recording("CartpoleSwingup", progress_bar=False)
+    assert len(played) == 1
+    assert played.returns[0] == pytest.approx(made.returns[0], abs=1e-3)
+
+
+def test_a_name_that_does_not_ship_is_refused_with_those_that_do():
+    with pytest.raises(FileNotFoundError, match=r"with the package come .*CartpoleSwingup"):
+        Demonstrations.from_recording("CartpoleSwinup")
+
+
+def test_recorded_states_can_be_drawn_in_another_size(made, tmp_path, monkeypatch):
+    monkeypatch.setenv("SB3_VDB_CACHE", str(tmp_path / "cache"))
+    path = recording.save(made, tmp_path / "reacher.npz")
+    larger = {**SMALL, "image_size": 32}
+    with pytest.raises(ValueError, match=r"`image_size` 16.*redraw=True"):
+        Demonstrations.from_recording(path, larger, progress_bar=False)
+    fine = Demonstrations.from_recording(path, larger, progress_bar=False, redraw=True)
+    assert fine[0].observations.shape == (101, 32, 32, 3)
+    again = Demonstrations.from_recording(path, larger, progress_bar=False, redraw=True)
+    np.testing.assert_array_equal(again[0].observations, fine[0].observations)
+    # drawn in 32 x 32 and averaged by twos
+    smooth = Demonstrations.from_recording(
+        path, {**SMALL, "supersample": 2}, progress_bar=False, redraw=True
+    )[0].observations
+    mean = fine[0].observations.reshape(101, 16, 2, 16, 2, 3).mean(axis=(2, 4))
+    assert np.abs(smooth - mean).max() <= 0.5
+    slower = {**larger, "action_repeat": 2}
+    with pytest.raises(ValueError, match="`action_repeat` 10"):
+        Demonstrations.from_recording(path, slower, progress_bar=False, redraw=True)

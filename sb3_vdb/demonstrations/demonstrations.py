@@ -254,7 +254,8 @@ class Demonstrations(Sequence[Trajectory]):
         """Demonstrations that are stored as physics states and actions (``sb3-vdb record-demos``),
         played at the first time and read from a cache afterwards.
 
-        :param path: the recording
+        :param path: the recording, or the name of one that ships: ``"WalkerWalk"``, see
+            :func:`~sb3_vdb.demonstrations.recording.shipped`
         :param env_kwargs: arguments of the learner's environment (``{}`` for its id's defaults),
             compared with the recording's; None compares nothing
         :param progress_bar: show the episodes being played

@@ -24,6 +24,7 @@ from sb3_vdb.demonstrations import npz
 from sb3_vdb.files import with_default_suffix, write_bytes
 
 FORMAT, VERSION = "sb3_vdb.recording", 1
+SHIPPED = Path(__file__).parent / "recordings"  # one file a task, made by `reproduce experts`
 # whose versions may change what is played, by family of environments
 SIMULATORS = {"pixels": ("dm_control", "mujoco"), "humanoid": ("mujoco",)}
 
@@ -195,12 +196,34 @@ def save(recording: Recording, path: str | Path) -> Path:
     return path
 
 
+def shipped() -> tuple[str, ...]:
+    """Names of the recordings that come with the package, for example ``WalkerWalk``."""
+    return tuple(sorted(path.stem for path in SHIPPED.glob("*.npz")))
+
+
+def find(path: str | Path) -> Path:
+    """The file of a path, or of the name of a shipped recording.
+
+    :raises FileNotFoundError: neither
+    """
+    given = with_default_suffix(path, ".npz")
+    if given.exists():
+        return given
+    if str(path) in shipped():
+        return SHIPPED / given.name
+    raise FileNotFoundError(
+        f"there is no recording {given}; with the package come {', '.join(shipped())}"
+    )
+
+
 def load(path: str | Path) -> Recording:
     """Read what :func:`save` wrote.
 
+    :param path: of the file, or the name of a shipped recording
+    :raises FileNotFoundError: there is no such file
     :raises ValueError: truncated, of another format, or of a later version
     """
-    path = with_default_suffix(path, ".npz")
+    path = find(path)
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             fields = {name: archive[name] for name in archive.files}

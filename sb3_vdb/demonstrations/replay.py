@@ -21,13 +21,13 @@ from sb3_vdb.demonstrations.recording import (
     SIMULATORS,
     RecordedEpisode,
     Recording,
+    find,
     load,
     physics_state,
     resolved_arguments,
     simulator_versions,
 )
 from sb3_vdb.demonstrations.trajectory import Trajectory
-from sb3_vdb.files import with_default_suffix
 from sb3_vdb.version import __version__
 
 # How far one step may depart from the recording: machines and versions round differently, and
@@ -176,14 +176,14 @@ def load_played(
 ) -> Demonstrations:
     """Demonstrations of a recording, played at the first time and read from disk afterwards.
 
-    :param path: file of :func:`save`
+    :param path: file of :func:`save`, or the name of a shipped recording
     :param env_kwargs: arguments of the learner's environment, compared with the recording's
     :param progress_bar: show the episodes being played
     :param cache: keep what was played in :func:`cache_folder`, for the same file, versions of this
         package and the simulators, and ``MUJOCO_GL``
     :param redraw: draw pictures as ``env_kwargs`` say, of the same states
     """
-    path = with_default_suffix(path, ".npz")
+    path = find(path)
     recording = load(path)
     _check_arguments(recording, env_kwargs, LOOK if redraw else ())
     played = env_kwargs if redraw else None

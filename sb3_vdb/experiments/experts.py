@@ -26,6 +26,7 @@ from sb3_vdb.vec_env import make_vec_env
 ACTION_REPEAT = 2  # frames, as in the pixel environments that the demonstrations are for
 EPISODES = 10
 EVALUATION_SEED, CONFIRMATION_SEED, RESULT_SEED = 30_000, 32_500, 35_000
+LEAST_SHARE = 0.9  # of the expert's mean return, for an episode to be a demonstration
 RECORDING_SEED = 40_000  # not those that chose the model
 # return aimed at, and environment frames to spend
 AIMS: dict[str, tuple[float, int]] = {
@@ -60,7 +61,7 @@ def train_experts(
     :param tasks: names in the ids, keys of :data:`AIMS` or others with the budget of WalkerWalk
     :param seed: random seed
     :param workers: processes at a time
-    :param demos: where recordings of experts that reach their aim go; None for nowhere
+    :param demos: where recordings go; None for nowhere
     :return: one row a task
     """
     tasks, jobs = list(dict.fromkeys(tasks)), []
@@ -73,8 +74,13 @@ def train_experts(
     for task in tasks:
         result = json.loads((folder / f"{task}_{seed}" / "result.json").read_text())
         rows.append({"task": task, "aim": AIMS.get(task, (np.nan,))[0], **result})
-        if demos is not None and result["return"] >= AIMS.get(task, (0.0,))[0]:
-            record_expert(folder / f"{task}_{seed}", task, demos / f"{task}.npz")
+        if demos is not None:
+            path = record_expert(folder / f"{task}_{seed}", task, demos / f"{task}.npz")
+            returns = recording.load(path).returns
+            rows[-1] |= {
+                "demonstrations": round(returns.mean(), 1),
+                "kB": path.stat().st_size >> 10,
+            }
     table = pd.DataFrame(rows)
     Console(width=160).print(table.to_string(index=False))
     write_text(folder / "experts.csv", table.to_csv(index=False))
@@ -210,7 +216,8 @@ class KeepBest(BaseCallback):
 
 
 def record_expert(folder: Path, task: str, path: Path, episodes: int = EPISODES) -> Path:
-    """Record the best model of a run for the task's pixel environment.
+    """Record the best model of a run for the task's pixel environment. Episodes far below the
+    expert's mean are no demonstrations and left out.
 
     :param folder: of the run
     :param task: name in the id
@@ -222,7 +229,13 @@ def record_expert(folder: Path, task: str, path: Path, episodes: int = EPISODES)
 
     env = gym.make(f"sb3_vdb/{task}State-v0", action_repeat=ACTION_REPEAT)
     model = SAC.load(folder / "best.zip", device="cpu")
+    reached = json.loads((folder / "result.json").read_text())["return"]
     made = recording.record(
-        model, f"sb3_vdb/{task}Pixels-v0", episodes, seed=RECORDING_SEED, acting_env=env
+        model,
+        f"sb3_vdb/{task}Pixels-v0",
+        episodes,
+        seed=RECORDING_SEED,
+        acting_env=env,
+        least_return=LEAST_SHARE * reached,
     )
     return recording.save(made, path)
