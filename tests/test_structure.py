@@ -34,7 +34,7 @@ FORBIDDEN = {
         "sb3_vdb.vdb",
         "torch",
     },
-    "sb3_vdb.baselines": {"sb3_vdb.adversarial", "sb3_vdb.demonstrations", "sb3_vdb.evaluation"},
+    "sb3_vdb.baselines": {"sb3_vdb.adversarial", "sb3_vdb.evaluation"},
     "sb3_vdb.evaluation": {"sb3_vdb.adversarial", "sb3_vdb.baselines"},
     "sb3_vdb.adversarial": {"sb3_vdb.vmail"},
     "sb3_vdb.vmail": {"sb3_vdb.adversarial"},

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from sb3_vdb.cli.ids import known_id
+from sb3_vdb.cli.vmail import add_commands as add_vmail_commands
 from sb3_vdb_envs.cores import available_cores
 
 workers_option = click.option(
@@ -267,3 +268,6 @@ def maze_pictures(out: Path) -> None:
 
     out.mkdir(parents=True, exist_ok=True)
     mazes([row.id for row in ENVIRONMENTS if "Maze" in row.name], out / "mazes.png")
+
+
+add_vmail_commands(reproduce)

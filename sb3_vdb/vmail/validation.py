@@ -112,8 +112,8 @@ def expert_episodes(
         )
     if not demonstrations.has_actions:
         raise ValueError(
-            "the demonstrations have no actions, and V-MAIL compares states and actions; GAIL or "
-            "VAIL with `discriminator_kwargs=dict(use_actions=False)` compare states only"
+            "the demonstrations have no actions and this learner needs them; GAIL or VAIL with "
+            "`discriminator_kwargs=dict(use_actions=False)` compare states only"
         )
     return [
         Episode(

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from sb3_vdb.experiments.pages import template
 from sb3_vdb.experiments.transfer import curves, maze_pictures
 from sb3_vdb.experiments.transfer.runs import Cell
 from sb3_vdb.experiments.transfer.settings import OPTIMUM, SOLVED, TransferSettings
@@ -36,7 +36,7 @@ def write_demo_report(
     if finished:
         maze_pictures.heat_maps({each: cell for each in finished}, pictures / "rewards.png")
         maze_pictures.animation(cell, finished, pictures / "policies.gif")
-    page = _template("demo.html").render(
+    page = template("transfer/demo.html").render(
         config=json.loads((cell.folder / "config.json").read_text()),
         settings=cell.settings,
         rows=rows,
@@ -90,7 +90,7 @@ def write_table_report(
         }
         for each in settings
     ]
-    page = _template("table.html").render(mazes=mazes, versions=versions)
+    page = template("transfer/table.html").render(mazes=mazes, versions=versions)
     write_text(out / "report.html", page)
     return out / "report.html"
 
@@ -101,8 +101,3 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
         {str(name): None if pd.isna(value) else value for name, value in row.items()}
         for row in table.to_dict("records")
     ]
-
-
-def _template(name: str) -> Any:
-    loader = PackageLoader("sb3_vdb.experiments.transfer", ".")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template(name)

@@ -1,0 +1,138 @@
+"""Figures of V-MAIL's runs: learning curves, and what a trained model sees, expects and rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from sb3_vdb.experiments.style import STYLE
+from sb3_vdb.experiments.vmail.runs import Run
+from sb3_vdb.experiments.vmail.settings import expert_return
+from sb3_vdb.vmail import VMAIL
+from sb3_vdb.vmail.inspection import Course, Prediction, follow, predict_pictures
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+SHOWN_EVERY = 5  # decisions between two pictures of a strip
+N_SHOWN = 12
+N_CONTEXT = 6
+GREY, BLUE, RED = "#8a8f98", "#1b6ca8", "#c8553d"
+
+
+def learning_curves(runs: Sequence[Run], path: Path) -> None:
+    """Return over frames and over minutes of every V-MAIL run, each seed a line; the expert and
+    behavioural cloning as levels.
+
+    :param runs: finished or not, of one task
+    :param path: of the figure
+    """
+    expert = expert_return(runs[0].settings.task)
+    cloned = [run.result() for run in runs if run.method == "BC"]
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(1, 2, figsize=(9.0, 3.2), sharey=True)
+        groups = sorted({(run.method, run.n_demonstrations) for run in runs if run.method != "BC"})
+        for colour, (method, n) in zip(plt.get_cmap("tab10").colors, groups, strict=False):  # type: ignore[attr-defined]
+            label: str | None = f"{method}, {n} demonstrations"
+            for run in runs:
+                table = run.path / "evaluations.csv"
+                if (run.method, run.n_demonstrations) != (method, n) or not table.exists():
+                    continue
+                rows = pd.read_csv(table)
+                for panel, x in zip(panels, (rows["frames"], rows["seconds"] / 60), strict=True):
+                    panel.plot(x, rows["return"], color=colour, label=label, alpha=0.85)
+                label = None
+        for panel, name in zip(panels, ("environment frames", "minutes"), strict=True):
+            panel.axhline(expert, color=GREY, linestyle="--", label="expert")
+            for result in cloned:
+                if result is not None:
+                    panel.axhline(result["return"], color=RED, linewidth=0.8, linestyle=":")
+            panel.set_xlabel(name)
+            panel.set_ylim(bottom=0.0)
+        panels[0].set_ylabel("return")
+        panels[0].legend(frameon=False, fontsize=7)
+        _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.tight_layout()
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def prediction_strip(prediction: Prediction, path: Path, title: str) -> None:
+    """Seen, reconstructed and predicted pictures below each other.
+
+    :param prediction: of an episode
+    :param path: of the figure
+    :param title: above it
+    """
+    chosen = np.arange(0, len(prediction.seen), SHOWN_EVERY)[:N_SHOWN]
+    rows = (prediction.seen, prediction.reconstructed, prediction.predicted)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(3, len(chosen), figsize=(0.95 * len(chosen), 3.3))
+        for line, name, pictures in zip(
+            axes, ("seen", "belief", "forward model"), rows, strict=True
+        ):
+            for axis, step in zip(line, chosen, strict=True):
+                axis.imshow(pictures[step][..., -3:])
+                axis.set_xticks([])
+                axis.set_yticks([])
+                dreamt = pictures is prediction.predicted and step >= prediction.n_context
+                for spine in axis.spines.values():
+                    spine.set(visible=dreamt, color=RED)
+            line[0].set_ylabel(name)
+        for axis, step in zip(axes[0], chosen, strict=True):
+            axis.set_title(f"{step}", fontsize=7)
+        figure.suptitle(f"{title} (red: without looking)", fontsize=9)
+        _save(figure, path)
+
+
+def courses(expert: Course, policy: Course, path: Path) -> None:
+    """Reward of the discriminator and belief divergence along an episode of each.
+
+    :param expert: along a demonstration
+    :param policy: along an episode of the policy
+    :param path: of the figure
+    """
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(1, 2, figsize=(9.0, 2.8))
+        for course, colour, name in ((expert, GREY, "expert"), (policy, BLUE, "policy")):
+            panels[0].plot(course.rewards, color=colour, label=name, linewidth=0.9)
+            panels[1].plot(course.belief_kl, color=colour, label=name, linewidth=0.9)
+        panels[0].set_ylabel("reward of the discriminator")
+        panels[1].set_ylabel("belief divergence, nats")
+        panels[1].set_yscale("log")
+        for panel in panels:
+            panel.set_xlabel("decision")
+        panels[0].legend(frameon=False)
+        _save(figure, path)
+
+
+def inspect(run: Run, folder: Path) -> list[Path]:
+    """Figures of a finished V-MAIL run: prediction along a demonstration and along the policy's
+    last episode, rewards and divergences.
+
+    :param run: finished, its checkpoint in place
+    :param folder: where they go
+    """
+    model = VMAIL.load(run.path / "model.zip", device="cpu")
+    model.load_replay_buffer(run.path / f"replay_{model.num_timesteps}.npz")
+    replay = model.replay_buffer
+    assert replay is not None
+    demonstration, episode = replay.expert.episode(0), replay.policy.episode(-1)
+    found = [folder / f"{run.name}_{kind}.png" for kind in ("expert", "policy", "courses")]
+    for rows, path, title in (
+        (demonstration, found[0], "A demonstration"),
+        (episode, found[1], "The policy's last episode"),
+    ):
+        strip = predict_pictures(model, rows, N_CONTEXT, SHOWN_EVERY * N_SHOWN)
+        prediction_strip(strip, path, title)
+    courses(follow(model, demonstration), follow(model, episode), found[2])
+    return found

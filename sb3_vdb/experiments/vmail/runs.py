@@ -1,0 +1,207 @@
+"""One run: V-MAIL or behavioural cloning from some demonstrations of a task."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch as th
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.vec_env import VecEnv
+
+from sb3_vdb.baselines import BehaviouralCloning
+from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.evaluation import evaluate_returns
+from sb3_vdb.experiments.checkpoints import save_model
+from sb3_vdb.experiments.runner import Report
+from sb3_vdb.experiments.versions import versions
+from sb3_vdb.experiments.vmail.settings import (
+    FRAMES_A_DECISION,
+    METHODS,
+    N_STACKED,
+    TaskSettings,
+    expert_return,
+    vmail_arguments,
+)
+from sb3_vdb.files import write_text
+from sb3_vdb.vec_env import make_vec_env
+from sb3_vdb.vmail import VMAIL
+
+EVALUATION_SEED, RESULT_SEED = 50_000, 60_000
+EVALUATIONS, EVALUATION_EPISODES, RESULT_EPISODES = 12, 3, 10
+BC_UPDATES = 20_000
+
+
+class Run(NamedTuple):
+    """One line of the table.
+
+    :param folder: where it is kept
+    :param settings: of the task
+    :param method: key of :data:`METHODS`
+    :param n_demonstrations: the first so many of those that ship
+    :param seed: of everything that is drawn
+    """
+
+    folder: Path
+    settings: TaskSettings
+    method: str
+    n_demonstrations: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        return f"{self.settings.task}_{self.method}_{self.n_demonstrations}_{self.seed}"
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+        return self.folder / self.name
+
+    def result(self) -> dict[str, Any] | None:
+        """What it reached, if it has finished."""
+        path = self.path / "result.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+
+def demonstrations_of(run: Run, look: dict[str, Any]) -> Demonstrations:
+    """The demonstrations of a run, drawn as its environment draws."""
+    whole = Demonstrations.from_recording(run.settings.task, look, progress_bar=False, redraw=True)
+    return whole[: run.n_demonstrations]
+
+
+def _environments(run: Run, look: dict[str, Any], n: int, seed: int) -> VecEnv:
+    kwargs = {**look, "action_repeat": FRAMES_A_DECISION, "threads": 1}
+    return make_vec_env(run.settings.env_id, n, seed, kwargs)
+
+
+def train(run: Run, report: Report) -> None:
+    """Carry a run out, or go on with it.
+
+    The folder gets ``config.json``, ``evaluations.csv``, ``log_<step>/progress.csv``,
+    ``result.json``, and the latest ``model.zip`` with its ``replay_<step>.npz``.
+    """
+    if run.result() is not None:
+        return
+    run.path.mkdir(parents=True, exist_ok=True)
+    th.set_num_threads(1)
+    is_vmail = METHODS[run.method] is not None
+    config = {
+        "settings": run.settings._asdict(),
+        "method": run.method,
+        "arguments": vmail_arguments(run.settings, run.method) if is_vmail else {},
+        "n_demonstrations": run.n_demonstrations,
+        "seed": run.seed,
+        "versions": versions(),
+    }
+    write_text(run.path / "config.json", json.dumps(config, indent=1))
+    (_train_vmail if is_vmail else _train_bc)(run, report)
+
+
+def _train_vmail(run: Run, report: Report) -> None:
+    settings = run.settings
+    venv = _environments(run, settings.look, settings.n_envs, run.seed)
+    judges = _environments(run, settings.look, EVALUATION_EPISODES, EVALUATION_SEED)
+    model = _make_or_load(run, venv)
+    rows = _rows(run)
+    step = max(1, settings.decisions // EVALUATIONS)
+    seconds = rows[-1]["seconds"] if rows else 0.0
+    while model.num_timesteps < settings.decisions:
+        since = time.monotonic()
+        model.set_logger(configure(str(run.path / f"log_{model.num_timesteps}"), ["csv"]))
+        chunk = min(step, settings.decisions - model.num_timesteps)
+        model.learn(chunk, reset_num_timesteps=False)
+        seconds += time.monotonic() - since
+        judges.seed(EVALUATION_SEED)
+        reached = evaluate_returns(model, judges, EVALUATION_EPISODES)
+        frames = model.num_timesteps * FRAMES_A_DECISION
+        rows.append(
+            {
+                "frames": frames,
+                "seconds": round(seconds, 1),
+                "updates": model._n_updates,
+                "return": round(reached.mean, 2),
+                "std": round(reached.std, 2),
+            }
+        )
+        _save(run, model)
+        write_text(run.path / "evaluations.csv", pd.DataFrame(rows).to_csv(index=False))
+        report(frames, f"return {reached.mean:.0f}")
+    _finish(run, model, settings.look, rows[-1])
+
+
+def _replay_path(run: Run, model: VMAIL) -> Path:
+    """Replay buffer that belongs to a state of the model."""
+    return run.path / f"replay_{model.num_timesteps}.npz"
+
+
+def _save(run: Run, model: VMAIL) -> None:
+    """Write the checkpoint; until the model is written, the one before it is whole."""
+    path = _replay_path(run, model)
+    model.save_replay_buffer(path)
+    save_model(model, run.path / "model.zip")
+    for other in set(run.path.glob("replay_*.npz")) - {path}:
+        other.unlink()
+
+
+def _rows(run: Run) -> list[Any]:
+    """Evaluations so far."""
+    path = run.path / "evaluations.csv"
+    if not (path.exists() and (run.path / "model.zip").exists()):
+        return []
+    rows: list[Any] = pd.read_csv(path).to_dict("records")
+    return rows
+
+
+def _make_or_load(run: Run, venv: VecEnv) -> VMAIL:
+    settings, checkpoint = run.settings, run.path / "model.zip"
+    if checkpoint.exists():
+        model = VMAIL.load(checkpoint, env=venv, device=settings.device)
+        model.load_replay_buffer(_replay_path(run, model))
+        return model
+    return VMAIL(
+        "CnnPolicy",
+        venv,
+        demonstrations_of(run, settings.look),
+        buffer_size=settings.decisions + settings.decisions // 100 + 1000,
+        seed=run.seed,
+        device=settings.device,
+        **vmail_arguments(settings, run.method),
+    )
+
+
+def _train_bc(run: Run, report: Report) -> None:
+    look = {**run.settings.look, "frame_stack": N_STACKED}
+    venv = _environments(run, look, 1, run.seed)
+    since = time.monotonic()
+    cloned = BehaviouralCloning(
+        venv, demonstrations_of(run, look), seed=run.seed, device=run.settings.device
+    )
+    for done in range(0, BC_UPDATES, BC_UPDATES // 10):
+        cloned.learn(BC_UPDATES // 10)
+        share = (done + BC_UPDATES // 10) / BC_UPDATES
+        report(int(share * run.settings.frames), "")
+    cloned.save(run.path / "policy.pt")
+    row = {"frames": 0, "seconds": time.monotonic() - since, "updates": BC_UPDATES}
+    _finish(run, cloned, look, row)
+
+
+def _finish(run: Run, model: Any, look: dict[str, Any], last: dict[str, Any]) -> None:
+    """Write what the last policy reaches, on starts that were not looked at before."""
+    judges = _environments(run, look, RESULT_EPISODES, RESULT_SEED)
+    reached = evaluate_returns(model, judges, RESULT_EPISODES)
+    judges.close()
+    result = {
+        "return": round(reached.mean, 1),
+        "std": round(reached.std, 1),
+        "share": round(reached.mean / expert_return(run.settings.task), 4),
+        "frames": int(last["frames"]),
+        "updates": int(last["updates"]),
+        "minutes": round(float(last["seconds"]) / 60.0, 1),
+        "worst_episode": round(float(np.min(reached.returns)), 1),
+    }
+    write_text(run.path / "result.json", json.dumps(result))

@@ -1,0 +1,88 @@
+"""What is run: tasks with their budgets, methods, and what a method changes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sb3_vdb.demonstrations import recording
+from sb3_vdb.vmail import preset
+
+FRAMES_A_DECISION = 2  # action repeat, the paper's
+LAPTOP_LOOK: dict[str, Any] = {"image_size": 32, "supersample": 2}
+PAPER_LOOK: dict[str, Any] = {"image_size": 64}
+N_STACKED = 3  # pictures that behavioural cloning sees, for want of a memory
+
+
+class TaskSettings(NamedTuple):
+    """Budget of a task.
+
+    :param task: name in the ids
+    :param look: arguments of the pixel environment
+    :param frames: environment frames of the policy
+    :param preset: settings of V-MAIL
+    :param changes: of the preset, for this task
+    :param n_envs: environments
+    :param device: of the networks
+    """
+
+    task: str
+    look: dict[str, Any]
+    frames: int
+    preset: str
+    changes: dict[str, Any]
+    n_envs: int = 1
+    device: str = "cpu"
+
+    @property
+    def env_id(self) -> str:
+        """Id of the pixel environment."""
+        return f"sb3_vdb/{self.task}Pixels-v0"
+
+    @property
+    def decisions(self) -> int:
+        """Time steps of SB3."""
+        return self.frames // FRAMES_A_DECISION
+
+
+LAPTOP = {
+    "CartpoleSwingup": TaskSettings("CartpoleSwingup", LAPTOP_LOOK, 120_000, "laptop", {}),
+    "ReacherEasy": TaskSettings("ReacherEasy", LAPTOP_LOOK, 60_000, "laptop", {}),
+}
+# one GPU; the paper's tasks
+DMC = {
+    "WalkerWalk": TaskSettings("WalkerWalk", PAPER_LOOK, 200_000, "strong", {}, 4, "cuda"),
+    "CheetahRun": TaskSettings("CheetahRun", PAPER_LOOK, 500_000, "strong", {}, 4, "cuda"),
+    "WalkerStand": TaskSettings("WalkerStand", PAPER_LOOK, 200_000, "strong", {}, 4, "cuda"),
+}
+SUITES = {"laptop": LAPTOP, "dmc": DMC}
+
+# method -> what it changes of V-MAIL's settings; None is another method altogether
+METHODS: dict[str, dict[str, Any] | None] = {
+    "VMAIL": {},
+    "BC": None,
+    "VMAIL-bottleneck": {"information_limit": 0.5, "policy_kwargs": {"code_dim": 64}},
+    "VMAIL-no-penalty": {"gradient_penalty": None},
+    "VMAIL-probability": {"reward_type": "probability"},
+    "VMAIL-logit": {"reward_type": "logit"},
+    "VMAIL-sum": {"returns": "sum"},
+}
+
+
+def vmail_arguments(settings: TaskSettings, method: str) -> dict[str, Any]:
+    """Arguments of :class:`~sb3_vdb.VMAIL` for a task and a method.
+
+    :raises ValueError: the method is no form of V-MAIL
+    """
+    method_changes = METHODS[method]
+    if method_changes is None:
+        raise ValueError(f"{method} is no form of V-MAIL")
+    arguments = preset(settings.preset)
+    for changes in (settings.changes, method_changes):
+        sizes = {**arguments.get("policy_kwargs", {}), **changes.get("policy_kwargs", {})}
+        arguments = {**arguments, **changes, "policy_kwargs": sizes}
+    return arguments
+
+
+def expert_return(task: str) -> float:
+    """Mean return of the demonstrations that ship."""
+    return float(recording.load(task).returns.mean())

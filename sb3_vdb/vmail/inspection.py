@@ -1,0 +1,111 @@
+"""What a trained V-MAIL sees, expects and rewards along an episode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch as th
+
+from sb3_vdb.rewards import LOGIT_REWARDS
+from sb3_vdb.vmail.observations import pixels_of
+from sb3_vdb.vmail.rssm import Belief, State
+from sb3_vdb.vmail.vmail import VMAIL
+
+PREFIX = "observations/"
+
+
+class Prediction(NamedTuple):
+    """Pictures of an episode, channels last.
+
+    :param seen: what was observed, shape (time, height, width, channels)
+    :param reconstructed: drawn from the belief, which saw all of it, same shape
+    :param predicted: drawn from the belief for the context, and from there on from the forward
+        model alone under the episode's actions, same shape
+    :param n_context: observations that the prediction saw
+    """
+
+    seen: npt.NDArray[np.uint8]
+    reconstructed: npt.NDArray[np.uint8]
+    predicted: npt.NDArray[np.uint8]
+    n_context: int
+
+
+class Course(NamedTuple):
+    """Figures along an episode.
+
+    :param rewards: of the discriminator for each state and the action taken in it, shape (length,)
+    :param belief_kl: nats by which each observation corrected the forward model, shape (length +
+        1,)
+    """
+
+    rewards: npt.NDArray[np.float32]
+    belief_kl: npt.NDArray[np.float32]
+
+
+def _filtered(model: VMAIL, rows: Mapping[str, th.Tensor]) -> tuple[Belief, th.Tensor]:
+    """Beliefs along rows of the replay buffer, modes throughout, and the actions; batch of one."""
+    observations = {
+        name.removeprefix(PREFIX): part.to(model.device)[:, None]
+        for name, part in rows.items()
+        if name.startswith(PREFIX)
+    }
+    actions = rows["actions"].to(model.device)[:, None]
+    return model.policy.world_model.observe(observations, actions, sample=False), actions
+
+
+@th.no_grad()
+def predict_pictures(
+    model: VMAIL,
+    rows: Mapping[str, th.Tensor],
+    n_context: int = 5,
+    n_steps: int = 50,
+    start: int = 0,
+) -> Prediction:
+    """Video prediction by the forward model, beside what was seen.
+
+    :param model: what predicts
+    :param rows: an episode, ``model.replay_buffer.expert.episode(i)`` or ``.policy.episode(i)``
+    :param n_context: observations that it may see
+    :param n_steps: observations in all
+    :param start: first row
+    :raises ValueError: there are no pictures in the observations
+    """
+    pictures = sorted(model.policy.world_model.encoder.pictures)
+    if not pictures:
+        raise ValueError("the observations have no pictures to draw; look at `follow(...)`")
+    name = pictures[0]
+    part = {key: values[start : start + n_steps] for key, values in rows.items()}
+    belief, actions = _filtered(model, part)
+    known = State(*(each[n_context - 1] for each in belief.state))
+    dreamt = model.policy.world_model.rssm.open_loop(known, actions[n_context:])
+    drawn = model.policy.world_model.draw
+    reconstructed = drawn(belief.state)[name][:, 0]
+    predicted = th.cat([reconstructed[:n_context], drawn(dreamt)[name][:, 0]])
+    return Prediction(
+        _channels_last(part[PREFIX + name]),
+        _channels_last(pixels_of(reconstructed)),
+        _channels_last(pixels_of(predicted)),
+        n_context,
+    )
+
+
+def _channels_last(pictures: th.Tensor) -> npt.NDArray[np.uint8]:
+    return np.moveaxis(pictures.cpu().numpy(), 1, -1)
+
+
+@th.no_grad()
+def follow(model: VMAIL, rows: Mapping[str, th.Tensor]) -> Course:
+    """Reward of the discriminator and corrections of the belief along an episode.
+
+    :param model: what judges
+    :param rows: as for :func:`predict_pictures`
+    """
+    belief, actions = _filtered(model, rows)
+    logits = model.policy.discriminator.logits(belief.state.feat[:-1], actions[1:])[:, 0]
+    rewards = LOGIT_REWARDS[model.reward_type](logits)
+    latent = model.policy.world_model.rssm.latent
+    kl = latent.kl(belief.posterior, belief.prior)[:, 0]
+    return Course(rewards.cpu().numpy(), kl.cpu().numpy())

@@ -1,0 +1,125 @@
+"""V-MAIL's experiment: trained in parts, collected, drawn, reported."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("dm_control")
+from sb3_vdb.cli import main
+from sb3_vdb.experiments.vmail import runs as runs_module
+from sb3_vdb.experiments.vmail import settings
+from sb3_vdb.experiments.vmail.runs import Run, train
+from sb3_vdb.experiments.vmail.settings import METHODS, TaskSettings, vmail_arguments
+from sb3_vdb.experiments.vmail.table import collect, plan, summarize
+from sb3_vdb.vmail import PRESETS
+from tests.vmail.small import SIZES
+
+TASK = "CartpoleSwingup"
+LOOK = {"image_size": 16}
+SMALL = {
+    "batch_size": 2,
+    "sequence_length": 4,
+    "horizon": 2,
+    "pretrain_steps": 1,
+    "gradient_steps": 1,
+    "policy_kwargs": SIZES,
+}
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.fixture
+def task(monkeypatch, tmp_path):
+    """A task of 2,400 frames, evaluated twice on one episode, from one demonstration."""
+    monkeypatch.setenv("SB3_VDB_CACHE", str(tmp_path / "cache"))
+    for name, value in (("EVALUATIONS", 2), ("EVALUATION_EPISODES", 1), ("RESULT_EPISODES", 1)):
+        monkeypatch.setattr(runs_module, name, value)
+    monkeypatch.setattr(runs_module, "BC_UPDATES", 10)
+    small = TaskSettings(TASK, LOOK, 2400, "laptop", SMALL)
+    monkeypatch.setitem(settings.LAPTOP, TASK, small)
+    return small
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_after_an_interruption_and_ends_with_its_result(task, tmp_path):
+    run = Run(tmp_path, task, "VMAIL", 1, 0)
+
+    def stop(frames, note):
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        train(run, stop)
+    assert run.result() is None
+    assert (run.path / "replay_600.npz").exists()
+    seen = []
+    train(run, lambda frames, note: seen.append(frames))
+    assert seen == [2400]
+    assert [path.name for path in run.path.glob("replay_*")] == ["replay_1200.npz"]
+    assert pd.read_csv(run.path / "evaluations.csv")["frames"].tolist() == [1200, 2400]
+    assert 0.0 <= run.result()["share"] <= 1.1
+    train(run, lambda *_: 1 / 0)  # nothing is left to do
+    config = json.loads((run.path / "config.json").read_text())
+    assert config["arguments"]["batch_size"] == 2
+    assert config["n_demonstrations"] == 1
+
+
+@pytest.mark.slow
+def test_the_command_writes_table_curves_strips_and_page(task, tmp_path):
+    out, docs = tmp_path / "out", tmp_path / "docs"
+    arguments = ["reproduce", "vmail", "--task", TASK, "--seeds", "1", "--demonstrations", "1"]
+    paths = ["--out", str(out), "--docs", str(docs)]
+    for run in plan(out, [task], ["VMAIL", "BC"], [1], [0]):
+        train(run, lambda *_: None)  # a process of its own would not know the small task
+    result = CliRunner().invoke(main, [*arguments, *paths, "--table-only"])
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(docs / "summary.csv")
+    assert table["method"].tolist() == ["VMAIL", "BC"]
+    assert np.isfinite(table["share of the expert"]).all()
+    name = f"{TASK}_VMAIL_1_0"
+    for file in (f"{TASK}_curves", f"{name}_expert", f"{name}_policy", f"{name}_courses"):
+        assert (docs / f"{file}.png").stat().st_size > 3000
+    page = (out / "report.html").read_text()
+    for picture in (out / "pictures").iterdir():
+        assert f'src="pictures/{picture.name}"' in page
+    assert f'href="{name}/config.json"' in page
+
+
+def test_every_method_is_arguments_of_the_algorithm():
+    task = settings.LAPTOP["CartpoleSwingup"]
+    for method, changes in METHODS.items():
+        if changes is None:
+            with pytest.raises(ValueError, match=f"{method} is no form of V-MAIL"):
+                vmail_arguments(task, method)
+            continue
+        arguments = vmail_arguments(task, method)
+        assert set(PRESETS["laptop"]) <= set(arguments)
+        units = arguments["policy_kwargs"]["units"]
+        assert units == PRESETS["laptop"]["policy_kwargs"]["units"]
+
+
+def test_the_summary_is_over_seeds(tmp_path, task):
+    for seed, value in ((0, 400.0), (1, 600.0)):
+        run = Run(tmp_path, task, "VMAIL", 10, seed)
+        run.path.mkdir()
+        result = {"return": value, "share": value / 850, "frames": 2400, "minutes": 1.0}
+        (run.path / "result.json").write_text(json.dumps(result))
+    runs = plan(tmp_path, [task], ["VMAIL", "BC"], [10], [0, 1, 2])
+    assert len(runs) == 6
+    summary = summarize(collect(runs))
+    assert summary["seeds"].tolist() == [2]
+    assert summary["return"].tolist() == [500.0]
+    assert summary["std"].tolist() == [100.0]
+
+
+def test_unknown_tasks_and_methods_are_refused_with_those_there_are(tmp_path):
+    for option, message in (("--task", "CartpoleSwingup"), ("--method", "VMAIL-logit")):
+        result = CliRunner().invoke(
+            main, ["reproduce", "vmail", option, "nothing", "--out", str(tmp_path)]
+        )
+        assert result.exit_code == 2
+        assert message in result.output
