@@ -72,7 +72,16 @@ def demo(out: Path, seed: int, methods: tuple[str, ...], share: float) -> None:
 @click.option(
     "--only",
     type=click.Choice(
-        ["mazes", "humanoid", "humanoid-split", "pixels", "trainers", "transfer", "imitation"]
+        [
+            "mazes",
+            "humanoid",
+            "humanoid-split",
+            "pixels",
+            "trainers",
+            "transfer",
+            "vmail",
+            "imitation",
+        ]
     ),
     default=None,
     help="one benchmark alone",

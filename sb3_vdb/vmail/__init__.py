@@ -1,7 +1,8 @@
 """V-MAIL: imitation from pixels inside a learned world model."""
 
+from sb3_vdb.vmail.callbacks import InspectionCallback
 from sb3_vdb.vmail.policies import VMAILPolicy
 from sb3_vdb.vmail.presets import PRESETS, preset
 from sb3_vdb.vmail.vmail import VMAIL
 
-__all__ = ["PRESETS", "VMAIL", "VMAILPolicy", "preset"]
+__all__ = ["PRESETS", "VMAIL", "InspectionCallback", "VMAILPolicy", "preset"]

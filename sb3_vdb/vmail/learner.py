@@ -96,17 +96,21 @@ class Learner:
             self._gradients = self._make_gradients(batch, expert, beta)
         gradients, metrics = self._gradients(batch, expert, beta)
         self._check_finite(gradients, metrics)
+        self._apply(gradients)
+        if self.dual is not None:
+            self.dual.update(UpdateMetrics(*metrics).code_kl.reshape(1))
+        if (n_updates + 1) % self.steps.target_update_interval == 0:
+            self._follow()
+        return metrics
+
+    def _apply(self, gradients: list[list[th.Tensor]]) -> None:
+        """Clip each network's gradient and take its step."""
         for name, found in zip(NETWORKS, gradients, strict=True):
             parameters = list(self.networks[name].parameters())
             for parameter, gradient in zip(parameters, found, strict=True):
                 parameter.grad = gradient
             nn.utils.clip_grad_norm_(parameters, self.steps.max_grad_norm, foreach=True)
             self.optimizer(name).step()
-        if self.dual is not None:
-            self.dual.update(UpdateMetrics(*metrics).code_kl.reshape(1))
-        if (n_updates + 1) % self.steps.target_update_interval == 0:
-            self._follow()
-        return metrics
 
     @th.no_grad()
     def _follow(self) -> None:

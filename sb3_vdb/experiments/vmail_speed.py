@@ -1,0 +1,173 @@
+"""Speed of V-MAIL: whole updates by engine, where an update's time goes, and acting in pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import torch as th
+from stable_baselines3.common.callbacks import BaseCallback
+
+from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.experiments.timing import Job, compare, timed
+from sb3_vdb.experiments.vmail.settings import FRAMES_A_DECISION, LAPTOP_LOOK, PAPER_LOOK
+from sb3_vdb.vec_env import make_vec_env
+from sb3_vdb.vmail import VMAIL, preset
+from sb3_vdb.vmail.discriminator import discriminator_loss
+
+TASK = "CartpoleSwingup"
+UPDATES, DECISIONS = 5, 200
+
+
+def bench_vmail() -> pd.DataFrame:
+    """The preset ``laptop`` on one core; where there is a GPU, the paper's sizes on it."""
+    tables = [_engines("laptop", {}, ("compile", "eager"), "cpu")]
+    tables += [_split("laptop", {}, "cpu"), _acting("cpu")]
+    if th.cuda.is_available():
+        engines = ("cuda_graph", "compile", "eager")
+        tables += [_engines("paper", {"batch_size": n}, engines, "cuda") for n in (64, 128)]
+        tables += [_split("paper", {}, "cuda"), _acting("cuda")]
+    return pd.concat(tables)
+
+
+def _model(name: str, changes: dict[str, Any], device: str, engine: str) -> VMAIL:
+    look = LAPTOP_LOOK if name == "laptop" else PAPER_LOOK
+    demonstrations = Demonstrations.from_recording(TASK, look, progress_bar=False, redraw=True)
+    venv = make_vec_env(f"sb3_vdb/{TASK}Pixels-v0", 1, 0, {**look, "threads": 1})
+    arguments: dict[str, Any] = {**preset(name), **changes, "device": device, "engine": engine}
+    return VMAIL("CnnPolicy", venv, demonstrations, buffer_size=10_000, seed=0, **arguments)
+
+
+def _wait(device: str) -> None:
+    if device == "cuda":
+        th.cuda.synchronize()
+
+
+def _job(work: Callable[[], Any], device: str) -> Job:
+    """A timed call that waits for the GPU."""
+
+    def complete() -> None:
+        work()
+        _wait(device)
+
+    return lambda: timed(complete)
+
+
+def _label(name: str, model: VMAIL, device: str) -> str:
+    return f"{name}, {model.batch_size}x{model.sequence_length}, {device}"
+
+
+def _engines(
+    name: str, changes: dict[str, Any], engines: tuple[str, ...], device: str
+) -> pd.DataFrame:
+    """Whole updates, sampling included."""
+    jobs: dict[str, Job] = {}
+    for engine in engines:
+        model = _model(name, changes, device, engine)
+        label = f"{_label(name, model, device)}, updates {engine}"
+        jobs[label] = _job(lambda model=model: _update(model, UPDATES), device)  # type: ignore[misc]
+    return _rates(compare(jobs), UPDATES, "updates")
+
+
+def _update(model: VMAIL, n: int) -> None:
+    assert model.replay_buffer is not None
+    for i in range(n):
+        batch = model.replay_buffer.sample(model.batch_size)
+        model._learner.step(batch, model.replay_buffer.sample_expert(model.batch_size), i)
+
+
+def _split(name: str, changes: dict[str, Any], device: str) -> pd.DataFrame:
+    """Parts of an eager update, each with its gradients, against the whole."""
+    model = _model(name, changes, device, "eager")
+    replay, learner, form = model.replay_buffer, model._learner, model._form()
+    assert replay is not None
+    update, policy = learner.update, model.policy
+    batch, expert = replay.sample(model.batch_size), replay.sample_expert(model.batch_size)
+    belief, _, _ = update._observe(batch, expert)
+    imagined = update._rollout(update._starts(belief.state))
+    points = imagined.inputs().detach().flatten(0, 1)
+    gradients = learner._eager(batch, expert, th.zeros((), device=model.device))[0]
+
+    def world_model() -> None:
+        belief, _, normalized = update._observe(batch, expert)
+        loss = update._model_loss(belief, normalized).total()
+        th.autograd.grad(loss, list(policy.world_model.parameters()))
+
+    def imagination() -> None:
+        rollout = update._rollout(update._starts(belief.state))
+        loss = -update._returns(rollout)[1].mean()
+        th.autograd.grad(loss, list(policy.actor.parameters()))
+
+    def discriminator() -> None:
+        half = points[: len(points) // form.horizon]
+        output = discriminator_loss(
+            policy.discriminator, half, points, form.gradient_penalty, 1.0, 0.0, None
+        )
+        th.autograd.grad(output.loss.total(), list(policy.discriminator.parameters()))
+
+    parts: dict[str, Callable[[], Any]] = {
+        "sampling": lambda: (
+            replay.sample(model.batch_size),
+            replay.sample_expert(model.batch_size),
+        ),
+        "belief, pictures, their gradients": world_model,
+        "imagination, rewards, their gradients": imagination,
+        "discriminator with its penalty": discriminator,
+        "clipping and Adam": lambda: learner._apply(gradients),
+        "whole update": lambda: _update(model, 1),
+    }
+    label = _label(name, model, device)
+    jobs = {f"{label}, {part}": _job(work, device) for part, work in parts.items()}
+    return _rates(compare(jobs), 1, "times")
+
+
+class _Nothing(BaseCallback):
+    def _on_step(self) -> bool:
+        return True
+
+
+def _acting(device: str) -> pd.DataFrame:
+    """Environment frames while a policy acts, pictures drawn and stored, against the environment
+    alone.
+    """
+    name = "laptop" if device == "cpu" else "paper"
+    model = _model(name, {"train_freq": 10**9}, device, "eager")
+    model._total_timesteps = 10**9
+    assert model.env is not None
+    callback = _Nothing()
+    callback.init_callback(model)
+    model._setup_learn(1)
+    model._begin_episodes()
+
+    def act() -> None:
+        assert model.env is not None
+        model.collect_rollouts(model.env, callback, model.num_timesteps + DECISIONS)
+
+    alone = make_vec_env(
+        f"sb3_vdb/{TASK}Pixels-v0",
+        1,
+        0,
+        {**(LAPTOP_LOOK if name == "laptop" else PAPER_LOOK), "threads": 1},
+    )
+    alone.reset()
+    actions = model.env.action_space.sample()[None]
+
+    def step() -> None:
+        for _ in range(DECISIONS):
+            alone.step(actions)
+
+    jobs = {
+        f"{name}, {device}, acting and storing": _job(act, device),
+        f"{name}, {device}, the environment alone": _job(step, device),
+    }
+    return _rates(compare(jobs), DECISIONS * FRAMES_A_DECISION, "frames")
+
+
+def _rates(table: pd.DataFrame, n: int, unit: str) -> pd.DataFrame:
+    """How many units a second, and the share of the yardstick's time."""
+    table["per_second"] = (n / table["seconds"]).round(1)
+    table["unit"] = unit
+    table["times_faster"] = (1.0 / table["ratio"]).round(2)
+    table["share_of_time"] = table["ratio"].round(3)
+    return table[["what", "per_second", "unit", "times_faster", "share_of_time", "against"]]
