@@ -78,3 +78,18 @@ def test_luck_ends_nothing_and_the_confirmed_model_is_kept(tmp_path, monkeypatch
     assert (
         SAC.load(tmp_path / "best.zip", device="cpu").num_timesteps == 1000
     )  # 2 frames a decision
+
+
+def test_the_table_of_finished_experts_is_written_with_curves(tmp_path):
+    folder = tmp_path / f"{TASK}_0"
+    folder.mkdir()
+    result = {"return": 700.0, "std": 3.0, "frames": 2000, "minutes": 0.1}
+    (folder / "result.json").write_text(json.dumps(result))
+    (folder / "config.json").write_text(json.dumps({"versions": {"torch": "2"}}))
+    (folder / "evaluations.csv").write_text("frames,mean\n1000,500.0\n2000,700.0\n")
+    docs = tmp_path / "docs"
+    experts.train_experts(tmp_path, [TASK], 0, 1, None, docs)
+    table = pd.read_csv(docs / "experts.csv")
+    assert table["return"].tolist() == [700.0]
+    assert (docs / "curves.png").stat().st_size > 3000
+    assert json.loads((docs / "versions.json").read_text()) == {"torch": "2"}

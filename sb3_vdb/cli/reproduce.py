@@ -184,8 +184,16 @@ def humanoid(
 @click.option(
     "--demos", type=click.Path(path_type=Path), default=None, help="record demonstrations here"
 )
+@click.option("--docs", type=click.Path(path_type=Path), default=None, help="also write here")
 @workers_option
-def experts(tasks: tuple[str, ...], seed: int, out: Path, demos: Path | None, workers: int) -> None:
+def experts(
+    tasks: tuple[str, ...],
+    seed: int,
+    out: Path,
+    demos: Path | None,
+    docs: Path | None,
+    workers: int,
+) -> None:
     """SAC experts of dm_control tasks on states. Running it again continues what is missing."""
     from sb3_vdb.experiments.experts import AIMS, train_experts
 
@@ -193,7 +201,7 @@ def experts(tasks: tuple[str, ...], seed: int, out: Path, demos: Path | None, wo
     for task in chosen:
         known_id(f"sb3_vdb/{task}State-v0", "--task")
     try:
-        train_experts(out, chosen, seed, workers, demos)
+        train_experts(out, chosen, seed, workers, demos, docs)
     except (ValueError, RuntimeError) as error:
         raise click.ClickException(str(error)) from error
 

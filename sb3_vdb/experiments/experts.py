@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from rich.console import Console
@@ -19,9 +20,13 @@ from sb3_vdb.demonstrations import recording
 from sb3_vdb.evaluation import evaluate_returns
 from sb3_vdb.experiments.checkpoints import save_model
 from sb3_vdb.experiments.runner import Job, Report, run_jobs
+from sb3_vdb.experiments.style import STYLE
 from sb3_vdb.experiments.versions import versions
 from sb3_vdb.files import write_text
 from sb3_vdb.vec_env import make_vec_env
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
 
 ACTION_REPEAT = 2  # frames, as in the pixel environments that the demonstrations are for
 EPISODES = 10
@@ -53,7 +58,12 @@ class ExpertSettings(NamedTuple):
 
 
 def train_experts(
-    folder: Path, tasks: list[str], seed: int, workers: int, demos: Path | None
+    folder: Path,
+    tasks: list[str],
+    seed: int,
+    workers: int,
+    demos: Path | None,
+    docs: Path | None = None,
 ) -> pd.DataFrame:
     """Train what is missing, print the table, and record demonstrations.
 
@@ -62,6 +72,7 @@ def train_experts(
     :param seed: random seed
     :param workers: processes at a time
     :param demos: where recordings go; None for nowhere
+    :param docs: where table and curves go as well; None for nowhere
     :return: one row a task
     """
     tasks, jobs = list(dict.fromkeys(tasks)), []
@@ -83,8 +94,29 @@ def train_experts(
             }
     table = pd.DataFrame(rows)
     Console(width=160).print(table.to_string(index=False))
-    write_text(folder / "experts.csv", table.to_csv(index=False))
+    for target in filter(None, (folder, docs)):
+        write_text(target / "experts.csv", table.to_csv(index=False))
+    if docs is not None:
+        kept = json.loads((folder / f"{tasks[0]}_{seed}" / "config.json").read_text())
+        write_text(docs / "versions.json", json.dumps(kept["versions"], indent=1))
+        _draw_curves(folder, tasks, seed, docs / "curves.png")
     return table
+
+
+def _draw_curves(folder: Path, tasks: list[str], seed: int, path: Path) -> None:
+    """Returns of the evaluations while training."""
+    with plt.rc_context(STYLE):
+        figure, panel = plt.subplots(figsize=(6.0, 3.2))
+        for task in tasks:
+            rows = pd.read_csv(folder / f"{task}_{seed}" / "evaluations.csv")
+            panel.plot(rows["frames"] / 1000, rows["mean"], label=task)
+        panel.set_xlabel("thousand environment frames")
+        panel.set_ylabel("return, mean of 10 episodes")
+        panel.legend(frameon=False, fontsize=7)
+        figure.tight_layout()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path)
+        plt.close(figure)
 
 
 def train_expert(

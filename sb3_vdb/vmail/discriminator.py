@@ -9,7 +9,7 @@ import torch as th
 from torch import nn
 
 from sb3_vdb.discriminators.unit import CodeUnit
-from sb3_vdb.vdb import bottleneck_loss, expert_loss, generator_loss
+from sb3_vdb.vdb import DiscriminatorLoss, bottleneck_loss, expert_loss, generator_loss
 
 GradientPenalty = Literal["inputs", "weights"]
 GRADIENT_PENALTIES: tuple[GradientPenalty, ...] = ("inputs", "weights")
@@ -50,35 +50,16 @@ class LatentDiscriminator(nn.Module):
         return self(inputs.flatten(0, -2))[0].unflatten(0, inputs.shape[:-1])
 
 
-class AdversarialLoss(NamedTuple):
-    """Terms of the discriminator's loss; scalars, of which the sum is minimised.
-
-    :param expert: E_expert[-log D]
-    :param generator: E_policy[-log(1 - D)] on imagined states
-    :param bottleneck: beta (E[KL] - I_c), zero without a bottleneck
-    :param gradient_penalty: zero without a penalty
-    """
-
-    expert: th.Tensor
-    generator: th.Tensor
-    bottleneck: th.Tensor
-    gradient_penalty: th.Tensor
-
-    def total(self) -> th.Tensor:
-        """Sum of the terms."""
-        return self.expert + self.generator + self.bottleneck + self.gradient_penalty
-
-
 class DiscriminatorOutput(NamedTuple):
     """Loss and figures of the discriminator.
 
-    :param loss: terms
+    :param loss: terms, the generator's on imagined states
     :param logits_expert: detached, shape (n_expert,)
     :param logits_generator: detached, shape (n_generator,)
     :param kl: divergences of an equal mix of expert and policy, detached; scalar mean in nats
     """
 
-    loss: AdversarialLoss
+    loss: DiscriminatorLoss
     logits_expert: th.Tensor
     logits_generator: th.Tensor
     kl: th.Tensor
@@ -138,7 +119,7 @@ def discriminator_loss(
     zero = logits.new_zeros(())
     kl_expert, kl_generator = kl.split([len(expert), len(generator)])
     mixed_kl = 0.5 * (kl_expert.mean() + kl_generator.mean())
-    loss = AdversarialLoss(
+    loss = DiscriminatorLoss(
         expert_loss(logits_expert),
         generator_loss(logits_generator),
         zero if information_limit is None else bottleneck_loss(mixed_kl, beta, information_limit),

@@ -4,7 +4,8 @@ variable and the slow target.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 import torch as th
@@ -40,6 +41,18 @@ Gradients = Callable[
 ]
 
 
+@contextmanager
+def _matmul_precision(precision: str | None) -> Iterator[None]:
+    """Torch's precision of float32 products within the block; None leaves it."""
+    before = th.get_float32_matmul_precision()
+    if precision is not None:
+        th.set_float32_matmul_precision(precision)
+    try:
+        yield
+    finally:
+        th.set_float32_matmul_precision(before)
+
+
 def resolve_engine(name: EngineName, device: th.device) -> EngineName:
     """The engine that ``"auto"`` stands for: a CUDA graph on a GPU, plain PyTorch else.
 
@@ -63,6 +76,7 @@ class Learner:
     :param dual: dual variable of the discriminator's bottleneck; None for no bottleneck
     :param engine: ``"eager"``, ``"compile"`` (scan and imagination through ``torch.compile``), or
         ``"cuda_graph"``; the same numbers but for rounding
+    :param tf32: let a GPU multiply in TF32
     """
 
     def __init__(
@@ -72,8 +86,10 @@ class Learner:
         steps: Steps,
         dual: DualVariable | None,
         engine: EngineName,
+        tf32: bool = True,
     ) -> None:
         self.policy, self.steps, self.dual, self.engine = policy, steps, dual, engine
+        self.tf32 = tf32 and policy.device.type == "cuda"
         self.update = Update(policy, form)
         self.networks = self.update.networks()
         self._gradients: Gradients | None = None
@@ -146,7 +162,8 @@ class Learner:
     def _eager(
         self, batch: SequenceBatch, expert: SequenceBatch, beta: th.Tensor
     ) -> tuple[list[list[th.Tensor]], th.Tensor]:
-        gradients, metrics = self.update(batch, expert, beta)
+        with _matmul_precision("high" if self.tf32 else None):
+            gradients, metrics = self.update(batch, expert, beta)
         return gradients, th.stack(metrics)
 
     def _captured(self, batch: SequenceBatch, expert: SequenceBatch, beta: th.Tensor) -> Gradients:

@@ -204,7 +204,8 @@ class Update(nn.Module):
         n = self.form.n_imagined
         if n is None or n >= len(start.stoch):
             return start
-        chosen = th.randperm(len(start.stoch), device=start.stoch.device)[:n]
+        # not randperm, which a CUDA graph cannot hold
+        chosen = th.rand(len(start.stoch), device=start.stoch.device).argsort()[:n]
         return start.map(lambda part: part[chosen])
 
     def _rollout(self, start: State) -> Imagined:

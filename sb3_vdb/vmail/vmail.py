@@ -123,6 +123,7 @@ class VMAIL(BaseAlgorithm):
     :param weight_decay: of all optimisers
     :param engine: ``"eager"``, ``"compile"``, ``"cuda_graph"``, or ``"auto"``: a CUDA graph on a
         GPU, plain PyTorch else
+    :param tf32: let a GPU multiply in TF32
     :param replay_place: ``"cuda"``, ``"memory"``, ``"disk"``, or ``"auto"``: the first with room
     :param replay_folder: for a replay buffer on disk; None for the system's temporary folder
     :param stats_window_size: episodes that ``rollout/`` figures are averaged over
@@ -182,6 +183,7 @@ class VMAIL(BaseAlgorithm):
         max_grad_norm: float = 100.0,
         weight_decay: float = 0.0,
         engine: EngineName = "auto",
+        tf32: bool = True,
         replay_place: PlaceName = "auto",
         replay_folder: str | None = None,
         stats_window_size: int = 100,
@@ -224,7 +226,7 @@ class VMAIL(BaseAlgorithm):
         self.beta, self.beta_step_size = beta, beta_step_size
         self.tau, self.target_update_interval = tau, target_update_interval
         self.max_grad_norm, self.weight_decay = max_grad_norm, weight_decay
-        self.engine = engine
+        self.engine, self.tf32 = engine, tf32
         self.replay_place, self.replay_folder = replay_place, replay_folder
         self.replay_buffer: SequenceReplay | None = None
         self.num_env_frames = 0
@@ -257,6 +259,7 @@ class VMAIL(BaseAlgorithm):
             Steps(self.max_grad_norm, self.tau, self.target_update_interval),
             self.dual,
             resolve_engine(self.engine, self.device),
+            self.tf32,
         )
 
     def _form(self) -> UpdateForm:

@@ -40,11 +40,11 @@ def reconstruction_loss(
     :param drawn: means, shape (time, batch, *space) a part
     :param normalized: observations, same shapes
     """
-    total = th.zeros(())
-    for name, mean in drawn.items():
-        error = (mean - normalized[name]).square().flatten(2).sum(dim=2)  # (time, batch)
-        total = total.to(error) + 0.5 * error.mean()
-    return total
+    errors = [
+        (mean - normalized[name]).square().flatten(2).sum(dim=2)  # (time, batch)
+        for name, mean in drawn.items()
+    ]
+    return 0.5 * th.stack([error.mean() for error in errors]).sum()
 
 
 def kl_loss(
