@@ -27,6 +27,7 @@ class UpdateForm(NamedTuple):
     kl_coef: float
     free_nats: float
     kl_balance: float | None
+    burn_in: int
     horizon: int
     n_imagined: int | None
     gamma: float
@@ -145,7 +146,9 @@ class Update(nn.Module):
         belief, expert_belief, normalized = self._observe(batch, expert)
         model = self._model_loss(belief, normalized)
         imagined = self._imagine(self._starts(belief.state))
-        expert_inputs = th.cat([expert_belief.state.feat[:-1], expert.actions[1:]], dim=-1)
+        known = self.form.burn_in
+        feat = expert_belief.state.feat[known:-1]
+        expert_inputs = th.cat([feat, expert.actions[known + 1 :]], dim=-1)
         adversarial = discriminator_loss(
             self.policy.discriminator,
             expert_inputs.detach().flatten(0, 1),
@@ -197,10 +200,10 @@ class Update(nn.Module):
         return ModelLoss(reconstruction, self.form.kl_coef * paid, divergence)
 
     def _starts(self, states: State) -> State:
-        """Where imagination begins: every belief state of the batch but the last of each sequence,
-        or some of them, without their gradients.
+        """Where imagination begins: every belief state of the batch after the burn-in but the last
+        of each sequence, or some of them, without their gradients.
         """
-        start = states.map(lambda part: part[:-1].detach().flatten(0, 1))
+        start = states.map(lambda part: part[self.form.burn_in : -1].detach().flatten(0, 1))
         n = self.form.n_imagined
         if n is None or n >= len(start.stoch):
             return start

@@ -26,6 +26,7 @@ AT_LEAST_ONE = (
     "target_update_interval",
 )
 NOT_NEGATIVE = (
+    "burn_in",
     "learning_starts",
     "pretrain_steps",
     "ent_coef",
@@ -60,14 +61,7 @@ def check_settings(model: VMAIL) -> None:
         if not callable(value) and value is not None and not 0.0 <= value <= 1.0:
             raise ValueError(f"`{name}` must be between 0 and 1, got {value}")
     _check_choices(model)
-    if model.sequence_length < 2:
-        raise ValueError(
-            f"`sequence_length` must be at least 2 observations, got {model.sequence_length}"
-        )
-    if model.n_imagined is not None and model.n_imagined < 1:
-        raise ValueError(f"`n_imagined` must be at least 1 or None, got {model.n_imagined}")
-    if model.horizon < 2 and (model.drop_last_reward or model.values_of_next_states):
-        raise ValueError("`horizon` must be at least 2 where the last reward is dropped")
+    _check_sequences(model)
     has_code = model.policy_kwargs.get("code_dim") is not None
     if has_code != (model.information_limit is not None):
         raise ValueError(
@@ -75,6 +69,23 @@ def check_settings(model: VMAIL) -> None:
             f"is {model.policy_kwargs.get('code_dim')}; a bottleneck needs both, for example "
             "information_limit=0.5, policy_kwargs=dict(code_dim=64)"
         )
+
+
+def _check_sequences(model: VMAIL) -> None:
+    """Refuse lengths that leave nothing to learn from."""
+    if model.sequence_length < 2:
+        raise ValueError(
+            f"`sequence_length` must be at least 2 observations, got {model.sequence_length}"
+        )
+    if model.burn_in > model.sequence_length - 2:
+        raise ValueError(
+            f"`burn_in` {model.burn_in} leaves nothing of sequences of {model.sequence_length} "
+            "observations; make it at most `sequence_length` - 2"
+        )
+    if model.n_imagined is not None and model.n_imagined < 1:
+        raise ValueError(f"`n_imagined` must be at least 1 or None, got {model.n_imagined}")
+    if model.horizon < 2 and (model.drop_last_reward or model.values_of_next_states):
+        raise ValueError("`horizon` must be at least 2 where the last reward is dropped")
 
 
 def _check_choices(model: VMAIL) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -16,7 +15,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
-from stable_baselines3.common.utils import configure_logger, safe_mean, update_learning_rate
+from stable_baselines3.common.utils import configure_logger, update_learning_rate
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.demonstrations import Demonstrations
@@ -27,6 +26,7 @@ from sb3_vdb.vdb import DualVariable
 from sb3_vdb.vmail import validation
 from sb3_vdb.vmail.discriminator import GradientPenalty
 from sb3_vdb.vmail.learner import EngineName, Learner, Steps, resolve_engine
+from sb3_vdb.vmail.log import log_progress, log_updates
 from sb3_vdb.vmail.memory import PlaceName, choose_place, size_of
 from sb3_vdb.vmail.observations import as_parts, row_of
 from sb3_vdb.vmail.policies import CnnPolicy, Memory, MlpPolicy, MultiInputPolicy, VMAILPolicy
@@ -34,28 +34,6 @@ from sb3_vdb.vmail.replay import Episode, SequenceReplay, row_fields
 from sb3_vdb.vmail.update import NETWORKS, Returns, UpdateForm, UpdateMetrics
 
 SelfVMAIL = TypeVar("SelfVMAIL", bound="VMAIL")
-
-# figures of an update -> where they are logged
-LOG_KEYS = {
-    "model_loss": "world_model/loss",
-    "reconstruction": "world_model/reconstruction",
-    "belief_kl": "world_model/belief_kl",
-    "discriminator_loss": "discriminator/loss",
-    "loss_expert": "discriminator/loss_expert",
-    "loss_generator": "discriminator/loss_generator",
-    "loss_bottleneck": "discriminator/loss_bottleneck",
-    "gradient_penalty": "discriminator/gradient_penalty",
-    "accuracy_expert": "discriminator/accuracy_expert",
-    "accuracy_generator": "discriminator/accuracy_generator",
-    "code_kl": "discriminator/kl",
-    "actor_loss": "actor/loss",
-    "reward": "actor/reward",
-    "imagined_return": "actor/imagined_return",
-    "action_std": "actor/std",
-    "entropy": "actor/entropy",
-    "value_loss": "value/loss",
-    "value": "value/value",
-}
 
 
 class VMAIL(BaseAlgorithm):
@@ -94,6 +72,8 @@ class VMAIL(BaseAlgorithm):
     :param pretrain_steps: updates before the first decision, on expert data
     :param expert_fraction: probability that a sequence of the joint buffer is the expert's, or a
         function of the remaining progress; None gives every episode the same probability
+    :param burn_in: first states of each sequence, whose belief has just begun from nothing, that
+        neither meet the discriminator nor start imagination; the authors' code takes them all
     :param gamma: discount
     :param horizon: steps of an imagined rollout, H
     :param n_imagined: rollouts of an update; None starts one from every state of the batch
@@ -160,6 +140,7 @@ class VMAIL(BaseAlgorithm):
         gradient_steps: int = 200,
         pretrain_steps: int = 100,
         expert_fraction: float | Schedule | None = None,
+        burn_in: int = 0,
         gamma: float = 0.99,
         horizon: int = 15,
         n_imagined: int | None = None,
@@ -213,6 +194,7 @@ class VMAIL(BaseAlgorithm):
         self.batch_size, self.sequence_length = batch_size, sequence_length
         self.train_freq, self.gradient_steps = train_freq, gradient_steps
         self.pretrain_steps, self.expert_fraction = pretrain_steps, expert_fraction
+        self.burn_in = burn_in
         self.gamma, self.horizon, self.n_imagined = gamma, horizon, n_imagined
         self.returns, self.td_lambda = returns, td_lambda
         self.drop_last_reward = drop_last_reward
@@ -247,7 +229,7 @@ class VMAIL(BaseAlgorithm):
         self.policy = self.policy_class(  # type: ignore[assignment]
             self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs
         ).to(self.device)
-        rates = {name: self._rate(name) for name in NETWORKS}
+        rates = {name: self.learning_rate_of(name) for name in NETWORKS}
         self.policy.make_optimizers(rates, self.weight_decay)
         if self.dual is None and self.information_limit is not None:
             self.dual = DualVariable(self.information_limit, self.beta, self.beta_step_size)
@@ -268,8 +250,10 @@ class VMAIL(BaseAlgorithm):
         values = {name: getattr(self, name) for name in UpdateForm._fields}
         return UpdateForm(**{**values, "gradient_penalty": penalty})
 
-    def _rate(self, network: str) -> float:
-        """Present learning rate of a network."""
+    def learning_rate_of(self, network: str) -> float:
+        """Present learning rate of a network, by its name in
+        :data:`~sb3_vdb.vmail.update.NETWORKS`.
+        """
         if network == "model":
             return float(self.lr_schedule(self._current_progress_remaining))
         rate = getattr(self, f"{network}_learning_rate")
@@ -395,10 +379,10 @@ class VMAIL(BaseAlgorithm):
         assert self.replay_buffer is not None
         self.policy.set_training_mode(True)
         for name in NETWORKS:
-            update_learning_rate(self._learner.optimizer(name), self._rate(name))
+            update_learning_rate(self._learner.optimizer(name), self.learning_rate_of(name))
         found = []
         for _ in range(gradient_steps):
-            batch = self.replay_buffer.sample(self.batch_size, self._expert_fraction())
+            batch = self.replay_buffer.sample(self.batch_size, self.present_expert_fraction())
             expert = self.replay_buffer.sample_expert(self.batch_size)
             try:
                 found.append(self._learner.step(batch, expert, self._n_updates))
@@ -406,9 +390,12 @@ class VMAIL(BaseAlgorithm):
                 raise NonFiniteError(f"{error}; {self._save_before_error()}") from error
             self._n_updates += 1
         if found:
-            self._log_updates(UpdateMetrics(*th.stack(found).mean(dim=0).tolist()))
+            log_updates(self, UpdateMetrics(*th.stack(found).mean(dim=0).tolist()))
 
-    def _expert_fraction(self) -> float | None:
+    def present_expert_fraction(self) -> float | None:
+        """Probability that a sequence of the joint buffer is the expert's; None for the share of
+        its episodes.
+        """
         fraction = self.expert_fraction
         return fraction(self._current_progress_remaining) if callable(fraction) else fraction
 
@@ -423,18 +410,6 @@ class VMAIL(BaseAlgorithm):
             f"the networks before that update are in {path}; load them, lower the learning rates "
             "or look at the demonstrations"
         )
-
-    def _log_updates(self, metrics: UpdateMetrics) -> None:
-        for name, key in LOG_KEYS.items():
-            self.logger.record(key, getattr(metrics, name))
-        if self.dual is not None:
-            self.logger.record("discriminator/beta", self.dual.beta)
-        assert self.replay_buffer is not None
-        fraction = self._expert_fraction()
-        share = self.replay_buffer.expert_share() if fraction is None else fraction
-        self.logger.record("train/expert_fraction", share)
-        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        self.logger.record("train/learning_rate", self._rate("model"))
 
     def learn(
         self: SelfVMAIL,
@@ -535,18 +510,7 @@ class VMAIL(BaseAlgorithm):
 
     def dump_logs(self) -> None:
         """Write a line of the log."""
-        elapsed = max((time.time_ns() - self.start_time) / 1e9, 1e-9)
-        if self.ep_info_buffer:
-            for key in ("r", "l"):
-                name = {"r": "rollout/ep_rew_mean", "l": "rollout/ep_len_mean"}[key]
-                self.logger.record(name, safe_mean([info[key] for info in self.ep_info_buffer]))
-        steps = self.num_timesteps - self._num_timesteps_at_start
-        self.logger.record("time/episodes", self._episode_num, exclude="tensorboard")
-        self.logger.record("time/fps", int(steps / elapsed))
-        self.logger.record("time/time_elapsed", int(elapsed), exclude="tensorboard")
-        self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
-        frames = self.num_env_frames + int(self._open_frames.sum())
-        self.logger.record("time/env_frames", frames)
+        log_progress(self)
         self.logger.dump(step=self.num_timesteps)
 
     # ------------------------------------------------------------------ files

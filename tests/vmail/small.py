@@ -35,6 +35,7 @@ FORM = UpdateForm(
     kl_coef=1.0,
     free_nats=0.1,
     kl_balance=None,
+    burn_in=0,
     horizon=4,
     n_imagined=None,
     gamma=0.9,

@@ -161,8 +161,19 @@ def test_imagination_starts_from_all_states_but_the_last_of_each_sequence():
     starts = update._starts(belief.state)
     assert th.equal(starts.deter, belief.state.deter[:-1].flatten(0, 1))
     assert not starts.deter.requires_grad
+    later = Update(policy, FORM._replace(burn_in=2))._starts(belief.state)
+    assert th.equal(later.deter, belief.state.deter[2:-1].flatten(0, 1))
     some = Update(policy, FORM._replace(n_imagined=5))._starts(belief.state)
     assert some.deter.shape[0] == 5
+
+
+def test_beliefs_that_have_just_begun_do_not_meet_the_discriminator():
+    policy = make_policy()
+    seen = []
+    policy.discriminator.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    form = FORM._replace(gradient_penalty=None, burn_in=2)
+    Update(policy, form).losses(BATCH, EXPERT, ZERO)
+    assert th.equal(seen[0][: 2 * 3, -2:], EXPERT.actions[3:].flatten(0, 1))
 
 
 @pytest.mark.parametrize(

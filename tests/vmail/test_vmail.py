@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_vdb import VMAIL, Demonstrations, NonFiniteError, make_vec_env
 from sb3_vdb.vmail import PRESETS, preset
-from sb3_vdb.vmail.vmail import LOG_KEYS
+from sb3_vdb.vmail.log import LOG_KEYS
 from tests.vmail.small import (
     CLASSES,
     POLICIES,
@@ -314,6 +314,7 @@ def test_pictures_are_stored_once_as_bytes():
         ({"information_limit": 0.5}, "a bottleneck needs both"),
         ({"policy_kwargs": {"code_dim": 3}}, "a bottleneck needs both"),
         ({"n_imagined": 0}, "`n_imagined`"),
+        ({"burn_in": 4}, "`burn_in` 4 leaves nothing of sequences of 5"),
         ({"horizon": 1, "drop_last_reward": True}, "`horizon` must be at least 2"),
         ({"engine": "jit"}, "`engine` must be one of"),
         ({"engine": "cuda_graph"}, 'needs `device` "cuda"'),
