@@ -38,6 +38,13 @@ def test_the_readmes_twelve_lines_learn():
     assert result.mean > -15
 
 
+@pytest.mark.slow
+def test_the_rest_of_the_readmes_code_runs():
+    pytest.importorskip("dm_control")
+    for block in BLOCK.findall((ROOT / "README.md").read_text())[1:]:
+        exec(block, {"__name__": "page"})
+
+
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if LINK.search(page.read_text())], ids=name_of
 )

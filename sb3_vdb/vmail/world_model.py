@@ -37,7 +37,7 @@ def reconstruction_loss(
     """-log U(x | z) of Gaussians with variance 1, without its constant: half the squared error,
     summed over an observation's entries and averaged over time and batch.
 
-    :param drawn: means, shape (time, batch, *space) a part
+    :param drawn: means, shape ``(time, batch, *space)`` a part
     :param normalized: observations, same shapes
     """
     errors = [
@@ -113,7 +113,7 @@ class WorldModel(nn.Module):
     ) -> Belief:
         """Beliefs along sequences of raw observations.
 
-        :param observations: shape (time, batch, *space) a part
+        :param observations: shape ``(time, batch, *space)`` a part
         :param actions: ``actions[t]`` led to observation t, shape (time, batch, action_dim)
         :param sample: draw ``stoch``, or take its mode
         """
