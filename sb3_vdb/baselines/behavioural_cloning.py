@@ -10,19 +10,19 @@ import numpy as np
 import numpy.typing as npt
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, PyTorchObs
 from stable_baselines3.common.utils import get_device
 from torch import nn
 from tqdm.auto import trange
 
 from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.policy_files import FiledPolicy
 from sb3_vdb.vmail.networks import initialize, mlp
 from sb3_vdb.vmail.observations import ObservationEncoder, as_parts
 from sb3_vdb.vmail.validation import expert_episodes
 
 
-class ClonedPolicy(BasePolicy):
+class ClonedPolicy(FiledPolicy):
     """An action for an observation; without memory.
 
     :param observation_space: pictures with channels first, vectors, or a Dict of both

@@ -11,9 +11,9 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import torch as th
-from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 
+from sb3_vdb.policy_files import FiledPolicy
 from sb3_vdb.vmail.actor_critic import Actor, Value
 from sb3_vdb.vmail.discriminator import LatentDiscriminator
 from sb3_vdb.vmail.latents import CategoricalLatent, GaussianLatent
@@ -39,7 +39,7 @@ class Memory(NamedTuple):
     action: th.Tensor
 
 
-class VMAILPolicy(BasePolicy):
+class VMAILPolicy(FiledPolicy):
     """World model, discriminator, actor and value of V-MAIL.
 
     :param observation_space: pictures with channels first, vectors, or a Dict of both
