@@ -31,21 +31,26 @@ STRONG: dict[str, Any] = {
     "target_update_interval": 100,
     "policy_kwargs": {"latent": "categorical", "stoch_dim": 32, "n_classes": 32},
 }
+# Chosen on cart-pole swing-up from states, seed 901. Log D adds up to returns around -100, so that
+# values have to learn fast, and an entropy bonus of 1e-4, usual elsewhere, keeps no noise at all
+# (the deviation fell to 0.01 within 2,000 updates). Sequences are short: a quarter of their beliefs
+# have just begun.
 LAPTOP: dict[str, Any] = {
     "learning_rate": 6e-4,
     "discriminator_learning_rate": 2e-4,
-    "actor_learning_rate": 2e-4,
-    "value_learning_rate": 2e-4,
+    "actor_learning_rate": 3e-4,
+    "value_learning_rate": 1e-3,
     "batch_size": 16,
     "sequence_length": 20,
+    "burn_in": 5,
     "train_freq": 500,
-    "gradient_steps": 200,
+    "gradient_steps": -1,
     "horizon": 10,
     "n_imagined": 128,
     "kl_balance": 0.8,
     "free_nats": 1.0,
-    "ent_coef": 1e-4,
-    "target_update_interval": 100,
+    "ent_coef": 0.02,
+    "tau": 0.02,
     "policy_kwargs": {
         "deter_dim": 128,
         "stoch_dim": 24,

@@ -65,7 +65,7 @@ def test_every_option_learns(settings):
 def test_presets_are_arguments_of_the_constructor(name):
     kwargs = preset(name)
     sizes = {**kwargs.pop("policy_kwargs", {}), **SIZES, "n_classes": 3}
-    model = make_model(**{**kwargs, **SETTINGS}, policy_kwargs=sizes)
+    model = make_model(**{**kwargs, **SETTINGS, "burn_in": 1}, policy_kwargs=sizes)
     model.learn(20)
 
 
