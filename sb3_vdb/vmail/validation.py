@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 AT_LEAST_ONE = (
     "buffer_size",
     "batch_size",
-    "train_freq",
     "horizon",
     "target_update_interval",
 )
@@ -61,6 +60,17 @@ def check_settings(model: VMAIL) -> None:
         if not callable(value) and value is not None and not 0.0 <= value <= 1.0:
             raise ValueError(f"`{name}` must be between 0 and 1, got {value}")
     _check_choices(model)
+    freq = model.train_freq
+    n, unit = freq if isinstance(freq, tuple) and len(freq) == 2 else (freq, "step")
+    if not isinstance(n, (int, np.integer)) or n < 1 or unit not in ("step", "episode"):
+        raise ValueError(
+            f'`train_freq` must be a number of steps, (n, "step") or (n, "episode"), got {freq!r}'
+        )
+    if model.get_vec_normalize_env() is not None:
+        raise ValueError(
+            "the environments are wrapped in VecNormalize; V-MAIL compares with demonstrations as "
+            "they were recorded and normalises by itself, so leave it out"
+        )
     _check_sequences(model)
     has_code = model.policy_kwargs.get("code_dim") is not None
     if has_code != (model.information_limit is not None):

@@ -67,8 +67,9 @@ class VMAIL(BaseAlgorithm):
         an environment buffer, the authors' code with none
     :param batch_size: sequences of an update, and as many of the expert
     :param sequence_length: observations of a sequence
-    :param train_freq: decisions of each environment between training phases
-    :param gradient_steps: updates of a training phase; -1 for one a decision
+    :param train_freq: decisions of each environment between training phases, or ``(n, "step")``, or
+        ``(n, "episode")`` for ended episodes of all environments
+    :param gradient_steps: updates of a training phase; -1 for as many as decisions since the last
     :param pretrain_steps: updates before the first decision, on expert data
     :param expert_fraction: probability that a sequence of the joint buffer is the expert's, or a
         function of the remaining progress; None gives every episode the same probability
@@ -136,7 +137,7 @@ class VMAIL(BaseAlgorithm):
         learning_starts: int = 0,
         batch_size: int = 128,
         sequence_length: int = 50,
-        train_freq: int = 500,
+        train_freq: int | tuple[int, str] = 500,
         gradient_steps: int = 200,
         pretrain_steps: int = 100,
         expert_fraction: float | Schedule | None = None,
@@ -213,7 +214,7 @@ class VMAIL(BaseAlgorithm):
         self.replay_buffer: SequenceReplay | None = None
         self.num_env_frames = 0
         self.dual: DualVariable | None = None
-        self._steps_since_training = 0
+        self._steps_since_training = self._episodes_since_training = 0
         self._run_state: dict[str, Any] | None = None
         if _init_setup_model:
             validation.check_settings(self)
@@ -327,7 +328,7 @@ class VMAIL(BaseAlgorithm):
         """
         callback.on_rollout_start()
         self.policy.set_training_mode(False)
-        while self._steps_since_training < self.train_freq and self.num_timesteps < total_timesteps:
+        while not self._training_is_due() and self.num_timesteps < total_timesteps:
             actions = self._act()
             new_obs, rewards, dones, infos = env.step(actions)
             self.num_timesteps += env.num_envs
@@ -342,6 +343,14 @@ class VMAIL(BaseAlgorithm):
             self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
         callback.on_rollout_end()
         return True
+
+    def _training_is_due(self) -> bool:
+        """Whether enough was collected since the last training phase."""
+        freq = self.train_freq
+        n, unit = freq if isinstance(freq, tuple) else (freq, "step")
+        if unit == "episode":
+            return self._episodes_since_training >= n
+        return self._steps_since_training >= n
 
     def _store(
         self, new_obs: Any, rewards: npt.NDArray[Any], dones: npt.NDArray[Any], infos: list[Any]
@@ -358,6 +367,7 @@ class VMAIL(BaseAlgorithm):
                 self.num_env_frames += int(infos[i].get("frames", self._open_frames[i]))
                 self._open_frames[i] = 0
                 self._episode_num += 1
+                self._episodes_since_training += 1
                 self.replay_buffer.begin(i, row_of(new_obs, i))
 
     def _frames_of_a_step(self) -> int:
@@ -452,10 +462,10 @@ class VMAIL(BaseAlgorithm):
         while self.num_timesteps < total_timesteps:
             if not self.collect_rollouts(self.env, callback, total_timesteps):
                 break
-            if self._steps_since_training >= self.train_freq:
-                self._steps_since_training = 0
-                per_decision = self.train_freq * self.n_envs
-                self.train(self.gradient_steps if self.gradient_steps >= 0 else per_decision)
+            if self._training_is_due():
+                decisions = self._steps_since_training * self.n_envs
+                self._steps_since_training = self._episodes_since_training = 0
+                self.train(self.gradient_steps if self.gradient_steps >= 0 else decisions)
                 iteration += 1
                 if log_interval is not None and iteration % log_interval == 0:
                     self.dump_logs()

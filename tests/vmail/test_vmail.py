@@ -7,7 +7,7 @@ import torch as th
 from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, EvalCallback
 from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from sb3_vdb import VMAIL, Demonstrations, NonFiniteError, make_vec_env
 from sb3_vdb.vmail import PRESETS, preset
@@ -128,6 +128,12 @@ def test_evaluate_policy_and_callbacks_work_unchanged(tmp_path):
     loaded = VMAIL.load(checkpoint, env=Dot(), device="cpu")
     loaded.load_replay_buffer(next(tmp_path.glob("*replay*15_steps.pkl")))
     loaded.learn(10, reset_num_timesteps=False)
+
+
+def test_training_can_wait_for_episodes():
+    model = make_model(train_freq=(2, "episode"), gradient_steps=3)
+    model.learn(50)  # episodes of 12 decisions
+    assert model._n_updates == 1 + 2 * 3
 
 
 def test_a_callback_can_end_training():
@@ -314,6 +320,8 @@ def test_pictures_are_stored_once_as_bytes():
         ({"information_limit": 0.5}, "a bottleneck needs both"),
         ({"policy_kwargs": {"code_dim": 3}}, "a bottleneck needs both"),
         ({"n_imagined": 0}, "`n_imagined`"),
+        ({"train_freq": (1, "epoch")}, "`train_freq` must be a number of steps"),
+        ({"train_freq": 0}, "`train_freq` must be a number of steps"),
         ({"burn_in": 4}, "`burn_in` 4 leaves nothing of sequences of 5"),
         ({"horizon": 1, "drop_last_reward": True}, "`horizon` must be at least 2"),
         ({"engine": "jit"}, "`engine` must be one of"),
@@ -375,6 +383,12 @@ def test_demonstrations_of_another_kind_are_refused():
         make_model("both", demonstrations=make_demonstrations("pixels"))
     with pytest.raises(ValueError, match="must be Demonstrations, got str"):
         VMAIL("CnnPolicy", Dot(), "demos.npz")
+
+
+def test_normalised_environments_are_refused():
+    venv = VecNormalize(DummyVecEnv([lambda: Dot("vectors")]))
+    with pytest.raises(ValueError, match="VecNormalize"):
+        make_model("vectors", env=venv)
 
 
 def test_discrete_actions_are_refused_with_the_reason():
