@@ -45,8 +45,8 @@ class TaskSettings(NamedTuple):
 
 
 LAPTOP = {
-    "CartpoleSwingup": TaskSettings("CartpoleSwingup", LAPTOP_LOOK, 120_000, "laptop", {}),
-    "ReacherEasy": TaskSettings("ReacherEasy", LAPTOP_LOOK, 60_000, "laptop", {}),
+    "CartpoleSwingup": TaskSettings("CartpoleSwingup", LAPTOP_LOOK, 80_000, "laptop", {}),
+    "ReacherEasy": TaskSettings("ReacherEasy", LAPTOP_LOOK, 20_000, "laptop", {}),
 }
 # one GPU; the paper's tasks
 DMC = {
