@@ -14,7 +14,13 @@ import numpy as np
 import torch as th
 from stable_baselines3.common.buffers import BaseBuffer
 from stable_baselines3.common.running_mean_std import RunningMeanStd
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, VecNormalize
+from stable_baselines3.common.vec_env import (
+    VecEnv,
+    VecEnvWrapper,
+    VecFrameStack,
+    VecMonitor,
+    VecNormalize,
+)
 
 from sb3_vdb.reward_vec_env import RewardVecEnv
 from sb3_vdb.vec_env import wrappers
@@ -99,6 +105,8 @@ def _get_layer_state(layer: Any) -> dict[str, Any] | None:
             "old_obs": layer.old_obs,
             "old_reward": layer.old_reward,
         }
+    if isinstance(layer, VecFrameStack):
+        return {"stacked": layer.stacked_obs.stacked_obs}
     if isinstance(layer, VecEnvWrapper):
         return {}
     base = _stateful(layer)
@@ -146,6 +154,8 @@ def _set_layer_state(layer: Any, state: dict[str, Any]) -> None:
                 vars(target).update(value)
             else:
                 setattr(layer, name, value)
+    elif isinstance(layer, VecFrameStack):
+        layer.stacked_obs.stacked_obs = state["stacked"]
     elif not isinstance(layer, VecEnvWrapper) and _stateful(layer) is not None:
         _stateful(layer).set_state(state)
 

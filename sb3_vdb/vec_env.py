@@ -203,6 +203,15 @@ class GymnasiumVecEnv(VecEnv):
         return [False for _ in self._get_indices(indices)]
 
 
+def action_repeat_of(venv: VecEnv) -> int:
+    """Frames of the environment that an action lasts, by its attribute ``action_repeat``; 1 where
+    it says nothing, or is in another process.
+    """
+    base: Any = wrappers(venv)[-1]
+    inner = base.envs[0] if hasattr(base, "envs") else getattr(base, "env", None)
+    return int(getattr(getattr(inner, "unwrapped", inner), "action_repeat", 1))
+
+
 def wrappers(venv: VecEnv) -> list[VecEnv]:
     """The environment and everything it wraps, outermost first."""
     stack = [venv]

@@ -93,6 +93,11 @@ class BehaviouralCloning:
         venv = BaseAlgorithm._wrap_env(env)
         if not isinstance(venv.action_space, gym.spaces.Box):
             raise ValueError(f"BehaviouralCloning needs a Box of actions, got {venv.action_space}")
+        if not venv.action_space.is_bounded():
+            raise ValueError(
+                f"the actions {venv.action_space} have no bounds; use "
+                "gymnasium.wrappers.RescaleAction or ClipAction"
+            )
         episodes = expert_episodes(demonstrations, venv.observation_space, venv.action_space, 2)
         self.device, self.batch_size = get_device(device), batch_size
         self._rng = np.random.default_rng(seed)
@@ -103,8 +108,7 @@ class BehaviouralCloning:
             name: np.concatenate([each.observations[name][:-1] for each in episodes])
             for name in policy.encoder.names
         }
-        for name, normalizer in policy.encoder.normalizers.items():
-            normalizer.fit(self._observations[name])  # type: ignore[operator]
+        policy.encoder.fit([each.observations for each in episodes])
         self.policy = policy.to(self.device)
         self._actions = np.concatenate([each.actions for each in episodes])
         self.optimizer = th.optim.AdamW(

@@ -57,9 +57,8 @@ def replay(
     :raises ValueError: other arguments, or the replay departs from the recording
     """
     _check_arguments(recording, env_kwargs, LOOK if redraw else ())
-    look = {
-        name: (env_kwargs or {})[name] for name in LOOK if redraw and name in (env_kwargs or {})
-    }
+    wanted = resolved_arguments(recording.env_id, env_kwargs)
+    look = {name: wanted[name] for name in LOOK if redraw and name in wanted}
     env = gym.make(recording.env_id, **{**recording.env_kwargs, **look})
     installed = simulator_versions(env)
     changed = {
@@ -186,7 +185,7 @@ def load_played(
     path = find(path)
     recording = load(path)
     _check_arguments(recording, env_kwargs, LOOK if redraw else ())
-    played = env_kwargs if redraw else None
+    played = resolved_arguments(recording.env_id, env_kwargs) if redraw else None
     if not cache:
         return replay(recording, played, progress_bar, redraw)
     key = hashlib.sha256(path.read_bytes())

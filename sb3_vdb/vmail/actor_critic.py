@@ -30,12 +30,24 @@ class TanhNormal(NamedTuple):
         """An action through which gradients reach mean and std, shape (..., action_dim)."""
         return th.tanh(self.mean + self.std * th.randn_like(self.mean))
 
+    def sample_with_log_prob(self) -> tuple[th.Tensor, th.Tensor]:
+        """An action and its log-density, shape (..., action_dim) and (...); exact where tanh
+        saturates, with log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2u)).
+        """
+        noise = th.randn_like(self.mean)
+        before = self.mean + self.std * noise
+        density = -0.5 * noise.square() - self.std.log() - 0.5 * math.log(2.0 * math.pi)
+        slope = 2.0 * (math.log(2.0) - before - functional.softplus(-2.0 * before))
+        return th.tanh(before), (density - slope).sum(dim=-1)
+
     def mode(self) -> th.Tensor:
         """The median, tanh(mean), shape (..., action_dim)."""
         return th.tanh(self.mean)
 
     def log_prob(self, actions: th.Tensor) -> th.Tensor:
-        """Log-density of actions in (-1, 1), shape (...)."""
+        """Log-density of actions in (-1, 1), shape (...); see :meth:`sample_with_log_prob` for
+        actions of its own.
+        """
         bounded = actions.clamp(-BOUND, BOUND)
         normalized = (th.atanh(bounded) - self.mean) / self.std
         density = -0.5 * normalized.square() - self.std.log() - 0.5 * math.log(2.0 * math.pi)

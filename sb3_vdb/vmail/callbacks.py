@@ -55,7 +55,8 @@ class InspectionCallback(BaseCallback):
             course = follow(model, rows)
             self.logger.record(f"inspection/{name}_reward", float(course.rewards.mean()))
             self.logger.record(f"inspection/{name}_belief_kl", float(course.belief_kl.mean()))
-            if not model.policy.world_model.encoder.pictures:
+            too_short = len(rows["actions"]) <= self.n_context
+            if too_short or not model.policy.world_model.encoder.pictures:
                 continue
             prediction = predict_pictures(model, rows, self.n_context, self.n_steps)
             picture = Image(strip(prediction, self.n_shown), "HWC")

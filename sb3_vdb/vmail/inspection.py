@@ -71,13 +71,18 @@ def predict_pictures(
     :param n_context: observations that it may see
     :param n_steps: observations in all
     :param start: first row
-    :raises ValueError: there are no pictures in the observations
+    :raises ValueError: there are no pictures in the observations, or too few
     """
     pictures = sorted(model.policy.world_model.encoder.pictures)
     if not pictures:
         raise ValueError("the observations have no pictures to draw; look at `follow(...)`")
     name = pictures[0]
     part = {key: values[start : start + n_steps] for key, values in rows.items()}
+    if len(part["actions"]) <= n_context:
+        raise ValueError(
+            f"the episode has {len(part['actions'])} observations from `start` {start}, and "
+            f"`n_context` is {n_context}; lower it"
+        )
     belief, actions = _filtered(model, part)
     known = State(*(each[n_context - 1] for each in belief.state))
     dreamt = model.policy.world_model.rssm.open_loop(known, actions[n_context:])

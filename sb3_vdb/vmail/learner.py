@@ -42,15 +42,19 @@ Gradients = Callable[
 
 
 @contextmanager
-def _matmul_precision(precision: str | None) -> Iterator[None]:
-    """Torch's precision of float32 products within the block; None leaves it."""
-    before = th.get_float32_matmul_precision()
-    if precision is not None:
-        th.set_float32_matmul_precision(precision)
+def _tf32(allowed: bool | None) -> Iterator[None]:
+    """Whether products and convolutions on a GPU use TF32 within the block; None leaves it."""
+    if allowed is None:
+        yield
+        return
+    before = th.get_float32_matmul_precision(), th.backends.cudnn.allow_tf32
+    th.set_float32_matmul_precision("high" if allowed else "highest")
+    th.backends.cudnn.allow_tf32 = allowed
     try:
         yield
     finally:
-        th.set_float32_matmul_precision(before)
+        th.set_float32_matmul_precision(before[0])
+        th.backends.cudnn.allow_tf32 = before[1]
 
 
 def resolve_engine(name: EngineName, device: th.device) -> EngineName:
@@ -75,8 +79,8 @@ class Learner:
     :param steps: how gradients become steps
     :param dual: dual variable of the discriminator's bottleneck; None for no bottleneck
     :param engine: ``"eager"``, ``"compile"`` (scan and imagination through ``torch.compile``), or
-        ``"cuda_graph"``; the same numbers but for rounding
-    :param tf32: let a GPU multiply in TF32
+        ``"cuda_graph"``; the same function, but compiled code draws other random numbers
+    :param tf32: let a GPU multiply and convolve in TF32, or forbid it
     """
 
     def __init__(
@@ -89,7 +93,7 @@ class Learner:
         tf32: bool = True,
     ) -> None:
         self.policy, self.steps, self.dual, self.engine = policy, steps, dual, engine
-        self.tf32 = tf32 and policy.device.type == "cuda"
+        self.tf32 = tf32
         self.update = Update(policy, form)
         self.networks = self.update.networks()
         self._gradients: Gradients | None = None
@@ -153,16 +157,17 @@ class Learner:
     def _make_gradients(
         self, batch: SequenceBatch, expert: SequenceBatch, beta: th.Tensor
     ) -> Gradients:
-        if self.engine == "cuda_graph":
+        engine = resolve_engine(self.engine, self.policy.device)
+        if engine == "cuda_graph":
             return self._captured(batch, expert, beta)
-        if self.engine == "compile":
+        if engine == "compile":
             self.update.compile_scans()
         return self._eager
 
     def _eager(
         self, batch: SequenceBatch, expert: SequenceBatch, beta: th.Tensor
     ) -> tuple[list[list[th.Tensor]], th.Tensor]:
-        with _matmul_precision("high" if self.tf32 else None):
+        with _tf32(self.tf32 if self.policy.device.type == "cuda" else None):
             gradients, metrics = self.update(batch, expert, beta)
         return gradients, th.stack(metrics)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -67,6 +67,11 @@ def row_of(observations: Any, i: int) -> dict[str, Any]:
     return {name: part[i] for name, part in as_parts(observations).items()}
 
 
+def module_key(name: str) -> str:
+    """Name of a part's network: torch forbids points, and names that modules have already."""
+    return "part_" + name.replace(".", "/")
+
+
 def normalize_pixels(pictures: th.Tensor) -> th.Tensor:
     """Pixel values 0 ... 255 to -0.5 ... 0.5; acting and training both go through here."""
     return pictures.float() / PIXEL_RANGE - 0.5
@@ -121,18 +126,29 @@ class ObservationEncoder(nn.Module):
             if name in self.pictures:
                 net = ConvEncoder(part.shape, depth)  # type: ignore[arg-type]
                 self.embed_dim += net.output_dim
-                self.nets[name] = net
+                self.nets[module_key(name)] = net
             else:
-                self.nets[name] = mlp(part.shape[0], width, N_VECTOR_LAYERS, width)
-                self.normalizers[name] = VectorNormalizer(part.shape[0])
+                self.nets[module_key(name)] = mlp(part.shape[0], width, N_VECTOR_LAYERS, width)
+                self.normalizers[module_key(name)] = VectorNormalizer(part.shape[0])
                 self.embed_dim += width
+
+    def fit(self, episodes: Sequence[Mapping[str, np.ndarray]]) -> None:
+        """Take the scale of vectors from demonstrations.
+
+        :param episodes: observations by part, shape (length, *space)
+        """
+        for name in self.names:
+            if name not in self.pictures:
+                normalizer = self.normalizers[module_key(name)]
+                assert isinstance(normalizer, VectorNormalizer)
+                normalizer.fit(np.concatenate([each[name] for each in episodes]))
 
     def normalize(self, observations: Observations) -> dict[str, th.Tensor]:
         """What the networks see and the decoder draws, of the same shapes."""
         return {
             name: normalize_pixels(observations[name])
             if name in self.pictures
-            else self.normalizers[name](observations[name])
+            else self.normalizers[module_key(name)](observations[name])
             for name in self.names
         }
 
@@ -145,7 +161,9 @@ class ObservationEncoder(nn.Module):
             values = normalized[name]
             n_axes = 3 if name in self.pictures else 1
             leading = values.shape[: values.dim() - n_axes]
-            embeds.append(self.nets[name](values.flatten(0, -n_axes - 1)).unflatten(0, leading))
+            embeds.append(
+                self.nets[module_key(name)](values.flatten(0, -n_axes - 1)).unflatten(0, leading)
+            )
         return th.cat(embeds, dim=-1)
 
 
@@ -161,8 +179,9 @@ class ObservationDecoder(nn.Module):
     def __init__(self, feat_dim: int, space: gym.Space[Any], depth: int, width: int) -> None:
         super().__init__()
         self.nets = nn.ModuleDict()
+        self.names = tuple(parts_of(space))
         for name, part in parts_of(space).items():
-            self.nets[name] = (
+            self.nets[module_key(name)] = (
                 ConvDecoder(feat_dim, part.shape, depth)  # type: ignore[arg-type]
                 if is_picture(part)
                 else mlp(feat_dim, width, N_VECTOR_LAYERS, part.shape[0])
@@ -171,4 +190,5 @@ class ObservationDecoder(nn.Module):
     def forward(self, feat: th.Tensor) -> dict[str, th.Tensor]:
         """Normalised observations of shape (..., *space) from features of shape (..., feat_dim)."""
         leading, flat = feat.shape[:-1], feat.flatten(0, -2)
-        return {name: net(flat).unflatten(0, leading) for name, net in self.nets.items()}
+        drawn = {name: self.nets[module_key(name)](flat) for name in self.names}
+        return {name: values.unflatten(0, leading) for name, values in drawn.items()}

@@ -204,6 +204,11 @@ class VMAILPolicy(FiledPolicy):
         :return: actions in the environment's own range; fields of :class:`Memory` as arrays
         """
         self.set_training_mode(False)
+        if isinstance(observation, tuple):
+            raise ValueError(
+                "`observation` is a tuple; Gymnasium's reset() gives (observation, info), SB3's "
+                "environments the observation alone"
+            )
         tensors, vectorized = self.obs_to_tensor(observation)
         parts = as_parts(tensors)
         n_envs = len(next(iter(parts.values())))
@@ -211,7 +216,7 @@ class VMAILPolicy(FiledPolicy):
             memory = self.initial_memory(n_envs)
         else:
             memory = Memory(*(th.as_tensor(part, device=self.device) for part in state))
-        starts = np.zeros(n_envs) if episode_start is None else np.asarray(episode_start)
+        starts = np.zeros(n_envs) if episode_start is None else np.atleast_1d(episode_start)
         memory = self.act(parts, memory, th.as_tensor(starts, device=self.device), deterministic)
         actions = self.env_actions(memory.action)
         kept = tuple(part.cpu().numpy() for part in memory)

@@ -8,6 +8,7 @@ cross from one episode to the next.
 from __future__ import annotations
 
 import json
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -178,6 +179,7 @@ class SequenceReplay:
         self.policy = EpisodeStore(self.fields, buffer_size, sequence_length, place)
         self.expert = EpisodeStore(self.fields, 0, sequence_length, place)
         self.rng = np.random.default_rng(seed)
+        self._warned = False  # of episodes that are too short
         self._open: list[dict[str, list[npt.NDArray[Any]]]] = [{} for _ in range(n_envs)]
 
     def seed(self, seed: int) -> None:
@@ -228,8 +230,17 @@ class SequenceReplay:
         """
         self._append(env, action, observation, reward)
         if ended:
-            self.policy.add({name: np.stack(rows) for name, rows in self._open[env].items()})
+            rows = {name: np.stack(values) for name, values in self._open[env].items()}
+            self.policy.add(rows)
             self._open[env] = {}
+            if len(rows[ACTIONS]) < self.sequence_length and not self._warned:
+                self._warned = True
+                warnings.warn(
+                    f"an episode of {len(rows[ACTIONS])} observations is shorter than "
+                    f"`sequence_length` {self.sequence_length}, and nothing is learnt from such "
+                    "episodes; lower it if most end so soon",
+                    stacklevel=2,
+                )
 
     def _append(
         self,
@@ -322,6 +333,8 @@ class SequenceReplay:
         :raises ValueError: damaged, of other sizes, or it does not fit
         """
         try:
+            if not zipfile.is_zipfile(path) and Path(path).exists():
+                raise EOFError
             with np.load(path, allow_pickle=False) as archive:
                 self._restore(archive, str(path))
         except (zipfile.BadZipFile, EOFError, KeyError, OSError) as error:

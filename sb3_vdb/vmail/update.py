@@ -245,7 +245,7 @@ class Update(nn.Module):
         """
         feat = imagined.states.feat[:-1] if self.form.ent_coef > 0.0 else imagined.states.feat[:1]
         distribution = self.policy.actor(feat.detach())
-        entropy = -distribution.log_prob(distribution.sample()).mean()
+        entropy = -distribution.sample_with_log_prob()[1].mean()
         return entropy, distribution.std.mean().detach()
 
     def _metrics(

@@ -60,12 +60,11 @@ def check_settings(model: VMAIL) -> None:
         if not callable(value) and value is not None and not 0.0 <= value <= 1.0:
             raise ValueError(f"`{name}` must be between 0 and 1, got {value}")
     _check_choices(model)
-    freq = model.train_freq
-    n, unit = freq if isinstance(freq, tuple) and len(freq) == 2 else (freq, "step")
-    if not isinstance(n, (int, np.integer)) or n < 1 or unit not in ("step", "episode"):
-        raise ValueError(
-            f'`train_freq` must be a number of steps, (n, "step") or (n, "episode"), got {freq!r}'
-        )
+    training_frequency(model.train_freq)
+    if model.gradient_steps < -1:
+        raise ValueError(f"`gradient_steps` must be at least 0, or -1, got {model.gradient_steps}")
+    if not model.max_grad_norm > 0.0:
+        raise ValueError(f"`max_grad_norm` must be positive, got {model.max_grad_norm}")
     if model.get_vec_normalize_env() is not None:
         raise ValueError(
             "the environments are wrapped in VecNormalize; V-MAIL compares with demonstrations as "
@@ -79,6 +78,20 @@ def check_settings(model: VMAIL) -> None:
             f"is {model.policy_kwargs.get('code_dim')}; a bottleneck needs both, for example "
             "information_limit=0.5, policy_kwargs=dict(code_dim=64)"
         )
+
+
+def training_frequency(freq: Any) -> tuple[int, str]:
+    """``train_freq`` as a number and ``"step"`` or ``"episode"``.
+
+    :param freq: a number, or such a pair, which a saved file holds as a list
+    :raises ValueError: it is neither
+    """
+    n, unit = freq if isinstance(freq, (tuple, list)) and len(freq) == 2 else (freq, "step")
+    if not isinstance(n, (int, np.integer)) or n < 1 or unit not in ("step", "episode"):
+        raise ValueError(
+            f'`train_freq` must be a number of steps, (n, "step") or (n, "episode"), got {freq!r}'
+        )
+    return int(n), unit
 
 
 def _check_sequences(model: VMAIL) -> None:

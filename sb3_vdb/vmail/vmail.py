@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -23,6 +24,7 @@ from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.files import replacing, with_default_suffix
 from sb3_vdb.run_state import get_env_state, get_random_state, set_env_state, set_random_state
 from sb3_vdb.vdb import DualVariable
+from sb3_vdb.vec_env import action_repeat_of
 from sb3_vdb.vmail import validation
 from sb3_vdb.vmail.discriminator import GradientPenalty
 from sb3_vdb.vmail.learner import EngineName, Learner, Steps, resolve_engine
@@ -104,7 +106,7 @@ class VMAIL(BaseAlgorithm):
     :param weight_decay: of all optimisers
     :param engine: ``"eager"``, ``"compile"``, ``"cuda_graph"``, or ``"auto"``: a CUDA graph on a
         GPU, plain PyTorch else
-    :param tf32: let a GPU multiply in TF32
+    :param tf32: let a GPU multiply and convolve in TF32, or forbid it
     :param replay_place: ``"cuda"``, ``"memory"``, ``"disk"``, or ``"auto"``: the first with room
     :param replay_folder: for a replay buffer on disk; None for the system's temporary folder
     :param stats_window_size: episodes that ``rollout/`` figures are averaged over
@@ -216,8 +218,13 @@ class VMAIL(BaseAlgorithm):
         self.dual: DualVariable | None = None
         self._steps_since_training = self._episodes_since_training = 0
         self._run_state: dict[str, Any] | None = None
+        self._repeat = 1  # environment frames that an action lasts
+        self._random_to_restore: dict[str, Any] | None = None
         if _init_setup_model:
-            validation.check_settings(self)
+            if env is None:
+                raise ValueError("`env` is None; give an environment or its id, for its spaces")
+            resolve_engine(engine, self.device)
+            validation.check_settings(self)  # and in _setup_model, for settings changed in loading
             episodes = self._episodes(demonstrations)
             self._setup_model()
             self._put_demonstrations(episodes)
@@ -225,6 +232,7 @@ class VMAIL(BaseAlgorithm):
     # ------------------------------------------------------------------ set-up
 
     def _setup_model(self) -> None:
+        validation.check_settings(self)
         self._setup_lr_schedule()
         self.set_random_seed(self.seed)
         self.policy = self.policy_class(  # type: ignore[assignment]
@@ -241,7 +249,7 @@ class VMAIL(BaseAlgorithm):
             self._form(),
             Steps(self.max_grad_norm, self.tau, self.target_update_interval),
             self.dual,
-            resolve_engine(self.engine, self.device),
+            self.engine,
             self.tf32,
         )
 
@@ -276,10 +284,9 @@ class VMAIL(BaseAlgorithm):
 
     def _put_demonstrations(self, episodes: list[Episode]) -> None:
         n_rows = sum(len(each.actions) + 1 for each in episodes)
+        if self._n_updates == 0:  # a trained model knows vectors by the scale that it began with
+            self.policy.world_model.encoder.fit([each.observations for each in episodes])
         if self.replay_buffer is None:
-            for name, normalizer in self.policy.world_model.encoder.normalizers.items():
-                vectors = [each.observations[name] for each in episodes]
-                normalizer.fit(np.concatenate(vectors))  # type: ignore[operator]
             self.replay_buffer = self._make_replay(n_rows)
         self.replay_buffer.set_expert(episodes)
 
@@ -333,21 +340,21 @@ class VMAIL(BaseAlgorithm):
             new_obs, rewards, dones, infos = env.step(actions)
             self.num_timesteps += env.num_envs
             self._steps_since_training += 1
-            callback.update_locals(locals())
-            if not callback.on_step():
-                return False
             self._update_info_buffer(infos, dones)
             self._store(new_obs, rewards, dones, infos)
             self._last_obs = new_obs  # type: ignore[assignment]
             self._last_episode_starts = dones
             self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
+            # last, so that a callback that saves or stops finds a whole step
+            callback.update_locals(locals())
+            if not callback.on_step():
+                return False
         callback.on_rollout_end()
         return True
 
     def _training_is_due(self) -> bool:
         """Whether enough was collected since the last training phase."""
-        freq = self.train_freq
-        n, unit = freq if isinstance(freq, tuple) else (freq, "step")
+        n, unit = validation.training_frequency(self.train_freq)
         if unit == "episode":
             return self._episodes_since_training >= n
         return self._steps_since_training >= n
@@ -358,25 +365,17 @@ class VMAIL(BaseAlgorithm):
         """Put a step of every environment into the replay buffer, and count frames."""
         assert self.replay_buffer is not None
         executed = self._memory.action.cpu().numpy()
-        self._open_frames += self._frames_of_a_step()
         for i, done in enumerate(dones):
+            self._open_frames[i] = infos[i].get("frames", self._open_frames[i] + self._repeat)
             last = infos[i].get("terminal_observation")
             after = as_parts(last) if done else row_of(new_obs, i)
             self.replay_buffer.step(i, executed[i], after, float(rewards[i]), bool(done))
             if done:
-                self.num_env_frames += int(infos[i].get("frames", self._open_frames[i]))
+                self.num_env_frames += int(self._open_frames[i])
                 self._open_frames[i] = 0
                 self._episode_num += 1
                 self._episodes_since_training += 1
                 self.replay_buffer.begin(i, row_of(new_obs, i))
-
-    def _frames_of_a_step(self) -> int:
-        """Environment frames that an action lasts, where the environment says it."""
-        assert self.env is not None
-        try:
-            return int(self.env.get_attr("action_repeat", [0])[0])
-        except AttributeError:
-            return 1
 
     # ------------------------------------------------------------------ learning
 
@@ -406,8 +405,14 @@ class VMAIL(BaseAlgorithm):
         """Probability that a sequence of the joint buffer is the expert's; None for the share of
         its episodes.
         """
-        fraction = self.expert_fraction
-        return fraction(self._current_progress_remaining) if callable(fraction) else fraction
+        if not callable(self.expert_fraction):
+            return self.expert_fraction
+        fraction = self.expert_fraction(self._current_progress_remaining)
+        if not 0.0 <= fraction <= 1.0:
+            raise ValueError(
+                f"`expert_fraction` must be between 0 and 1, its schedule gave {fraction}"
+            )
+        return fraction
 
     def _save_before_error(self) -> str:
         """Save the networks as they were before an update that failed; says where."""
@@ -446,7 +451,7 @@ class VMAIL(BaseAlgorithm):
             raise ValueError("there is no environment; call set_env(env), or learn_offline(...)")
         if not all(replay.has_begun(i) for i in range(self.n_envs)):
             self._last_obs = None
-        before = self._last_obs
+        before, self._repeat = self._last_obs, action_repeat_of(self.env)
         total_timesteps, callback = self._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
@@ -493,6 +498,7 @@ class VMAIL(BaseAlgorithm):
                 self.verbose, self.tensorboard_log, tb_log_name, self._n_updates == 0
             )
         for done in range(0, gradient_steps, log_interval):
+            self._update_current_progress_remaining(done, gradient_steps)
             self.train(min(log_interval, gradient_steps - done))
             self.logger.dump(self._n_updates)
         return self
@@ -502,7 +508,13 @@ class VMAIL(BaseAlgorithm):
 
         :raises ValueError: there are none
         """
-        if self.replay_buffer is None or not self.replay_buffer.expert.n_drawable:
+        if self.replay_buffer is not None and self.replay_buffer.expert.episodes:
+            if not self.replay_buffer.expert.n_drawable:
+                raise ValueError(
+                    f"no demonstration is as long as `sequence_length` {self.sequence_length} "
+                    "observations; lower it"
+                )
+        else:
             raise ValueError(
                 "there are no demonstrations to learn from; a loaded model needs "
                 "load_replay_buffer(path) to go on, or set_demonstrations(demonstrations)"
@@ -526,7 +538,13 @@ class VMAIL(BaseAlgorithm):
     # ------------------------------------------------------------------ files
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_learner", "_memory", "_open_frames"]
+        return [
+            *super()._excluded_save_params(),
+            "_learner",
+            "_memory",
+            "_open_frames",
+            "_random_to_restore",
+        ]
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         return ["policy", *(f"policy.{name}_optimizer" for name in NETWORKS)], []
@@ -592,15 +610,29 @@ class VMAIL(BaseAlgorithm):
     def _restore_run(self, goes_on: bool) -> None:
         """What lies outside the networks and decides how a run goes on."""
         state, self._run_state = self._run_state, None
-        if state is None or self.env is None or not goes_on:
+        if state is None:
             return
-        if self.n_envs == len(state["memory"][0]):
-            tensors = (th.as_tensor(part, device=self.device) for part in state["memory"])
-            self._memory = Memory(*tensors)
-            self._open_frames = state["open_frames"]
-        if not set_env_state(self.env, state["environments"]):
-            self._last_obs = None
+        self._random_to_restore = state["random"]
+        if self.env is None or not goes_on:
+            return
+        self._random_to_restore = None
         set_random_state(state["random"])
+        if not self._restore_environments(state):
+            self._last_obs = None
+
+    def _restore_environments(self, state: dict[str, Any]) -> bool:
+        """Take environments and belief to where they were; False if they begin new episodes."""
+        assert self.env is not None
+        if state["environments"] is None or self.n_envs != len(state["memory"][0]):
+            return False
+        try:
+            goes_on = set_env_state(self.env, state["environments"])
+        except ValueError as error:
+            warnings.warn(f"{error}; new episodes are begun", stacklevel=3)
+            return False
+        tensors = (th.as_tensor(part, device=self.device) for part in state["memory"])
+        self._memory, self._open_frames = Memory(*tensors), state["open_frames"]
+        return goes_on
 
     def save_replay_buffer(self, path: str | Path) -> None:
         """Write the replay buffer, demonstrations included, all of it or nothing.
@@ -619,3 +651,14 @@ class VMAIL(BaseAlgorithm):
         if self.replay_buffer is None:
             self.replay_buffer = self._make_replay(0)
         self.replay_buffer.load(with_default_suffix(path, ".npz"))
+        if self._random_to_restore is not None:  # offline training goes on exactly, too
+            set_random_state(self._random_to_restore)
+            self._random_to_restore = None
+
+    def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
+        """Go on in other environments; see SB3.
+
+        :raises ValueError: they are wrapped in VecNormalize
+        """
+        super().set_env(env, force_reset)
+        validation.check_settings(self)

@@ -64,7 +64,7 @@ class Dot(gym.Env):
         self.kind, self.length = kind, length
         picture = gym.spaces.Box(0, 255, (16, 16, 3), np.uint8)
         vector = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
-        both = gym.spaces.Dict({"camera": picture, "joints": vector})
+        both = gym.spaces.Dict({"camera": picture, "robot.pos": vector})
         self.observation_space = {"pixels": picture, "vectors": vector, "both": both}[kind]
         self.action_space = ACTION
         self.position, self.clock = np.zeros(2), 0
@@ -85,7 +85,7 @@ class Dot(gym.Env):
         row, column = ((self.position + 1.0) * 7.5).astype(int)
         picture[row, column] = 255
         vector = self.position.astype(np.float32)
-        parts = {"camera": picture, "joints": vector}
+        parts = {"camera": picture, "robot.pos": vector}
         return {"pixels": picture, "vectors": vector, "both": parts}[self.kind]
 
 

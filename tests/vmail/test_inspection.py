@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from sb3_vdb.vmail import InspectionCallback
 from sb3_vdb.vmail.callbacks import strip
 from sb3_vdb.vmail.inspection import follow, predict_pictures
-from tests.vmail.small import make_model
+from tests.vmail.small import Dot, make_model
 
 
 def test_a_prediction_sees_its_context_and_nothing_after_it():
@@ -58,6 +58,13 @@ def test_a_strip_has_three_rows():
     model = make_model()
     prediction = predict_pictures(model, model.replay_buffer.expert.episode(0), 3, 9)
     assert strip(prediction, 5).shape == (3 * 16, 5 * 16, 3)
+
+
+def test_short_episodes_are_not_drawn():
+    model = make_model(env=Dot("pixels", 3))
+    model.learn(20, callback=InspectionCallback(every=5, n_context=6, n_steps=12))
+    with pytest.raises(ValueError, match="`n_context` is 6"):
+        predict_pictures(model, model.replay_buffer.policy.episode(0), 6, 12)
 
 
 def test_numbers_out_of_range_are_refused():

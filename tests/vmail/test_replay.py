@@ -1,5 +1,8 @@
 """What V-MAIL's replay buffer holds and what is drawn from it."""
 
+import pickle
+import warnings
+
 import numpy as np
 import pytest
 import torch as th
@@ -133,6 +136,29 @@ def test_a_damaged_file_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(ValueError, match="truncated"):
         make_replay().load(path)
+
+
+def test_a_pickle_is_refused(tmp_path):
+    path = tmp_path / "replay.pkl"
+    path.write_bytes(pickle.dumps({"a": 1}))
+    with pytest.raises(ValueError, match="no replay buffer of sb3_vdb"):
+        make_replay().load(path)
+
+
+def test_episodes_too_short_to_learn_from_are_warned_of_once():
+    replay = make_replay(n_policy=0)
+    picture = {"observation": np.zeros(PICTURE.shape, np.uint8)}
+
+    def short_episode():
+        replay.begin(0, picture)
+        replay.step(0, np.zeros(2, np.float32), picture, 0.0, False)
+        replay.step(0, np.zeros(2, np.float32), picture, 0.0, True)
+
+    with pytest.warns(UserWarning, match="3 observations is shorter than `sequence_length` 5"):
+        short_episode()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        short_episode()
 
 
 def test_a_file_of_other_sizes_is_refused_with_both(tmp_path):

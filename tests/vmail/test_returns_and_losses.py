@@ -229,7 +229,7 @@ def test_the_dual_variable_rises_while_the_code_tells_too_much():
 
 def test_a_loss_that_is_not_finite_is_named_before_any_weight_changes():
     learner = make_learner()
-    learner.policy.world_model.encoder.nets["observation"].layers[0].bias.data[0] = th.nan
+    learner.policy.world_model.encoder.nets["part_observation"].layers[0].bias.data[0] = th.nan
     before = [each.clone() for each in learner.policy.actor.parameters()]
     with pytest.raises(NonFiniteError, match="model_loss"):
         learner.step(BATCH, EXPERT, 0)

@@ -4,10 +4,15 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
-from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback, EvalCallback
+from stable_baselines3.common.callbacks import (
+    BaseCallback,
+    CheckpointCallback,
+    EvalCallback,
+    StopTrainingOnMaxEpisodes,
+)
 from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNormalize
 
 from sb3_vdb import VMAIL, Demonstrations, NonFiniteError, make_vec_env
 from sb3_vdb.vmail import PRESETS, preset
@@ -128,6 +133,112 @@ def test_evaluate_policy_and_callbacks_work_unchanged(tmp_path):
     loaded = VMAIL.load(checkpoint, env=Dot(), device="cpu")
     loaded.load_replay_buffer(next(tmp_path.glob("*replay*15_steps.pkl")))
     loaded.learn(10, reset_num_timesteps=False)
+
+
+def test_a_callback_that_stops_at_an_episodes_end_leaves_whole_episodes():
+    model = make_model()
+    model.learn(100, callback=StopTrainingOnMaxEpisodes(1))
+    model.learn(20, reset_num_timesteps=False)
+    assert [length for _, length in model.replay_buffer.policy.episodes] == [13, 13]
+
+
+def test_a_checkpoint_of_sb3s_callback_goes_on_exactly(tmp_path):
+    whole = make_maze_model()
+    save = CheckpointCallback(15, str(tmp_path), save_replay_buffer=True)
+    whole.learn(60, callback=save)
+    second = VMAIL.load(
+        tmp_path / "rl_model_30_steps.zip", env=make_vec_env(MAZE, 2, seed=8), device="cpu"
+    )
+    second.load_replay_buffer(tmp_path / "rl_model_replay_buffer_30_steps.pkl")
+    second.learn(30, reset_num_timesteps=False)
+    for name, value in whole.policy.state_dict().items():
+        assert th.equal(value, second.policy.state_dict()[name]), name
+
+
+def test_environments_in_other_processes_are_not_asked_what_they_do_not_know():
+    venv = SubprocVecEnv([lambda: gym.make("Pendulum-v1")], start_method="fork")
+    rng = np.random.default_rng(0)
+    demos = Demonstrations.from_arrays(
+        [rng.uniform(-0.9, 0.9, (20, 3)).astype(np.float32)], [rng.uniform(-1, 1, (19, 1))]
+    )
+    model = VMAIL("MlpPolicy", venv, demos, policy_kwargs=SIZES, **{**SETTINGS, "buffer_size": 300})
+    model.learn(12)
+    assert int(model._open_frames.sum()) == 12
+    venv.close()
+
+
+def test_a_frequency_in_episodes_survives_a_file(tmp_path):
+    model = make_model(train_freq=(1, "episode"))
+    model.learn(15)
+    model.save(tmp_path / "model.zip")
+    model.save_replay_buffer(tmp_path / "replay.npz")
+    loaded = VMAIL.load(tmp_path / "model.zip", env=Dot(), device="cpu")
+    loaded.load_replay_buffer(tmp_path / "replay.npz")
+    loaded.learn(15, reset_num_timesteps=False)
+    assert loaded._n_updates == model._n_updates + 2
+
+
+def test_other_environments_begin_new_episodes(tmp_path):
+    model = make_maze_model()
+    model.learn(10)
+    model.save(tmp_path / "model.zip")
+    more = VMAIL.load(tmp_path / "model.zip", env=make_vec_env(MAZE, 4, seed=1), device="cpu")
+    assert more._last_obs is None
+    plain = make_vec_env(MAZE, 2, seed=1, monitor=False)
+    with pytest.warns(UserWarning, match="new episodes are begun"):
+        VMAIL.load(tmp_path / "model.zip", env=plain, device="cpu")
+    alone = VMAIL.load(tmp_path / "model.zip", device="cpu")
+    alone.save(tmp_path / "alone.zip")
+    again = VMAIL.load(tmp_path / "alone.zip", env=make_vec_env(MAZE, 2, seed=1), device="cpu")
+    assert again._last_obs is None
+
+
+def test_offline_training_goes_on_exactly_without_an_environment(tmp_path):
+    whole = make_model()
+    whole.learn_offline(3)
+    whole.save(tmp_path / "model.zip")
+    whole.save_replay_buffer(tmp_path / "replay.npz")
+    whole.learn_offline(3)
+    second = VMAIL.load(tmp_path / "model.zip", device="cpu")
+    second.load_replay_buffer(tmp_path / "replay.npz")
+    second.learn_offline(3)
+    states = [each.policy.state_dict() for each in (whole, second)]
+    assert all(th.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_schedules_move_in_offline_training():
+    seen = []
+    model = make_model(expert_fraction=lambda progress: seen.append(progress) or 0.5)
+    model.learn_offline(4, log_interval=2)
+    assert {0.5, 1.0} <= set(seen)
+
+
+def test_a_model_of_a_gpu_is_loaded_on_a_cpu(tmp_path):
+    model = make_model()
+    model.engine = "cuda_graph"
+    model.save(tmp_path / "model.zip")
+    loaded = VMAIL.load(tmp_path / "model.zip", device="cpu")
+    loaded.predict(Dot().reset(seed=0)[0])
+    loaded.set_demonstrations(make_demonstrations())
+    with pytest.raises(ValueError, match='needs `device` "cuda"'):
+        loaded.learn_offline(1)
+
+
+def test_settings_are_checked_when_they_are_changed_in_loading(tmp_path):
+    make_model().save(tmp_path / "model.zip")
+    with pytest.raises(ValueError, match="`gamma`"):
+        VMAIL.load(tmp_path / "model.zip", device="cpu", gamma=5.0)
+    model = make_model("vectors")
+    with pytest.raises(ValueError, match="VecNormalize"):
+        model.set_env(VecNormalize(DummyVecEnv([lambda: Dot("vectors")])))
+
+
+def test_calls_that_mix_the_two_interfaces_are_refused():
+    model = make_model()
+    with pytest.raises(ValueError, match="is a tuple"):
+        model.predict(Dot().reset(seed=0))
+    with pytest.raises(ValueError, match="`env` is None"):
+        VMAIL("CnnPolicy", None, make_demonstrations())
 
 
 def test_training_can_wait_for_episodes():
@@ -269,6 +380,19 @@ def test_demonstrations_can_be_changed_for_another_task():
     model.learn_offline(1)
 
 
+def test_other_demonstrations_do_not_change_the_scale_of_a_trained_model(tmp_path):
+    model = make_model("vectors")
+    model.learn(10)
+    model.save(tmp_path / "model.zip")
+    loaded = VMAIL.load(tmp_path / "model.zip", env=Dot("vectors"), device="cpu")
+    for each in (model, loaded):
+        (scale,) = each.policy.world_model.encoder.normalizers.values()
+        before = scale.mean.clone()
+        each.set_demonstrations(make_demonstrations("vectors", n=1))
+        assert th.equal(scale.mean, before)
+    assert scale.mean.abs().sum() > 0.0
+
+
 def test_a_loss_that_is_not_finite_stops_with_its_name_after_saving(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model = make_model()
@@ -320,6 +444,8 @@ def test_pictures_are_stored_once_as_bytes():
         ({"information_limit": 0.5}, "a bottleneck needs both"),
         ({"policy_kwargs": {"code_dim": 3}}, "a bottleneck needs both"),
         ({"n_imagined": 0}, "`n_imagined`"),
+        ({"max_grad_norm": -1.0}, "`max_grad_norm` must be positive"),
+        ({"gradient_steps": -5}, "`gradient_steps`"),
         ({"train_freq": (1, "epoch")}, "`train_freq` must be a number of steps"),
         ({"train_freq": 0}, "`train_freq` must be a number of steps"),
         ({"burn_in": 4}, "`burn_in` 4 leaves nothing of sequences of 5"),

@@ -107,7 +107,7 @@ def _train_vmail(run: Run, report: Report) -> None:
     venv = _environments(run, settings.look, settings.n_envs, run.seed)
     judges = _environments(run, settings.look, EVALUATION_EPISODES, EVALUATION_SEED)
     model = _make_or_load(run, venv)
-    rows = _rows(run)
+    rows = _rows(run, model)
     step = max(1, settings.decisions // EVALUATIONS)
     seconds = rows[-1]["seconds"] if rows else 0.0
     while model.num_timesteps < settings.decisions:
@@ -128,8 +128,8 @@ def _train_vmail(run: Run, report: Report) -> None:
                 "std": round(reached.std, 2),
             }
         )
-        _save(run, model)
         write_text(run.path / "evaluations.csv", pd.DataFrame(rows).to_csv(index=False))
+        _save(run, model)
         report(frames, f"return {reached.mean:.0f}")
     _finish(run, model, settings.look, rows[-1])
 
@@ -148,13 +148,11 @@ def _save(run: Run, model: VMAIL) -> None:
         other.unlink()
 
 
-def _rows(run: Run) -> list[Any]:
-    """Evaluations so far."""
+def _rows(run: Run, model: VMAIL) -> list[Any]:
+    """Evaluations up to the checkpoint; a later one is done again."""
     path = run.path / "evaluations.csv"
-    if not (path.exists() and (run.path / "model.zip").exists()):
-        return []
-    rows: list[Any] = pd.read_csv(path).to_dict("records")
-    return rows
+    rows: list[Any] = pd.read_csv(path).to_dict("records") if path.exists() else []
+    return [row for row in rows if row["frames"] <= model.num_timesteps * FRAMES_A_DECISION]
 
 
 def _make_or_load(run: Run, venv: VecEnv) -> VMAIL:
