@@ -34,7 +34,8 @@ STRONG: dict[str, Any] = {
 # Chosen on cart-pole swing-up from states, seed 901. Log D adds up to returns around -100, so that
 # values have to learn fast, and an entropy bonus of 1e-4, usual elsewhere, keeps no noise at all
 # (the deviation fell to 0.01 within 2,000 updates). Sequences are short: a quarter of their beliefs
-# have just begun.
+# have just begun. With half of every batch the expert's, imagination keeps starting from where the
+# expert has been, however many episodes the policy adds.
 LAPTOP: dict[str, Any] = {
     "learning_rate": 6e-4,
     "discriminator_learning_rate": 2e-4,
@@ -45,6 +46,7 @@ LAPTOP: dict[str, Any] = {
     "burn_in": 5,
     "train_freq": 500,
     "gradient_steps": -1,
+    "expert_fraction": 0.5,
     "horizon": 10,
     "n_imagined": 128,
     "kl_balance": 0.8,
