@@ -40,7 +40,11 @@ from tests.conftest import MAZE
         ("GAIL", {"grad_penalty_coef": -1.0}, "`grad_penalty_coef`"),
         ("GAIL", {"grad_penalty_on": "generator"}, "`grad_penalty_on`"),
         ("GAIL", {"grad_penalty_target": "loss"}, "`grad_penalty_target`"),
-        ("GAIL", {"reward_type": "g"}, "`reward_type` must be one of gail, log_d, logit"),
+        (
+            "GAIL",
+            {"reward_type": "g"},
+            "`reward_type` must be one of gail, log_d, probability, logit",
+        ),
         ("AIRL", {"reward_type": "gail"}, "`reward_type` must be one of g, f, logit"),
         ("GAIL", {"reward_scaling": "max"}, "`reward_scaling`"),
         ("GAIL", {"normalize_inputs": "batch"}, "`normalize_inputs`"),

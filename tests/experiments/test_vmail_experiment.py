@@ -23,6 +23,7 @@ SMALL = {
     "batch_size": 2,
     "sequence_length": 4,
     "horizon": 2,
+    "burn_in": 1,
     "pretrain_steps": 1,
     "gradient_steps": 1,
     "policy_kwargs": SIZES,
