@@ -1,5 +1,6 @@
 """Behavioural cloning from vectors, pictures and both."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -35,6 +36,13 @@ def test_equal_seeds_give_equal_policies():
         cloned = BehaviouralCloning(Dot("vectors"), demos, policy_kwargs=SIZES, seed=3)
         actions.append(cloned.learn(5).predict(np.zeros(2, np.float32))[0])
     assert np.array_equal(*actions)
+
+
+def test_actions_without_bounds_are_refused():
+    env = Dot("vectors")
+    env.action_space = gym.spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    with pytest.raises(ValueError, match="have no bounds"):
+        BehaviouralCloning(env, make_demonstrations("vectors"))
 
 
 def test_demonstrations_that_do_not_fit_are_refused():

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from gymnasium import spaces
-from stable_baselines3.common.vec_env import VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from sb3_vdb import Demonstrations, Trajectory, make_vec_env
 from sb3_vdb.demonstrations import EpochSampler, npz
 from tests.conftest import MAZE, small_ppo
+from tests.vmail.small import Dot, make_demonstrations
 
 BOX = spaces.Box(-1, 1, (2,), np.float32)
 
@@ -232,3 +233,42 @@ def test_float_actions_of_a_discrete_space_are_refused():
 def test_demonstrations_say_what_they_are():
     text = repr(Demonstrations([trajectory(1), trajectory(2)]))
     assert text == "Demonstrations(2 trajectories, 3 steps)"
+
+
+def test_observations_of_several_parts_are_saved_recorded_and_checked(tmp_path):
+    demos = make_demonstrations("both", n=2, length=5)
+    read = Demonstrations.load(demos.save(tmp_path / "both.npz"))
+    for mine, theirs in zip(read, demos, strict=True):
+        assert set(mine.observations) == {"camera", "robot.pos"}
+        for name, part in theirs.observations.items():
+            np.testing.assert_array_equal(mine.observations[name], part)
+            assert mine.observations[name].dtype == part.dtype
+        np.testing.assert_array_equal(mine.actions, theirs.actions)
+    env = Dot("both", length=4)
+    read.validate(env.observation_space, env.action_space)
+
+    class Still:
+        def predict(self, observation, **_):
+            return np.zeros((len(observation["camera"]), 2), np.float32), None
+
+    recorded = Demonstrations.from_rollouts(Still(), DummyVecEnv([lambda: env]), 2)
+    assert [len(each) for each in recorded] == [4, 4]
+    positions = recorded[0].observations["robot.pos"]
+    assert positions.shape == (5, 2)
+    assert (positions == positions[0]).all()  # the last one is the episode's own, not the next's
+    assert not np.array_equal(positions[0], recorded[1].observations["robot.pos"][0])
+
+
+def test_observations_of_several_parts_are_refused_where_one_array_is_needed():
+    demos = make_demonstrations("both")
+    with pytest.raises(ValueError, match=r"observations camera, robot\.pos; this learner"):
+        demos.transitions()
+    one, both = Dot("vectors"), Dot("both")
+    with pytest.raises(ValueError, match="has none; pick one"):
+        demos.validate(one.observation_space, one.action_space)
+    with pytest.raises(ValueError, match="the observations have parts observations"):
+        make_demonstrations("vectors").validate(both.observation_space, both.action_space)
+    first = demos[0]
+    uneven = {**first.observations, "robot.pos": first.observations["robot.pos"][:-1]}
+    with pytest.raises(ValueError, match=r"12 observations 'robot\.pos' and 13 of another"):
+        Demonstrations([Trajectory(uneven, first.actions)])

@@ -282,6 +282,11 @@ def test_recorded_states_can_be_drawn_in_another_size(made, tmp_path, monkeypatc
     )[0].observations
     mean = fine[0].observations.reshape(101, 16, 2, 16, 2, 3).mean(axis=(2, 4))
     assert np.abs(smooth - mean).max() <= 0.5
+    # what is not given is the id's, not the recording's
+    plain = Demonstrations.from_recording(
+        path, {"action_repeat": 10}, progress_bar=False, redraw=True
+    )
+    assert plain[0].observations.shape == (101, 64, 64, 3)
     slower = {**larger, "action_repeat": 2}
     with pytest.raises(ValueError, match="`action_repeat` 10"):
         Demonstrations.from_recording(path, slower, progress_bar=False, redraw=True)

@@ -13,7 +13,6 @@ from sb3_vdb.vmail.networks import mlp
 
 MEAN_SCALE = 5.0  # means before tanh stay within this, as in Dreamer
 MIN_STD = 1e-4
-BOUND = 1.0 - 1e-6  # actions nearer to the bounds have this log-density
 
 
 class TanhNormal(NamedTuple):
@@ -43,15 +42,6 @@ class TanhNormal(NamedTuple):
     def mode(self) -> th.Tensor:
         """The median, tanh(mean), shape (..., action_dim)."""
         return th.tanh(self.mean)
-
-    def log_prob(self, actions: th.Tensor) -> th.Tensor:
-        """Log-density of actions in (-1, 1), shape (...); see :meth:`sample_with_log_prob` for
-        actions of its own.
-        """
-        bounded = actions.clamp(-BOUND, BOUND)
-        normalized = (th.atanh(bounded) - self.mean) / self.std
-        density = -0.5 * normalized.square() - self.std.log() - 0.5 * math.log(2.0 * math.pi)
-        return (density - th.log1p(-bounded.square())).sum(dim=-1)
 
 
 class Actor(nn.Module):

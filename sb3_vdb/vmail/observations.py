@@ -22,7 +22,7 @@ MIN_STD = 1e-2  # of a vector's entry, as a fraction of the largest one
 N_VECTOR_LAYERS = 2
 
 
-def parts_of(space: gym.Space[Any]) -> dict[str, gym.spaces.Box]:
+def space_parts(space: gym.Space[Any]) -> dict[str, gym.spaces.Box]:
     """The named parts of an observation space, one ``"observation"`` where it is no Dict.
 
     :param space: as SB3's algorithms see it, pictures with channels first
@@ -117,7 +117,7 @@ class ObservationEncoder(nn.Module):
 
     def __init__(self, space: gym.Space[Any], depth: int, width: int) -> None:
         super().__init__()
-        parts = parts_of(space)
+        parts = space_parts(space)
         self.names = tuple(parts)
         self.pictures = frozenset(name for name, part in parts.items() if is_picture(part))
         self.nets, self.normalizers = nn.ModuleDict(), nn.ModuleDict()
@@ -179,8 +179,8 @@ class ObservationDecoder(nn.Module):
     def __init__(self, feat_dim: int, space: gym.Space[Any], depth: int, width: int) -> None:
         super().__init__()
         self.nets = nn.ModuleDict()
-        self.names = tuple(parts_of(space))
-        for name, part in parts_of(space).items():
+        self.names = tuple(space_parts(space))
+        for name, part in space_parts(space).items():
             self.nets[module_key(name)] = (
                 ConvDecoder(feat_dim, part.shape, depth)  # type: ignore[arg-type]
                 if is_picture(part)

@@ -117,6 +117,7 @@ class VMAILPolicy(FiledPolicy):
         self.actor = Actor(feat_dim, self.action_dim, units, actor_layers, init_std)
         self.value = Value(feat_dim, units, value_layers)
         self.value_target = Value(feat_dim, units, value_layers)
+        # the discriminator's unit initialises itself: codes start near their prior
         for network in (self.world_model, self.actor, self.value):
             network.apply(initialize)
         self.value_target.load_state_dict(self.value.state_dict())

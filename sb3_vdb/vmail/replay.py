@@ -21,7 +21,7 @@ import torch as th
 
 from sb3_vdb.files import replacing
 from sb3_vdb.vmail.memory import Place, allocate
-from sb3_vdb.vmail.observations import parts_of
+from sb3_vdb.vmail.observations import space_parts
 
 FORMAT, VERSION = "sb3_vdb.replay", 1
 ACTIONS, REWARDS = "actions", "rewards"  # beside the parts of the observation
@@ -144,7 +144,7 @@ def row_fields(
 ) -> dict[str, tuple[tuple[int, ...], th.dtype]]:
     """Shape and type of what a row holds."""
     fields: dict[str, tuple[tuple[int, ...], th.dtype]] = {}
-    for name, part in parts_of(observation_space).items():
+    for name, part in space_parts(observation_space).items():
         dtype = th.uint8 if part.dtype == np.uint8 else th.float32
         fields[PREFIX + name] = (tuple(part.shape), dtype)
     return {**fields, ACTIONS: ((action_dim,), th.float32), REWARDS: ((), th.float32)}
@@ -181,10 +181,6 @@ class SequenceReplay:
         self.rng = np.random.default_rng(seed)
         self._warned = False  # of episodes that are too short
         self._open: list[dict[str, list[npt.NDArray[Any]]]] = [{} for _ in range(n_envs)]
-
-    def seed(self, seed: int) -> None:
-        """Start the generator of what is drawn anew."""
-        self.rng = np.random.default_rng(seed)
 
     # ------------------------------------------------------------------ filling
 

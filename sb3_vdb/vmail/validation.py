@@ -12,7 +12,7 @@ from sb3_vdb.demonstrations import Demonstrations, Trajectory
 from sb3_vdb.demonstrations.validation import space_problem
 from sb3_vdb.rewards import LOGIT_REWARDS
 from sb3_vdb.vmail.discriminator import GRADIENT_PENALTIES
-from sb3_vdb.vmail.observations import as_parts, is_picture, parts_of
+from sb3_vdb.vmail.observations import as_parts, is_picture, space_parts
 from sb3_vdb.vmail.replay import Episode
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def check_settings(model: VMAIL) -> None:
             f"V-MAIL needs continuous actions (Box), the environment has {model.action_space}; its "
             "policy learns by gradients through the model"
         )
-    parts_of(model.observation_space)
+    space_parts(model.observation_space)
     for name in AT_LEAST_ONE:
         if getattr(model, name) < 1:
             raise ValueError(f"`{name}` must be at least 1, got {getattr(model, name)}")
@@ -174,7 +174,7 @@ def _long_enough(trajectory: Trajectory, number: int, sequence_length: int) -> b
 def _observations(
     trajectory: Trajectory, number: int, space: gym.Space[Any]
 ) -> dict[str, npt.NDArray[Any]]:
-    parts, given = parts_of(space), as_parts(trajectory.observations)
+    parts, given = space_parts(space), as_parts(trajectory.observations)
     if set(parts) != set(given):
         raise ValueError(
             f"trajectory {number} has observations {sorted(given)}, the environment "

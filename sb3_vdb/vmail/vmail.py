@@ -47,10 +47,10 @@ class VMAIL(BaseAlgorithm):
     *Equations*: world model eq. 7, discriminator eq. 6 on (z, a), policy eq. 8 by gradients through
     the forward model, Algorithm 1.
 
-    *Differences from the reference*: the defaults follow the paper's text; what its code does
-    otherwise is an argument (``preset("authors-code")`` sets them all). An evaluated policy takes
-    the mode of its belief and tanh(mean), the code a sample of the belief and the best of 100
-    actions.
+    *Differences from the reference*: the defaults follow the paper's text, but for ``td_lambda``
+    and ``learning_starts``, which ``preset("paper")`` sets; what its code does otherwise is an
+    argument, and ``preset("authors-code")`` sets them all. An evaluated policy takes the mode of
+    its belief and tanh(mean), the code a sample of the belief and the best of 100 actions.
 
     Time steps are decisions, as everywhere in SB3; ``time/env_frames`` counts the environment's
     own frames where an action lasts several.
@@ -197,16 +197,14 @@ class VMAIL(BaseAlgorithm):
         self.batch_size, self.sequence_length = batch_size, sequence_length
         self.train_freq, self.gradient_steps = train_freq, gradient_steps
         self.pretrain_steps, self.expert_fraction = pretrain_steps, expert_fraction
-        self.burn_in = burn_in
-        self.gamma, self.horizon, self.n_imagined = gamma, horizon, n_imagined
+        self.burn_in, self.gamma = burn_in, gamma
+        self.horizon, self.n_imagined = horizon, n_imagined
         self.returns, self.td_lambda = returns, td_lambda
-        self.drop_last_reward = drop_last_reward
-        self.values_of_next_states = values_of_next_states
+        self.drop_last_reward, self.values_of_next_states = drop_last_reward, values_of_next_states
         self.reward_type, self.ent_coef = reward_type, ent_coef
         self.exploration_noise = exploration_noise
         self.kl_coef, self.free_nats, self.kl_balance = kl_coef, free_nats, kl_balance
-        self.gradient_penalty = gradient_penalty
-        self.gradient_penalty_coef = gradient_penalty_coef
+        self.gradient_penalty, self.gradient_penalty_coef = gradient_penalty, gradient_penalty_coef
         self.information_limit = information_limit
         self.beta, self.beta_step_size = beta, beta_step_size
         self.tau, self.target_update_interval = tau, target_update_interval
@@ -506,18 +504,17 @@ class VMAIL(BaseAlgorithm):
     def _ready(self) -> SequenceReplay:
         """The replay buffer, with demonstrations.
 
-        :raises ValueError: there are none
+        :raises ValueError: there are none, or none is long enough
         """
-        if self.replay_buffer is not None and self.replay_buffer.expert.episodes:
-            if not self.replay_buffer.expert.n_drawable:
-                raise ValueError(
-                    f"no demonstration is as long as `sequence_length` {self.sequence_length} "
-                    "observations; lower it"
-                )
-        else:
+        if self.replay_buffer is None or not self.replay_buffer.expert.episodes:
             raise ValueError(
                 "there are no demonstrations to learn from; a loaded model needs "
                 "load_replay_buffer(path) to go on, or set_demonstrations(demonstrations)"
+            )
+        if not self.replay_buffer.expert.n_drawable:
+            raise ValueError(
+                f"no demonstration is as long as `sequence_length` {self.sequence_length} "
+                "observations; lower it"
             )
         return self.replay_buffer
 

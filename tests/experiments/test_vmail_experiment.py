@@ -14,7 +14,7 @@ from sb3_vdb.experiments.vmail import settings
 from sb3_vdb.experiments.vmail.runs import Run, train
 from sb3_vdb.experiments.vmail.settings import METHODS, TaskSettings, vmail_arguments
 from sb3_vdb.experiments.vmail.table import collect, plan, summarize
-from sb3_vdb.vmail import PRESETS
+from sb3_vdb.vmail import PRESETS, VMAIL
 from tests.vmail.small import SIZES
 
 TASK = "CartpoleSwingup"
@@ -64,6 +64,13 @@ def test_a_run_goes_on_after_an_interruption_and_ends_with_its_result(task, tmp_
     assert pd.read_csv(run.path / "evaluations.csv")["frames"].tolist() == [1200, 2400]
     assert 0.0 <= run.result()["share"] <= 1.1
     train(run, lambda *_: 1 / 0)  # nothing is left to do
+    # killed between the table and the checkpoint: the later evaluation is made again
+    (run.path / "result.json").unlink()
+    model = VMAIL.load(run.path / "model.zip", device="cpu")
+    rows = pd.read_csv(run.path / "evaluations.csv")
+    rows.loc[len(rows)] = rows.iloc[-1] + [600, 1.0, 1, 0.0, 0.0]
+    rows.to_csv(run.path / "evaluations.csv", index=False)
+    assert [row["frames"] for row in runs_module._rows(run, model)] == [1200, 2400]
     config = json.loads((run.path / "config.json").read_text())
     assert config["arguments"]["batch_size"] == 2
     assert config["n_demonstrations"] == 1
@@ -99,6 +106,10 @@ def test_every_method_is_arguments_of_the_algorithm():
             continue
         arguments = vmail_arguments(task, method)
         assert set(PRESETS["laptop"]) <= set(arguments)
+        for name, value in changes.items():
+            if name != "policy_kwargs":
+                assert arguments[name] == value
+        assert changes.get("policy_kwargs", {}).items() <= arguments["policy_kwargs"].items()
         units = arguments["policy_kwargs"]["units"]
         assert units == PRESETS["laptop"]["policy_kwargs"]["units"]
 

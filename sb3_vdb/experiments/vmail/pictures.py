@@ -37,7 +37,8 @@ def learning_curves(runs: Sequence[Run], path: Path) -> None:
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(1, 2, figsize=(9.0, 3.2), sharey=True)
         groups = sorted({(run.method, run.n_demonstrations) for run in runs if run.method != "BC"})
-        for colour, (method, n) in zip(plt.get_cmap("tab10").colors, groups, strict=False):  # type: ignore[attr-defined]
+        for i, (method, n) in enumerate(groups):
+            colour = f"C{i % 10}"
             label: str | None = f"{method}, {n} demonstrations"
             for run in runs:
                 table = run.path / "evaluations.csv"
