@@ -11,7 +11,7 @@ from sb3_vdb.recovered_reward import RecoveredReward
 from sb3_vdb.reward_vec_env import RewardVecEnv
 from sb3_vdb.vec_env import GymnasiumVecEnv, make_vec_env
 from sb3_vdb.version import __version__
-from sb3_vdb.vmail import VMAIL
+from sb3_vdb.vmail import VDAC, VMAIL
 
 register_envs = sb3_vdb_envs.register_envs
 
@@ -20,6 +20,7 @@ __all__ = [
     "GAIL",
     "VAIL",
     "VAIRL",
+    "VDAC",
     "VMAIL",
     "BoundsExtractor",
     "Demonstrations",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch as th
 
 from sb3_vdb.rewards import LOGIT_REWARDS
-from sb3_vdb.vmail.observations import pixels_of
+from sb3_vdb.vmail.observations import PictureNormalizer
 from sb3_vdb.vmail.rssm import Belief, State
 from sb3_vdb.vmail.vmail import VMAIL
 
@@ -89,10 +89,12 @@ def predict_pictures(
     drawn = model.policy.world_model.draw
     reconstructed = drawn(belief.state)[name][:, 0]
     predicted = th.cat([reconstructed[:n_context], drawn(dreamt)[name][:, 0]])
+    normalizer = model.policy.world_model.encoder.normalizer(name)
+    assert isinstance(normalizer, PictureNormalizer)
     return Prediction(
         _channels_last(part[PREFIX + name]),
-        _channels_last(pixels_of(reconstructed)),
-        _channels_last(pixels_of(predicted)),
+        _channels_last(normalizer.pixels(reconstructed)),
+        _channels_last(normalizer.pixels(predicted)),
         n_context,
     )
 

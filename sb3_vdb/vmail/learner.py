@@ -13,9 +13,8 @@ from torch import nn
 
 from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.vdb import DualVariable
-from sb3_vdb.vmail.policies import VMAILPolicy
 from sb3_vdb.vmail.replay import SequenceBatch
-from sb3_vdb.vmail.update import NETWORKS, Update, UpdateForm, UpdateMetrics
+from sb3_vdb.vmail.update import NETWORKS, Update, UpdateMetrics
 
 EngineName = Literal["auto", "eager", "compile", "cuda_graph"]
 ENGINES: tuple[EngineName, ...] = ("auto", "eager", "compile", "cuda_graph")
@@ -74,8 +73,7 @@ def resolve_engine(name: EngineName, device: th.device) -> EngineName:
 class Learner:
     """Carries out updates.
 
-    :param policy: networks with their optimisers
-    :param form: of an update
+    :param update: losses of the networks, whose policy has their optimisers
     :param steps: how gradients become steps
     :param dual: dual variable of the discriminator's bottleneck; None for no bottleneck
     :param engine: ``"eager"``, ``"compile"`` (scan and imagination through ``torch.compile``), or
@@ -85,17 +83,15 @@ class Learner:
 
     def __init__(
         self,
-        policy: VMAILPolicy,
-        form: UpdateForm,
+        update: Update,
         steps: Steps,
         dual: DualVariable | None,
         engine: EngineName,
         tf32: bool = True,
     ) -> None:
-        self.policy, self.steps, self.dual, self.engine = policy, steps, dual, engine
-        self.tf32 = tf32
-        self.update = Update(policy, form)
-        self.networks = self.update.networks()
+        self.update, self.steps, self.dual, self.engine = update, steps, dual, engine
+        self.policy, self.tf32 = update.policy, tf32
+        self.networks = update.networks()
         self._gradients: Gradients | None = None
 
     def optimizer(self, network: str) -> th.optim.Optimizer:

@@ -27,7 +27,7 @@ LOG_KEYS = {
     "code_kl": "discriminator/kl",
     "actor_loss": "actor/loss",
     "reward": "actor/reward",
-    "imagined_return": "actor/imagined_return",
+    "policy_return": "actor/return",
     "action_std": "actor/std",
     "entropy": "actor/entropy",
     "value_loss": "value/loss",

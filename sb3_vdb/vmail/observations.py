@@ -72,14 +72,30 @@ def module_key(name: str) -> str:
     return "part_" + name.replace(".", "/")
 
 
-def normalize_pixels(pictures: th.Tensor) -> th.Tensor:
-    """Pixel values 0 ... 255 to -0.5 ... 0.5; acting and training both go through here."""
-    return pictures.float() / PIXEL_RANGE - 0.5
+class PictureNormalizer(nn.Module):
+    """Pixel values 0 ... 255 to -0.5 ... 0.5, or, once fitted, to their differences from the
+    demonstrations' mean picture on that scale: a decoder then need not learn the background.
+    Acting and training both go through here.
 
+    :param shape: of a picture, channels first
+    """
 
-def pixels_of(normalized: th.Tensor) -> th.Tensor:
-    """The inverse of :func:`normalize_pixels`, rounded and clipped, uint8."""
-    return ((normalized + 0.5) * PIXEL_RANGE).round().clamp(0, PIXEL_RANGE).to(th.uint8)
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.mean: th.Tensor
+        self.register_buffer("mean", th.full(shape, 0.5))
+
+    def fit(self, pictures: np.ndarray) -> None:
+        """Take the mean of ``pictures``, shape (n, *shape), uint8."""
+        self.mean.copy_(th.as_tensor(pictures.mean(axis=0, dtype=np.float64) / PIXEL_RANGE))
+
+    def forward(self, pictures: th.Tensor) -> th.Tensor:
+        """Normalised pictures, same shape."""
+        return pictures.float() / PIXEL_RANGE - self.mean
+
+    def pixels(self, normalized: th.Tensor) -> th.Tensor:
+        """The inverse, rounded and clipped, uint8."""
+        return ((normalized + self.mean) * PIXEL_RANGE).round().clamp(0, PIXEL_RANGE).to(th.uint8)
 
 
 class VectorNormalizer(nn.Module):
@@ -113,10 +129,14 @@ class ObservationEncoder(nn.Module):
     :param space: observation space, pictures with channels first
     :param depth: channels of the first convolution
     :param width: of the perceptrons that embed vectors
+    :param center_pictures: take the demonstrations' mean picture off every picture
     """
 
-    def __init__(self, space: gym.Space[Any], depth: int, width: int) -> None:
+    def __init__(
+        self, space: gym.Space[Any], depth: int, width: int, center_pictures: bool = False
+    ) -> None:
         super().__init__()
+        self.center_pictures = center_pictures
         parts = space_parts(space)
         self.names = tuple(parts)
         self.pictures = frozenset(name for name, part in parts.items() if is_picture(part))
@@ -127,30 +147,32 @@ class ObservationEncoder(nn.Module):
                 net = ConvEncoder(part.shape, depth)  # type: ignore[arg-type]
                 self.embed_dim += net.output_dim
                 self.nets[module_key(name)] = net
+                self.normalizers[module_key(name)] = PictureNormalizer(part.shape)
             else:
                 self.nets[module_key(name)] = mlp(part.shape[0], width, N_VECTOR_LAYERS, width)
                 self.normalizers[module_key(name)] = VectorNormalizer(part.shape[0])
                 self.embed_dim += width
 
     def fit(self, episodes: Sequence[Mapping[str, np.ndarray]]) -> None:
-        """Take the scale of vectors from demonstrations.
+        """Take the scale of vectors, and the mean picture where it is asked for, from
+        demonstrations.
 
         :param episodes: observations by part, shape (length, *space)
         """
         for name in self.names:
-            if name not in self.pictures:
-                normalizer = self.normalizers[module_key(name)]
-                assert isinstance(normalizer, VectorNormalizer)
-                normalizer.fit(np.concatenate([each[name] for each in episodes]))
+            if self.center_pictures or name not in self.pictures:
+                values = np.concatenate([each[name] for each in episodes])
+                self.normalizer(name).fit(values)
+
+    def normalizer(self, name: str) -> PictureNormalizer | VectorNormalizer:
+        """Of a part."""
+        found = self.normalizers[module_key(name)]
+        assert isinstance(found, (PictureNormalizer, VectorNormalizer))
+        return found
 
     def normalize(self, observations: Observations) -> dict[str, th.Tensor]:
         """What the networks see and the decoder draws, of the same shapes."""
-        return {
-            name: normalize_pixels(observations[name])
-            if name in self.pictures
-            else self.normalizers[module_key(name)](observations[name])
-            for name in self.names
-        }
+        return {name: self.normalizer(name)(observations[name]) for name in self.names}
 
     def forward(self, normalized: Mapping[str, th.Tensor]) -> th.Tensor:
         """Embeddings of shape (..., embed_dim) from normalised observations of shape (...,

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch as th
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from torch import nn
 
 from sb3_vdb.policy_files import FiledPolicy
 from sb3_vdb.vmail.actor_critic import Actor, Value
@@ -52,6 +53,8 @@ class VMAILPolicy(FiledPolicy):
     :param hidden_dim: width of the layers around the GRU
     :param units: width of the heads' hidden layers, and of perceptrons for vectors
     :param cnn_depth: channels of the first convolution
+    :param center_pictures: encode and draw differences from the demonstrations' mean picture, so
+        that a background need not be learnt
     :param actor_layers: hidden layers of the actor
     :param value_layers: hidden layers of the value
     :param discriminator_net_arch: widths of the discriminator's hidden layers
@@ -72,6 +75,7 @@ class VMAILPolicy(FiledPolicy):
         hidden_dim: int = 200,
         units: int = 400,
         cnn_depth: int = 32,
+        center_pictures: bool = False,
         actor_layers: int = 4,
         value_layers: int = 3,
         discriminator_net_arch: Sequence[int] = (400, 400),
@@ -91,6 +95,7 @@ class VMAILPolicy(FiledPolicy):
             "hidden_dim": hidden_dim,
             "units": units,
             "cnn_depth": cnn_depth,
+            "center_pictures": center_pictures,
             "actor_layers": actor_layers,
             "value_layers": value_layers,
             "discriminator_net_arch": tuple(discriminator_net_arch),
@@ -98,7 +103,7 @@ class VMAILPolicy(FiledPolicy):
             "init_std": init_std,
         }
         for name, value in self.sizes.items():
-            if isinstance(value, int) and value < 1:
+            if isinstance(value, int) and not isinstance(value, bool) and value < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {value}")
         assert action_space.shape is not None
         self.action_dim = int(np.prod(action_space.shape))
@@ -108,21 +113,32 @@ class VMAILPolicy(FiledPolicy):
             else CategoricalLatent(stoch_dim, n_classes)
         )
         self.world_model = WorldModel(
-            observation_space, self.action_dim, family, deter_dim, hidden_dim, cnn_depth, units
+            observation_space,
+            self.action_dim,
+            family,
+            deter_dim,
+            hidden_dim,
+            cnn_depth,
+            units,
+            center_pictures,
         )
         feat_dim = self.world_model.feat_dim
         self.discriminator = LatentDiscriminator(
             feat_dim, self.action_dim, self.sizes["discriminator_net_arch"], code_dim
         )
         self.actor = Actor(feat_dim, self.action_dim, units, actor_layers, init_std)
-        self.value = Value(feat_dim, units, value_layers)
-        self.value_target = Value(feat_dim, units, value_layers)
+        self.value = self.make_value(feat_dim, units, value_layers)
+        self.value_target = self.make_value(feat_dim, units, value_layers)
         # the discriminator's unit initialises itself: codes start near their prior
         for network in (self.world_model, self.actor, self.value):
             network.apply(initialize)
         self.value_target.load_state_dict(self.value.state_dict())
         self.value_target.requires_grad_(False)
         self.lr_schedule = lr_schedule
+
+    def make_value(self, feat_dim: int, units: int, n_layers: int) -> nn.Module:
+        """What estimates returns, here from states."""
+        return Value(feat_dim, units, n_layers)
 
     def make_optimizers(self, learning_rates: Mapping[str, float], weight_decay: float) -> None:
         """Make the four optimisers, ``model_optimizer`` and so on; Adam with the defaults of the

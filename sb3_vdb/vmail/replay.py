@@ -38,6 +38,14 @@ class SequenceBatch(NamedTuple):
     observations: dict[str, th.Tensor]
     actions: th.Tensor
 
+    def joined(self, other: SequenceBatch) -> SequenceBatch:
+        """These sequences, and behind them the others."""
+        observations = {
+            name: th.cat([part, other.observations[name]], dim=1)
+            for name, part in self.observations.items()
+        }
+        return SequenceBatch(observations, th.cat([self.actions, other.actions], dim=1))
+
 
 class Episode(NamedTuple):
     """One episode, or a part of one.
@@ -283,13 +291,7 @@ class SequenceReplay:
             for store, n in ((self.expert, n_expert), (self.policy, batch_size - n_expert))
             if n > 0
         ]
-        if len(parts) == 1:
-            return parts[0]
-        observations = {
-            name: th.cat([part.observations[name] for part in parts], dim=1)
-            for name in parts[0].observations
-        }
-        return SequenceBatch(observations, th.cat([part.actions for part in parts], dim=1))
+        return parts[0] if len(parts) == 1 else parts[0].joined(parts[1])
 
     def sample_expert(self, batch_size: int) -> SequenceBatch:
         """Sequences of the expert."""

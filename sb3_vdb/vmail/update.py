@@ -4,12 +4,13 @@ and the gradient of each for its own network (Algorithm 1, lines 12 to 19).
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch as th
 from torch import nn
 
 from sb3_vdb.rewards import LOGIT_REWARDS
+from sb3_vdb.vmail.actor_critic import Value
 from sb3_vdb.vmail.discriminator import DiscriminatorOutput, GradientPenalty, discriminator_loss
 from sb3_vdb.vmail.policies import VMAILPolicy
 from sb3_vdb.vmail.replay import SequenceBatch
@@ -58,7 +59,7 @@ class UpdateMetrics(NamedTuple):
     code_kl: th.Tensor
     actor_loss: th.Tensor
     reward: th.Tensor
-    imagined_return: th.Tensor
+    policy_return: th.Tensor
     action_std: th.Tensor
     entropy: th.Tensor
     value_loss: th.Tensor
@@ -104,10 +105,19 @@ class Update(nn.Module):
 
     :param policy: networks
     :param form: settings
+    :raises ValueError: the policy estimates returns in another way
     """
+
+    value_class: ClassVar[type[nn.Module]] = Value
 
     def __init__(self, policy: VMAILPolicy, form: UpdateForm) -> None:
         super().__init__()
+        if not isinstance(policy.value, self.value_class):
+            raise ValueError(
+                f"this algorithm needs a policy with a {self.value_class.__name__}, this one has a "
+                f"{type(policy.value).__name__}; VMAIL and VDAC have policies and files of their "
+                "own, give the policy by its name and load a file with the class that saved it"
+            )
         self.policy, self.form = policy, form
         self._scan, self._imagine = policy.world_model.rssm.observe, self._rollout
 
@@ -146,18 +156,8 @@ class Update(nn.Module):
         belief, expert_belief, normalized = self._observe(batch, expert)
         model = self._model_loss(belief, normalized)
         imagined = self._imagine(self._starts(belief.state))
-        known = self.form.burn_in
-        feat = expert_belief.state.feat[known:-1]
-        expert_inputs = th.cat([feat, expert.actions[known + 1 :]], dim=-1)
-        adversarial = discriminator_loss(
-            self.policy.discriminator,
-            expert_inputs.detach().flatten(0, 1),
-            imagined.inputs().detach().flatten(0, 1),
-            self.form.gradient_penalty,
-            self.form.gradient_penalty_coef,
-            beta,
-            self.form.information_limit,
-        )
+        expert_inputs = self._stored_inputs(expert_belief, expert)
+        adversarial = self._adversarial(expert_inputs, imagined.inputs(), beta)
         rewards, returns = self._returns(imagined)
         weights = discount_weights(len(returns), self.form.gamma, returns)
         entropy, action_std = self._entropy(imagined)
@@ -198,6 +198,27 @@ class Update(nn.Module):
         )
         reconstruction = reconstruction_loss(model.draw(belief.state), normalized)
         return ModelLoss(reconstruction, self.form.kl_coef * paid, divergence)
+
+    def _stored_inputs(self, belief: Belief, batch: SequenceBatch) -> th.Tensor:
+        """Features of a batch's beliefs after the burn-in and the actions taken in them, side by
+        side, shape (length - 1, batch, feat_dim + action_dim).
+        """
+        known = self.form.burn_in
+        return th.cat([belief.state.feat[known:-1], batch.actions[known + 1 :]], dim=-1)
+
+    def _adversarial(
+        self, expert: th.Tensor, policy: th.Tensor, beta: th.Tensor
+    ) -> DiscriminatorOutput:
+        """Loss of eq. 6 on features and actions of both, shape (time, batch, ...)."""
+        return discriminator_loss(
+            self.policy.discriminator,
+            expert.detach().flatten(0, 1),
+            policy.detach().flatten(0, 1),
+            self.form.gradient_penalty,
+            self.form.gradient_penalty_coef,
+            beta,
+            self.form.information_limit,
+        )
 
     def _starts(self, states: State) -> State:
         """Where imagination begins: every belief state of the batch after the burn-in but the last
@@ -275,7 +296,7 @@ class Update(nn.Module):
             code_kl=adversarial.kl,
             actor_loss=actor,
             reward=rewards.mean(),
-            imagined_return=returns[0].mean(),
+            policy_return=returns[0].mean(),
             action_std=action_std,
             entropy=entropy,
             value_loss=value,

@@ -32,8 +32,8 @@ from sb3_vdb.vmail.log import log_progress, log_updates
 from sb3_vdb.vmail.memory import PlaceName, choose_place, size_of
 from sb3_vdb.vmail.observations import as_parts, row_of
 from sb3_vdb.vmail.policies import CnnPolicy, Memory, MlpPolicy, MultiInputPolicy, VMAILPolicy
-from sb3_vdb.vmail.replay import Episode, SequenceReplay, row_fields
-from sb3_vdb.vmail.update import NETWORKS, Returns, UpdateForm, UpdateMetrics
+from sb3_vdb.vmail.replay import Episode, SequenceBatch, SequenceReplay, row_fields
+from sb3_vdb.vmail.update import NETWORKS, Returns, Update, UpdateForm, UpdateMetrics
 
 SelfVMAIL = TypeVar("SelfVMAIL", bound="VMAIL")
 
@@ -125,6 +125,7 @@ class VMAIL(BaseAlgorithm):
         "MultiInputPolicy": MultiInputPolicy,
     }
     policy: VMAILPolicy  # type: ignore[assignment]
+    update_class: ClassVar[type[Update]] = Update
 
     def __init__(
         self,
@@ -243,8 +244,7 @@ class VMAIL(BaseAlgorithm):
         self._memory = self.policy.initial_memory(self.n_envs)
         self._open_frames = np.zeros(self.n_envs, dtype=np.int64)
         self._learner = Learner(
-            self.policy,
-            self._form(),
+            self.update_class(self.policy, self._form()),
             Steps(self.max_grad_norm, self.tau, self.target_update_interval),
             self.dual,
             self.engine,
@@ -389,15 +389,19 @@ class VMAIL(BaseAlgorithm):
             update_learning_rate(self._learner.optimizer(name), self.learning_rate_of(name))
         found = []
         for _ in range(gradient_steps):
-            batch = self.replay_buffer.sample(self.batch_size, self.present_expert_fraction())
-            expert = self.replay_buffer.sample_expert(self.batch_size)
             try:
-                found.append(self._learner.step(batch, expert, self._n_updates))
+                found.append(self._learner.step(*self.draw(), self._n_updates))
             except NonFiniteError as error:
                 raise NonFiniteError(f"{error}; {self._save_before_error()}") from error
             self._n_updates += 1
         if found:
             log_updates(self, UpdateMetrics(*th.stack(found).mean(dim=0).tolist()))
+
+    def draw(self) -> tuple[SequenceBatch, SequenceBatch]:
+        """What an update learns from: sequences of the joint buffer, and of the expert."""
+        assert self.replay_buffer is not None
+        joint = self.replay_buffer.sample(self.batch_size, self.present_expert_fraction())
+        return joint, self.replay_buffer.sample_expert(self.batch_size)
 
     def present_expert_fraction(self) -> float | None:
         """Probability that a sequence of the joint buffer is the expert's; None for the share of

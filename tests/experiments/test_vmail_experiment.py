@@ -14,7 +14,7 @@ from sb3_vdb.experiments.vmail import settings
 from sb3_vdb.experiments.vmail.runs import Run, train
 from sb3_vdb.experiments.vmail.settings import METHODS, TaskSettings, vmail_arguments
 from sb3_vdb.experiments.vmail.table import collect, plan, summarize
-from sb3_vdb.vmail import PRESETS, VMAIL
+from sb3_vdb.vmail import PRESETS, VDAC, VMAIL
 from tests.vmail.small import SIZES
 
 TASK = "CartpoleSwingup"
@@ -74,6 +74,16 @@ def test_a_run_goes_on_after_an_interruption_and_ends_with_its_result(task, tmp_
     config = json.loads((run.path / "config.json").read_text())
     assert config["arguments"]["batch_size"] == 2
     assert config["n_demonstrations"] == 1
+
+
+@pytest.mark.slow
+def test_vdac_is_run_by_its_own_class(task, tmp_path):
+    run = Run(tmp_path, task, "VDAC", 1, 0)
+    train(run, lambda *_: None)
+    assert run.result()["frames"] == 2400
+    VDAC.load(run.path / "model.zip", device="cpu")
+    with pytest.raises(ValueError, match="the class that saved it"):
+        VMAIL.load(run.path / "model.zip", device="cpu")
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 import gymnasium as gym
 import numpy as np
 
-from sb3_vdb import VMAIL, Demonstrations
+from sb3_vdb import VMAIL, Demonstrations, make_vec_env
 from sb3_vdb.vmail.policies import CnnPolicy, MlpPolicy, MultiInputPolicy
 from sb3_vdb.vmail.replay import Episode, SequenceReplay
 from sb3_vdb.vmail.update import UpdateForm
@@ -50,6 +50,7 @@ FORM = UpdateForm(
     information_limit=None,
 )
 POLICIES = {"pixels": "CnnPolicy", "vectors": "MlpPolicy", "both": "MultiInputPolicy"}
+MAZE = "sb3_vdb/CMaze-v0"
 CLASSES = {"pixels": CnnPolicy, "vectors": MlpPolicy, "both": MultiInputPolicy}
 
 
@@ -112,11 +113,25 @@ def make_demonstrations(kind: str = "pixels", n: int = 2, length: int = 12) -> D
     return Demonstrations(trajectories)
 
 
-def make_model(kind: str = "pixels", env=None, **kwargs) -> VMAIL:
+def make_model(kind: str = "pixels", env=None, algorithm=VMAIL, **kwargs) -> VMAIL:
     sizes = {**SIZES, **kwargs.pop("policy_kwargs", {})}
     demonstrations = kwargs.pop("demonstrations", None) or make_demonstrations(kind)
     settings = {**SETTINGS, "seed": 0, **kwargs}
-    return VMAIL(POLICIES[kind], env or Dot(kind), demonstrations, policy_kwargs=sizes, **settings)
+    return algorithm(
+        POLICIES[kind], env or Dot(kind), demonstrations, policy_kwargs=sizes, **settings
+    )
+
+
+def make_maze_model(seed=0, algorithm=VMAIL) -> VMAIL:
+    """In an environment whose state is saved with the model."""
+    venv = make_vec_env(MAZE, 2, seed=3)
+    rng = np.random.default_rng(0)
+    episodes = [rng.uniform(0.0, 0.5, (30, venv.observation_space.shape[0])) for _ in range(2)]
+    actions = [rng.uniform(-1, 1, (29, 2)) for _ in range(2)]
+    demos = Demonstrations.from_arrays([each.astype(np.float32) for each in episodes], actions)
+    return algorithm(
+        "MlpPolicy", venv, demos, policy_kwargs=SIZES, **{**SETTINGS, "seed": seed, "train_freq": 7}
+    )
 
 
 def make_policy(space=PICTURE, **kwargs):

@@ -197,7 +197,7 @@ def test_departures_of_the_authors_code_change_what_is_summed(changes, n_returns
 
 def make_learner(policy=None, engine="eager", dual=None, **form) -> Learner:
     policy = policy or make_policy()
-    return Learner(policy, FORM._replace(**form), Steps(100.0, 1.0, 2), dual, engine)
+    return Learner(Update(policy, FORM._replace(**form)), Steps(100.0, 1.0, 2), dual, engine)
 
 
 def test_all_four_networks_move_and_the_target_follows_at_its_interval():
@@ -249,7 +249,7 @@ def test_compiled_scans_give_what_eager_ones_give():
         th.manual_seed(1)
         found[engine] = UpdateMetrics(*learner.step(BATCH, EXPERT, 0))
     # float32 through a loop of 5 steps, summed in another order; actions keep a deviation of 1e-4
-    for name in ("model_loss", "belief_kl", "imagined_return", "value_loss"):
+    for name in ("model_loss", "belief_kl", "policy_return", "value_loss"):
         one, other = (getattr(found[engine], name).item() for engine in found)
         assert one == pytest.approx(other, rel=1e-3, abs=1e-4), name
 

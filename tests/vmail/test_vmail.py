@@ -27,16 +27,17 @@ from sb3_vdb.vmail import PRESETS, preset
 from sb3_vdb.vmail.log import LOG_KEYS
 from tests.vmail.small import (
     CLASSES,
+    MAZE,
     POLICIES,
     SETTINGS,
     SIZES,
     Dot,
     make_demonstrations,
+    make_maze_model,
     make_model,
 )
 
 KINDS = tuple(POLICIES)
-MAZE = "sb3_vdb/CMaze-v0"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -326,17 +327,6 @@ def test_the_policy_alone_can_be_saved_and_loaded(kind, tmp_path):
     expected, _ = model.policy.predict(observation, deterministic=True)
     found, _ = loaded.predict(observation, deterministic=True)
     assert np.array_equal(found, expected)
-
-
-def make_maze_model(seed=0):
-    venv = make_vec_env(MAZE, 2, seed=3)
-    rng = np.random.default_rng(0)
-    episodes = [rng.uniform(0.0, 0.5, (30, venv.observation_space.shape[0])) for _ in range(2)]
-    actions = [rng.uniform(-1, 1, (29, 2)) for _ in range(2)]
-    demos = Demonstrations.from_arrays([each.astype(np.float32) for each in episodes], actions)
-    return VMAIL(
-        "MlpPolicy", venv, demos, policy_kwargs=SIZES, **{**SETTINGS, "seed": seed, "train_freq": 7}
-    )
 
 
 def test_a_run_in_two_parts_equals_one_run(tmp_path):

@@ -16,9 +16,9 @@ from torch.nn import functional
 from sb3_vdb.vmail.latents import CategoricalLatent, GaussianLatent
 from sb3_vdb.vmail.networks import ConvDecoder, ConvEncoder, decoder_kernels
 from sb3_vdb.vmail.observations import (
+    ObservationEncoder,
+    PictureNormalizer,
     VectorNormalizer,
-    normalize_pixels,
-    pixels_of,
     space_parts,
 )
 from sb3_vdb.vmail.rssm import RSSM, State
@@ -146,11 +146,25 @@ def test_reconstruction_is_half_the_squared_error_summed_over_pixels():
 
 
 def test_pixels_come_back_and_lie_between_minus_and_plus_a_half():
-    pixels = th.arange(256, dtype=th.uint8)
-    normalized = normalize_pixels(pixels)
-    assert normalized[0] == -0.5
-    assert normalized[-1] == 0.5
-    assert th.equal(pixels_of(normalized), pixels)
+    pixels = th.arange(256, dtype=th.uint8).reshape(1, 16, 16)
+    normalizer = PictureNormalizer((1, 16, 16))
+    normalized = normalizer(pixels)
+    assert normalized.min() == -0.5
+    assert normalized.max() == 0.5
+    assert th.equal(normalizer.pixels(normalized), pixels)
+
+
+def test_centred_pictures_are_differences_from_the_demonstrations_mean():
+    rng = np.random.default_rng(0)
+    episodes = [{"observation": rng.integers(0, 256, (n, 3, 16, 16), np.uint8)} for n in (4, 2)]
+    mean = np.concatenate([each["observation"] for each in episodes]).mean(axis=0)
+    for center, expected in ((True, mean / 255.0), (False, 0.5)):
+        encoder = ObservationEncoder(PICTURE, 2, 8, center_pictures=center)
+        encoder.fit(episodes)
+        pictures = th.as_tensor(episodes[0]["observation"])
+        found = encoder.normalize({"observation": pictures})["observation"]
+        assert np.allclose(found, pictures.numpy() / 255.0 - expected, atol=1e-6)
+        assert th.equal(encoder.normalizer("observation").pixels(found), pictures)
 
 
 def test_sizes_are_those_of_the_paper():

@@ -29,7 +29,7 @@ from sb3_vdb.experiments.vmail.settings import (
 )
 from sb3_vdb.files import write_text
 from sb3_vdb.vec_env import make_vec_env
-from sb3_vdb.vmail import VMAIL
+from sb3_vdb.vmail import VDAC, VMAIL
 
 EVALUATION_SEED, RESULT_SEED = 50_000, 60_000
 EVALUATIONS, EVALUATION_EPISODES, RESULT_EPISODES = 12, 3, 10
@@ -156,12 +156,13 @@ def _rows(run: Run, model: VMAIL) -> list[Any]:
 
 
 def _make_or_load(run: Run, venv: VecEnv) -> VMAIL:
+    algorithm = VDAC if run.method == "VDAC" else VMAIL
     settings, checkpoint = run.settings, run.path / "model.zip"
     if checkpoint.exists():
-        model = VMAIL.load(checkpoint, env=venv, device=settings.device)
+        model = algorithm.load(checkpoint, env=venv, device=settings.device)
         model.load_replay_buffer(_replay_path(run, model))
         return model
-    return VMAIL(
+    return algorithm(
         "CnnPolicy",
         venv,
         demonstrations_of(run, settings.look),

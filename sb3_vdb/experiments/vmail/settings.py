@@ -72,6 +72,7 @@ METHODS: dict[str, dict[str, Any] | None] = {
     "VMAIL-probability": {"reward_type": "probability"},
     "VMAIL-logit": {"reward_type": "logit"},
     "VMAIL-sum": {"returns": "sum"},
+    "VDAC": {},
 }
 
 
