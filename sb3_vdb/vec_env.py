@@ -203,13 +203,14 @@ class GymnasiumVecEnv(VecEnv):
         return [False for _ in self._get_indices(indices)]
 
 
-def action_repeat_of(venv: VecEnv) -> int:
-    """Frames of the environment that an action lasts, by its attribute ``action_repeat``; 1 where
-    it says nothing, or is in another process.
+def action_repeat_of(venv: VecEnv) -> int | None:
+    """Frames of the environment that an action lasts, by its attribute ``action_repeat``; None
+    where it says nothing, or is in another process.
     """
     base: Any = wrappers(venv)[-1]
     inner = base.envs[0] if hasattr(base, "envs") else getattr(base, "env", None)
-    return int(getattr(getattr(inner, "unwrapped", inner), "action_repeat", 1))
+    found = getattr(getattr(inner, "unwrapped", inner), "action_repeat", None)
+    return None if found is None else int(found)
 
 
 def wrappers(venv: VecEnv) -> list[VecEnv]:

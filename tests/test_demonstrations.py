@@ -1,11 +1,15 @@
 """Demonstrations: made, checked, written, drawn."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from gymnasium import spaces
+from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from sb3_vdb import Demonstrations, Trajectory, make_vec_env
+from sb3_vdb import GAIL, Demonstrations, Trajectory, make_vec_env
+from sb3_vdb.baselines import BehaviouralCloning
 from sb3_vdb.demonstrations import EpochSampler, npz
 from tests.conftest import MAZE, small_ppo
 from tests.vmail.small import Dot, make_demonstrations
@@ -272,3 +276,29 @@ def test_observations_of_several_parts_are_refused_where_one_array_is_needed():
     uneven = {**first.observations, "robot.pos": first.observations["robot.pos"][:-1]}
     with pytest.raises(ValueError, match=r"12 observations 'robot\.pos' and 13 of another"):
         Demonstrations([Trajectory(uneven, first.actions)])
+
+
+def test_how_long_an_action_lasted_is_recorded_saved_and_compared(tmp_path):
+    venv = DummyVecEnv([lambda: Dot("vectors")])  # an action lasts three frames there
+    model = BehaviouralCloning(venv, make_demonstrations("vectors"), seed=0)
+    demos = Demonstrations.from_rollouts(model, venv, 2)
+    assert [each.action_repeat for each in demos] == [3, 3]
+    assert demos[0:1][0].action_repeat == 3
+    mixed = Demonstrations([demos[0], dataclasses.replace(demos[1], action_repeat=None)])
+    assert [each.action_repeat for each in Demonstrations.load(mixed.save(tmp_path / "d"))] == [
+        3,
+        None,
+    ]
+    mixed.check_action_repeat(venv)
+    other = Demonstrations.from_arrays([demos[0].observations], [demos[0].actions], action_repeat=2)
+    message = "trajectory 0: an action lasted 2 frames, in the environment it lasts 3"
+    with pytest.raises(ValueError, match=message):
+        other.check_action_repeat(venv)
+    with pytest.raises(ValueError, match=message):
+        BehaviouralCloning(venv, other)
+    generator = PPO("MlpPolicy", venv, n_steps=16, batch_size=16, device="cpu")
+    with pytest.raises(ValueError, match=message):
+        GAIL(other, venv, generator, demo_batch_size=4)
+    # in another process, nobody knows
+    unknown = make_vec_env("sb3_vdb/CMaze-v0", 1)
+    demos.check_action_repeat(unknown)

@@ -46,6 +46,7 @@ def test_what_is_played_again_is_what_was_seen(made):
     np.testing.assert_allclose(first.rewards, rewards, rtol=1e-6)
     assert first.observations.dtype == np.uint8
     assert not first.terminal
+    assert first.action_repeat == 10
 
 
 def test_a_file_is_small_and_lossless(made, tmp_path):

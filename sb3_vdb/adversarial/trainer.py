@@ -204,6 +204,7 @@ class AdversarialTrainer:
             check_has_density(gen_algo)
         needs_actions = architecture.use_actions or architecture.kind == "airl"
         demonstrations.validate(venv.observation_space, venv.action_space, needs_actions)
+        demonstrations.check_action_repeat(venv)
         settings.check_batch(demonstrations.n_steps, self.gen_train_timesteps)
         self.relabels = settings.relabels(gen_algo, venv)
 

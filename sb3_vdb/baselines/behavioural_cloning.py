@@ -99,6 +99,7 @@ class BehaviouralCloning:
                 "gymnasium.wrappers.RescaleAction or ClipAction"
             )
         episodes = expert_episodes(demonstrations, venv.observation_space, venv.action_space, 2)
+        demonstrations.check_action_repeat(venv)
         self.device, self.batch_size = get_device(device), batch_size
         self._rng = np.random.default_rng(seed)
         if seed is not None:

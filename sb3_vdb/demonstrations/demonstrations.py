@@ -20,6 +20,7 @@ from sb3_vdb.demonstrations.rollouts import collect_episodes
 from sb3_vdb.demonstrations.trajectory import Trajectory, map_parts, trajectory_problem
 from sb3_vdb.demonstrations.validation import observation_problem, space_problem
 from sb3_vdb.transitions import Transitions
+from sb3_vdb.vec_env import action_repeat_of
 
 
 class Demonstrations(Sequence[Trajectory]):
@@ -149,6 +150,21 @@ class Demonstrations(Sequence[Trajectory]):
             if problem := space_problem(trajectory.actions, action_space, "action"):
                 raise ValueError(f"trajectory {i}: {problem}")
 
+    def check_action_repeat(self, venv: VecEnv) -> None:
+        """Check that an action lasted as long as in the environments, where both say how long.
+
+        :raises ValueError: naming the trajectory, both and the remedy
+        """
+        theirs = action_repeat_of(venv)
+        for i, trajectory in enumerate(self):
+            ours = trajectory.action_repeat
+            if None not in (ours, theirs) and ours != theirs:
+                raise ValueError(
+                    f"trajectory {i}: an action lasted {ours} frames, in the environment it lasts "
+                    f"{theirs}; make the environment with action_repeat={ours}, or record the "
+                    "demonstrations again"
+                )
+
     @classmethod
     def from_arrays(
         cls,
@@ -156,6 +172,7 @@ class Demonstrations(Sequence[Trajectory]):
         actions: Sequence[npt.ArrayLike] | None = None,
         rewards: Sequence[npt.ArrayLike] | None = None,
         terminals: Sequence[bool] | None = None,
+        action_repeat: int | None = None,
     ) -> Demonstrations:
         """Demonstrations from one array an episode.
 
@@ -163,6 +180,8 @@ class Demonstrations(Sequence[Trajectory]):
         :param actions: one array of shape (length, ...) an episode
         :param rewards: one array of shape (length,) an episode
         :param terminals: whether each episode ended by itself; by default none did
+        :param action_repeat: environment frames that an action lasted, which learners then compare
+            with their environment's
         :raises ValueError: the lists differ in length, or an episode is inconsistent
         """
         if isinstance(observations, np.ndarray) and observations.ndim <= 2:
@@ -189,6 +208,7 @@ class Demonstrations(Sequence[Trajectory]):
                 None if actions is None else np.asarray(actions[i]),
                 None if rewards is None else np.asarray(rewards[i]),
                 False if terminals is None else bool(terminals[i]),
+                action_repeat,
             )
             for i in range(n)
         )

@@ -17,6 +17,7 @@ from sb3_vdb.files import with_default_suffix, write_bytes
 
 FORMAT = "sb3_vdb.demonstrations"
 VERSION = 1
+UNKNOWN = 0  # action repeat of a trajectory that does not know its own
 PART = "observations/"  # before the names of observations with several parts
 # what numpy, zipfile and zlib raise for damaged files
 READING_ERRORS = (
@@ -40,6 +41,7 @@ def to_bytes(trajectories: Sequence[Trajectory]) -> bytes:
         "version": np.array(VERSION),
         "lengths": np.array([len(trajectory) for trajectory in trajectories]),
         "terminals": np.array([trajectory.terminal for trajectory in trajectories]),
+        "action_repeats": np.array([each.action_repeat or UNKNOWN for each in trajectories]),
     }
     for name, part in parts_of(trajectories[0].observations).items():
         key = name if part is trajectories[0].observations else PART + name
@@ -88,12 +90,14 @@ def from_bytes(content: bytes, source: str) -> list[Trajectory]:
     splits = {
         name: np.split(fields[name], steps) for name in ("actions", "rewards") if name in fields
     }
+    repeats = fields.get("action_repeats", np.full(len(fields["terminals"]), UNKNOWN))
     return [
         Trajectory(
             {name.removeprefix(PART): each[i] for name, each in observed.items()}
             if parts
             else observed["observations"][i],
             terminal=bool(terminal),
+            action_repeat=int(repeats[i]) or None,
             **{name: each[i] for name, each in splits.items()},
         )
         for i, terminal in enumerate(fields["terminals"])

@@ -33,7 +33,7 @@ from sb3_vdb.version import __version__
 # How far one step may depart from the recording: machines and versions round differently, and
 # contacts make more of it than the last digits
 REWARD_TOLERANCE, STATE_TOLERANCE = 1e-3, 1e-2
-PICTURES = 1  # to be raised when the same states are drawn differently; part of the cache's key
+PICTURES = 2  # to be raised when the same recording is played differently; part of the cache's key
 CACHE_VARIABLE = "SB3_VDB_CACHE"  # folder of played recordings
 # arguments of pixel environments that change pictures and nothing else
 LOOK = ("image_size", "frame_stack", "camera", "preset", "supersample")
@@ -120,6 +120,7 @@ def _replay_episode(
         episode.actions,
         episode.rewards.astype(np.float32),
         episode.terminal,
+        getattr(env.unwrapped, "action_repeat", None),
     )
 
 

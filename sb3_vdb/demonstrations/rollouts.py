@@ -10,6 +10,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, unwrap_vec_normalize
 
 from sb3_vdb.demonstrations.trajectory import Trajectory, map_parts
+from sb3_vdb.vec_env import action_repeat_of
 
 
 class Episode(NamedTuple):
@@ -22,15 +23,16 @@ class Episode(NamedTuple):
 class _Recorder:
     """The episode one environment is in."""
 
-    def __init__(self, observation: Any) -> None:
-        self.observations = [observation]
+    def __init__(self, observation: Any, action_repeat: int | None) -> None:
+        self.observations, self.action_repeat = [observation], action_repeat
         self.actions: list[npt.NDArray[Any]] = []
         self.rewards: list[float] = []
 
     def finish(self, terminal: bool) -> Trajectory:
         rewards = np.array(self.rewards, dtype=np.float32)
         observations = map_parts(lambda *steps: np.stack(steps), *self.observations)
-        return Trajectory(observations, np.stack(self.actions), rewards, terminal)
+        actions = np.stack(self.actions)
+        return Trajectory(observations, actions, rewards, terminal, self.action_repeat)
 
 
 def _raw(normalizer: VecNormalize | None, values: Any, kind: str) -> Any:
@@ -81,7 +83,8 @@ def _collect(
     episodes: list[list[Episode]] = [[] for _ in range(venv.num_envs)]
     observations: Any = venv.reset()
     raw = _raw(normalizer, observations, "observations")
-    recorders = [_Recorder(_row(raw, i)) for i in range(venv.num_envs)]
+    repeat = action_repeat_of(venv)
+    recorders = [_Recorder(_row(raw, i), repeat) for i in range(venv.num_envs)]
     state, starts = None, np.ones(venv.num_envs, dtype=bool)
     while any(len(done) < wanted for done, wanted in zip(episodes, quota, strict=True)):
         actions, state = model.predict(
@@ -103,7 +106,7 @@ def _collect(
             recorder.observations.append(last)
             trajectory = recorder.finish(terminal=not infos[i].get("TimeLimit.truncated", False))
             episodes[i].append(Episode(trajectory, infos[i]))
-            recorders[i] = _Recorder(_row(raw, i))
+            recorders[i] = _Recorder(_row(raw, i), repeat)
     return [
         episode for done, wanted in zip(episodes, quota, strict=True) for episode in done[:wanted]
     ]

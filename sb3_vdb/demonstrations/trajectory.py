@@ -41,12 +41,14 @@ class Trajectory:
         learning.
     :param terminal: whether the episode ended by itself after the last action (a time limit is no
         such end)
+    :param action_repeat: environment frames that an action lasted; None where nobody knows
     """
 
     observations: Observations
     actions: npt.NDArray[np.generic] | None = None
     rewards: npt.NDArray[np.floating] | None = None
     terminal: bool = False
+    action_repeat: int | None = None
 
     def __len__(self) -> int:
         """Number of steps."""

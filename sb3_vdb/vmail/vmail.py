@@ -268,9 +268,13 @@ class VMAIL(BaseAlgorithm):
 
     def _episodes(self, demonstrations: Demonstrations | None) -> list[Episode]:
         assert isinstance(self.action_space, gym.spaces.Box)
-        return validation.expert_episodes(
+        episodes = validation.expert_episodes(
             demonstrations, self.observation_space, self.action_space, self.sequence_length
         )
+        assert demonstrations is not None
+        if self.env is not None:
+            demonstrations.check_action_repeat(self.env)
+        return episodes
 
     def set_demonstrations(self, demonstrations: Demonstrations) -> None:
         """Imitate other demonstrations from now on; world model, policy and replay stay.
@@ -453,7 +457,7 @@ class VMAIL(BaseAlgorithm):
             raise ValueError("there is no environment; call set_env(env), or learn_offline(...)")
         if not all(replay.has_begun(i) for i in range(self.n_envs)):
             self._last_obs = None
-        before, self._repeat = self._last_obs, action_repeat_of(self.env)
+        before, self._repeat = self._last_obs, action_repeat_of(self.env) or 1
         total_timesteps, callback = self._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )

@@ -1,5 +1,7 @@
 """V-MAIL as an SB3 algorithm: it runs, acts, counts, is saved, and goes on where it stopped."""
 
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pandas as pd
@@ -524,6 +526,16 @@ def test_demonstrations_without_actions_are_refused_with_what_learns_from_them()
     demos = Demonstrations([type(each)(each.observations) for each in make_demonstrations()])
     with pytest.raises(ValueError, match="have no actions"):
         make_model(demonstrations=demos)
+
+
+def test_demonstrations_of_another_action_repeat_are_refused():
+    demos = [replace(each, action_repeat=2) for each in make_demonstrations()]
+    message = "trajectory 0: an action lasted 2 frames, in the environment it lasts 3; make the"
+    with pytest.raises(ValueError, match=message):
+        make_model(demonstrations=Demonstrations(demos))
+    model = make_model(demonstrations=make_demonstrations())
+    with pytest.raises(ValueError, match="action_repeat=2"):
+        model.set_demonstrations(Demonstrations(demos))
 
 
 def test_demonstrations_of_another_kind_are_refused():
