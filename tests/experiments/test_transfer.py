@@ -24,6 +24,7 @@ from sb3_vdb.experiments.transfer.report import write_demo_report
 from sb3_vdb.experiments.transfer.runs import Cell
 from sb3_vdb.experiments.transfer.settings import METHODS, PAPER, TransferSettings, preset
 from sb3_vdb_envs import ENVIRONMENTS
+from tests.browser import check_page
 
 SETTINGS = preset("demo", "C").shortened(0.03)
 COMMAND = [sys.executable, "-m", "sb3_vdb.cli"]
@@ -115,40 +116,6 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
     assert "random actions" in result.stdout
     curve = read_curve(folder / "AIRL" / "irl", "rollout/ep_rew_mean")
     np.testing.assert_array_equal(curve["step"], 3000 * np.arange(1, 31))
-
-
-def check_page(page: Path, width: int, n_pictures: int) -> str:
-    """Open a page in headless Chromium, check pictures, links and width; returns its tables."""
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    flags = """--headless --no-sandbox --disable-gpu --no-first-run --disable-sync
-        --disable-background-networking --disable-component-update"""
-    for argument in [*flags.split(), f"--window-size={width},900"]:
-        options.add_argument(argument)
-    options.binary_location = "/usr/bin/chromium"
-    service = webdriver.ChromeService(executable_path="/usr/bin/chromedriver")
-    browser = webdriver.Chrome(options=options, service=service)
-    try:
-        browser.get(page.as_uri())
-        pictures = browser.execute_script(
-            "return [...document.images].map(i => [i.src, i.complete, i.naturalWidth, i.alt])"
-        )
-        assert len(pictures) == n_pictures
-        for source, complete, natural_width, alt in pictures:
-            assert complete, source
-            assert natural_width > 100, source
-            assert alt
-        for link in browser.execute_script("return [...document.links].map(a => a.href)"):
-            assert Path(link.removeprefix("file://")).exists(), link
-        # nothing but the tables may be wider than the window
-        assert browser.execute_script(
-            "return document.documentElement.scrollWidth <= window.innerWidth"
-        )
-        assert not [each for each in browser.get_log("browser") if each["level"] == "SEVERE"]
-        return " ".join(each.text for each in browser.find_elements("tag name", "table"))
-    finally:
-        browser.quit()
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from sb3_vdb.experiments.vmail.runs import Run, train
 from sb3_vdb.experiments.vmail.settings import METHODS, TaskSettings, vmail_arguments
 from sb3_vdb.experiments.vmail.table import collect, plan, summarize
 from sb3_vdb.vmail import PRESETS, VDAC, VMAIL
+from tests.browser import check_page
 from tests.vmail.small import SIZES
 
 TASK = "CartpoleSwingup"
@@ -105,6 +106,20 @@ def test_the_command_writes_table_curves_strips_and_page(task, tmp_path):
     for picture in (out / "pictures").iterdir():
         assert f'src="pictures/{picture.name}"' in page
     assert f'href="{name}/config.json"' in page
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_report_opens_in_a_browser(task, tmp_path, width):
+    (run,) = plan(tmp_path, [task], ["VMAIL"], [1], [0])
+    train(run, lambda *_: None)
+    arguments = ["--task", TASK, "--seeds", "1", "--demonstrations", "1", "--method", "VMAIL"]
+    result = CliRunner().invoke(
+        main, ["reproduce", "vmail", *arguments, "--out", str(tmp_path), "--table-only"]
+    )
+    assert result.exit_code == 0, result.output
+    assert TASK in check_page(tmp_path / "report.html", width, 4)
 
 
 def test_every_method_is_arguments_of_the_algorithm():

@@ -141,7 +141,7 @@ def _write_report(
         summary=summary.to_dict("records"),
         runs=table.to_dict("records"),
         folders=[run.name for run in runs if run.path.exists()],
-        pictures=[str(path.relative_to(folder)) for path in drawn],
+        pictures={str(path.relative_to(folder)): path.stem.replace("_", " ") for path in drawn},
         versions=versions(),
     )
     write_text(folder / "report.html", page)
