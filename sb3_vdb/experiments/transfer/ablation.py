@@ -1,0 +1,160 @@
+"""What of the preset ``best`` matters: the same runs with one thing changed at a time."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import pandas as pd
+from rich.console import Console
+
+from sb3_vdb.experiments.runner import EngineName, run_jobs
+from sb3_vdb.experiments.transfer.runs import Cell
+from sb3_vdb.experiments.transfer.settings import SOLVED, MazeName, preset
+from sb3_vdb.experiments.versions import versions
+from sb3_vdb.files import write_text
+
+BASELINE = "best"
+
+
+class Variation(NamedTuple):
+    """One line of the table.
+
+    :param name: what is different
+    :param method: of :data:`~sb3_vdb.experiments.transfer.settings.METHODS`
+    :param changes: settings by name, those of a phase as ``"retraining.std"``
+    """
+
+    name: str
+    method: str = "VAIRL-GP"
+    changes: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder."""
+        return "".join(each if each.isalnum() else "-" for each in self.name)
+
+
+VARIATIONS: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
+    {
+        "C": (
+            Variation(BASELINE),
+            Variation("reward not sharpened", changes={"reward_power": 1.0}),
+            Variation("80 retraining iterations", changes={"retraining.iterations": 80}),
+            Variation("one retraining", changes={"max_retrainings": 1}),
+            Variation("no gradient penalty", "VAIRL"),
+            Variation("no bottleneck", "AIRL-GP"),
+        ),
+        "S": (
+            Variation(BASELINE),
+            Variation("60 rounds of inverse RL", changes={"irl.iterations": 60}),
+            Variation("80 retraining iterations", changes={"retraining.iterations": 80}),
+            Variation("lambda 0.97 in retraining", changes={"retraining.gae_lambda": 0.97}),
+            Variation("one retraining", changes={"max_retrainings": 1}),
+            Variation("I_c 0.05", changes={"information_limit": 0.05}),
+            Variation("no gradient penalty", "VAIRL"),
+            Variation("no bottleneck", "AIRL-GP"),
+        ),
+    }
+)
+
+
+def run_ablation(
+    out: Path,
+    mazes: Sequence[MazeName],
+    seeds: Sequence[int],
+    workers: int,
+    engine: EngineName = "local",
+    address: str | None = None,
+    docs: Path | None = None,
+    share: float = 1.0,
+) -> pd.DataFrame:
+    """Run what is missing; ``<out>/ablation.csv`` and, in ``docs``, the same.
+
+    :param out: run folder
+    :param mazes: which
+    :param seeds: random seeds
+    :param workers: jobs at a time, one thread each
+    :param engine: ``"local"`` or ``"ray"``
+    :param address: of a Ray cluster
+    :param docs: where the table goes as well
+    :param share: of every phase's iterations
+    :return: one row a maze and variation
+    :raises ValueError: a folder holds a run with other settings
+    :raises JobsFailedError: some jobs failed; the others are kept
+    """
+    planned = [
+        (variation, Cell(out / variation.folder, settings, seed))
+        for maze in mazes
+        for variation in VARIATIONS[maze]
+        for settings in [preset("best", maze).shortened(share).changed(variation.changes)]
+        for seed in seeds
+    ]
+    for _, cell in planned:
+        cell.claim(versions())
+    experts: dict[tuple[str, int], Cell] = {}
+    for _, cell in planned:
+        experts.setdefault((cell.settings.maze, cell.seed), cell)
+    run_jobs([cell.expert_job() for cell in experts.values()], workers, engine, address)
+    for _, cell in planned:
+        _share_expert(experts[cell.settings.maze, cell.seed], cell)
+    jobs = [
+        cell.method_job(variation.method)._replace(name=f"{cell.name} {variation.name}")
+        for variation, cell in planned
+    ]
+    run_jobs(jobs, workers, engine, address)
+    table = pd.DataFrame([_row(*each) for each in planned])
+    summary = pd.DataFrame([_summary(group) for _, group in _grouped(table)])
+    Console(width=140).print(summary.to_string(index=False))
+    for folder in (out, *([] if docs is None else [docs])):
+        write_text(folder / "ablation.csv", summary.to_csv(index=False))
+        write_text(folder / "ablation_runs.csv", table.round(3).to_csv(index=False))
+    return summary
+
+
+def _share_expert(source: Cell, target: Cell) -> None:
+    """Give a variation the demonstrations of the first one; no variation changes the expert."""
+    for name in ("result.json", "demonstrations.npz"):
+        path = target.folder / "expert" / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source.folder / "expert" / name, path)
+
+
+def _row(variation: Variation, cell: Cell) -> dict[str, Any]:
+    result = json.loads((cell.folder / variation.method / "result.json").read_text())
+    return {
+        "maze": cell.settings.maze,
+        "variation": variation.name,
+        "seed": cell.seed,
+        "return": result["transfer_return"],
+        "deterministic": result["transfer_return_deterministic"],
+        "retrainings": len(result["retrainings"]),
+        "flagged": result["stuck"],
+        "minutes": result["minutes"],
+    }
+
+
+def _grouped(table: pd.DataFrame) -> Any:
+    return table.groupby(["maze", "variation"], sort=False)
+
+
+def _summary(group: pd.DataFrame) -> dict[str, Any]:
+    maze: MazeName = group["maze"].iloc[0]
+    returns = group["return"]
+    return {
+        "maze": maze,
+        "variation": group["variation"].iloc[0],
+        "seeds": len(group),
+        "return": round(returns.mean(), 2),
+        "std": round(returns.std(ddof=0), 2),
+        "worst": round(returns.min(), 2),
+        "deterministic": round(group["deterministic"].mean(), 2),
+        "not solved": int((returns < SOLVED[maze]).sum()),
+        "flagged as stuck": int(group["flagged"].sum()),
+        "minutes": round(group["minutes"].mean(), 1),
+    }

@@ -1,0 +1,93 @@
+"""The ablation of the preset ``best``."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from sb3_vdb import cli
+from sb3_vdb.experiments.transfer import ablation
+from sb3_vdb.experiments.transfer.ablation import BASELINE, VARIATIONS, Variation, run_ablation
+from sb3_vdb.experiments.transfer.settings import MAZES, METHODS, preset
+
+
+@pytest.mark.parametrize("maze", MAZES)
+def test_every_variation_changes_one_thing_and_keeps_the_demonstrations(maze):
+    best = preset("best", maze)
+    first, *others = VARIATIONS[maze]
+    assert first == Variation(BASELINE)
+    assert len({each.folder for each in VARIATIONS[maze]}) == len(VARIATIONS[maze])
+    for each in others:
+        assert len(each.changes) + (each.method != first.method) == 1, each.name
+        assert each.method in METHODS
+        settings = best.changed(each.changes)
+        assert (settings != best) == bool(each.changes)
+        for name in ("expert", "demo_policies", "demos_per_policy"):
+            assert getattr(settings, name) == getattr(best, name)
+
+
+def test_the_best_preset_keeps_within_the_papers_demonstrations():
+    for maze in MAZES:
+        best, paper = preset("best", maze), preset("paper", maze)
+        n, allowed = (each.demo_policies * each.demos_per_policy for each in (best, paper))
+        assert n <= allowed
+
+
+def test_settings_are_changed_by_name():
+    settings = preset("demo", "C")
+    changed = settings.changed({"retraining.std": 3.0, "beta": 0.1})
+    retraining = replace(settings.retraining, std=3.0)
+    assert changed == replace(settings, retraining=retraining, beta=0.1)
+    assert settings == preset("demo", "C")
+    for name in ("nothing", "retraining.nothing", "beta.std", "nothing.std"):
+        with pytest.raises(ValueError, match=f"no setting '{name}'"):
+            settings.changed({name: 1.0})
+
+
+@pytest.mark.slow
+def test_the_table_has_a_line_for_every_variation(tmp_path, monkeypatch):
+    done = []
+
+    def run_here(jobs, *_):
+        for job in jobs:
+            done.append(job.name)
+            job.work(lambda *_: None)
+
+    monkeypatch.setattr(ablation, "run_jobs", run_here)
+    variations = {"C": VARIATIONS["C"][:2]}
+    monkeypatch.setattr(ablation, "VARIATIONS", variations)
+    arguments = ["--maze", "C", "--seeds", "2", "--share", "0.02", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(
+        cli.main, ["reproduce", "maze-ablation", *arguments, "--docs", str(tmp_path / "docs")]
+    )
+    assert result.exit_code == 0, result.output
+    assert done[:2] == ["C_0 expert", "C_1 expert"]
+    assert done[2:4] == ["C_0 best", "C_1 best"]
+    assert done[4:] == ["C_0 reward not sharpened", "C_1 reward not sharpened"]
+    table = pd.read_csv(tmp_path / "docs" / "ablation.csv")
+    assert table["variation"].tolist() == ["best", "reward not sharpened"]
+    runs = pd.read_csv(tmp_path / "out" / "ablation_runs.csv")
+    assert runs["seed"].tolist() == [0, 1, 0, 1]
+    for i, group in enumerate((runs.iloc[:2], runs.iloc[2:])):
+        assert table["return"][i] == pytest.approx(group["return"].mean(), abs=0.01)
+        assert table["worst"][i] == pytest.approx(group["return"].min(), abs=0.01)
+    # the same demonstrations, and nothing is done again
+    copies = [
+        (tmp_path / "out" / each.folder / "C_0" / "expert" / "demonstrations.npz").read_bytes()
+        for each in variations["C"]
+    ]
+    assert copies[0] == copies[1]
+    before = result_times(tmp_path)
+    run_ablation(tmp_path / "out", ["C"], [0, 1], 1, share=0.02)
+    assert result_times(tmp_path) == before
+    # a folder that was filled with other settings is not mixed with these
+    with pytest.raises(ValueError, match="holds a run with"):
+        run_ablation(tmp_path / "out", ["C"], [0, 1], 1, share=0.04)
+    assert np.isfinite(table["return"]).all()
+
+
+def result_times(folder: Path) -> list[float]:
+    return sorted(path.stat().st_mtime for path in folder.rglob("VAIRL-GP/result.json"))
