@@ -74,8 +74,9 @@ def module_key(name: str) -> str:
 
 class PictureNormalizer(nn.Module):
     """Pixel values 0 ... 255 to -0.5 ... 0.5, or, once fitted, to their differences from the
-    demonstrations' mean picture on that scale: a decoder then need not learn the background.
-    Acting and training both go through here.
+    demonstrations' mean picture in standard deviations: a decoder then need not learn the
+    background, and what moves weighs as much as in larger pictures. Acting and training both go
+    through here.
 
     :param shape: of a picture, channels first
     """
@@ -83,19 +84,28 @@ class PictureNormalizer(nn.Module):
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.mean: th.Tensor
+        self.std: th.Tensor
         self.register_buffer("mean", th.full(shape, 0.5))
+        self.register_buffer("std", th.ones(()))
 
     def fit(self, pictures: np.ndarray) -> None:
-        """Take the mean of ``pictures``, shape (n, *shape), uint8."""
-        self.mean.copy_(th.as_tensor(pictures.mean(axis=0, dtype=np.float64) / PIXEL_RANGE))
+        """Take the mean of ``pictures``, shape (n, *shape), uint8, and one standard deviation for
+        all pixels.
+        """
+        scaled = pictures.astype(np.float32) / PIXEL_RANGE
+        mean = scaled.mean(axis=0, dtype=np.float64)
+        deviation = float(np.sqrt(np.mean((scaled - mean) ** 2)))
+        self.mean.copy_(th.as_tensor(mean))
+        self.std.fill_(max(deviation, 1.0 / PIXEL_RANGE))
 
     def forward(self, pictures: th.Tensor) -> th.Tensor:
         """Normalised pictures, same shape."""
-        return pictures.float() / PIXEL_RANGE - self.mean
+        return (pictures.float() / PIXEL_RANGE - self.mean) / self.std
 
     def pixels(self, normalized: th.Tensor) -> th.Tensor:
         """The inverse, rounded and clipped, uint8."""
-        return ((normalized + self.mean) * PIXEL_RANGE).round().clamp(0, PIXEL_RANGE).to(th.uint8)
+        scaled = normalized * self.std + self.mean
+        return (scaled * PIXEL_RANGE).round().clamp(0, PIXEL_RANGE).to(th.uint8)
 
 
 class VectorNormalizer(nn.Module):
@@ -129,14 +139,15 @@ class ObservationEncoder(nn.Module):
     :param space: observation space, pictures with channels first
     :param depth: channels of the first convolution
     :param width: of the perceptrons that embed vectors
-    :param center_pictures: take the demonstrations' mean picture off every picture
+    :param standardize_pictures: subtract the demonstrations' mean picture and divide by
+        their standard deviation
     """
 
     def __init__(
-        self, space: gym.Space[Any], depth: int, width: int, center_pictures: bool = False
+        self, space: gym.Space[Any], depth: int, width: int, standardize_pictures: bool = False
     ) -> None:
         super().__init__()
-        self.center_pictures = center_pictures
+        self.standardize_pictures = standardize_pictures
         parts = space_parts(space)
         self.names = tuple(parts)
         self.pictures = frozenset(name for name, part in parts.items() if is_picture(part))
@@ -154,13 +165,12 @@ class ObservationEncoder(nn.Module):
                 self.embed_dim += width
 
     def fit(self, episodes: Sequence[Mapping[str, np.ndarray]]) -> None:
-        """Take the scale of vectors, and the mean picture where it is asked for, from
-        demonstrations.
+        """Take the scale of vectors, and of pictures where it is asked for, from demonstrations.
 
         :param episodes: observations by part, shape (length, *space)
         """
         for name in self.names:
-            if self.center_pictures or name not in self.pictures:
+            if self.standardize_pictures or name not in self.pictures:
                 values = np.concatenate([each[name] for each in episodes])
                 self.normalizer(name).fit(values)
 

@@ -53,8 +53,8 @@ class VMAILPolicy(FiledPolicy):
     :param hidden_dim: width of the layers around the GRU
     :param units: width of the heads' hidden layers, and of perceptrons for vectors
     :param cnn_depth: channels of the first convolution
-    :param center_pictures: encode and draw differences from the demonstrations' mean picture, so
-        that a background need not be learnt
+    :param standardize_pictures: encode and draw differences from the demonstrations' mean picture
+        in their standard deviation, so that a background need not be learnt
     :param actor_layers: hidden layers of the actor
     :param value_layers: hidden layers of the value
     :param discriminator_net_arch: widths of the discriminator's hidden layers
@@ -75,7 +75,7 @@ class VMAILPolicy(FiledPolicy):
         hidden_dim: int = 200,
         units: int = 400,
         cnn_depth: int = 32,
-        center_pictures: bool = False,
+        standardize_pictures: bool = False,
         actor_layers: int = 4,
         value_layers: int = 3,
         discriminator_net_arch: Sequence[int] = (400, 400),
@@ -95,7 +95,7 @@ class VMAILPolicy(FiledPolicy):
             "hidden_dim": hidden_dim,
             "units": units,
             "cnn_depth": cnn_depth,
-            "center_pictures": center_pictures,
+            "standardize_pictures": standardize_pictures,
             "actor_layers": actor_layers,
             "value_layers": value_layers,
             "discriminator_net_arch": tuple(discriminator_net_arch),
@@ -120,7 +120,7 @@ class VMAILPolicy(FiledPolicy):
             hidden_dim,
             cnn_depth,
             units,
-            center_pictures,
+            standardize_pictures,
         )
         feat_dim = self.world_model.feat_dim
         self.discriminator = LatentDiscriminator(

@@ -82,7 +82,8 @@ class WorldModel(nn.Module):
     :param hidden_dim: width of the layers around the GRU
     :param cnn_depth: channels of the first convolution
     :param units: width of the perceptrons for vectors
-    :param center_pictures: take the demonstrations' mean picture off every picture
+    :param standardize_pictures: subtract the demonstrations' mean picture and divide by
+        their standard deviation
     """
 
     def __init__(
@@ -94,10 +95,10 @@ class WorldModel(nn.Module):
         hidden_dim: int,
         cnn_depth: int,
         units: int,
-        center_pictures: bool = False,
+        standardize_pictures: bool = False,
     ) -> None:
         super().__init__()
-        self.encoder = ObservationEncoder(observation_space, cnn_depth, units, center_pictures)
+        self.encoder = ObservationEncoder(observation_space, cnn_depth, units, standardize_pictures)
         self.rssm = RSSM(self.encoder.embed_dim, action_dim, latent, deter_dim, hidden_dim)
         self.decoder = ObservationDecoder(self.feat_dim, observation_space, cnn_depth, units)
 

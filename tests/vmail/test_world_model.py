@@ -154,16 +154,17 @@ def test_pixels_come_back_and_lie_between_minus_and_plus_a_half():
     assert th.equal(normalizer.pixels(normalized), pixels)
 
 
-def test_centred_pictures_are_differences_from_the_demonstrations_mean():
+def test_standardized_pictures_are_differences_from_the_demonstrations_mean():
     rng = np.random.default_rng(0)
     episodes = [{"observation": rng.integers(0, 256, (n, 3, 16, 16), np.uint8)} for n in (4, 2)]
-    mean = np.concatenate([each["observation"] for each in episodes]).mean(axis=0)
-    for center, expected in ((True, mean / 255.0), (False, 0.5)):
-        encoder = ObservationEncoder(PICTURE, 2, 8, center_pictures=center)
+    scaled = np.concatenate([each["observation"] for each in episodes]) / 255.0
+    mean, std = scaled.mean(axis=0), np.sqrt(np.mean((scaled - scaled.mean(axis=0)) ** 2))
+    for standardize, center, scale in ((True, mean, std), (False, 0.5, 1.0)):
+        encoder = ObservationEncoder(PICTURE, 2, 8, standardize_pictures=standardize)
         encoder.fit(episodes)
         pictures = th.as_tensor(episodes[0]["observation"])
         found = encoder.normalize({"observation": pictures})["observation"]
-        assert np.allclose(found, pictures.numpy() / 255.0 - expected, atol=1e-6)
+        assert np.allclose(found, (pictures.numpy() / 255.0 - center) / scale, atol=1e-5)
         assert th.equal(encoder.normalizer("observation").pixels(found), pictures)
 
 
