@@ -291,3 +291,9 @@ def test_recorded_states_can_be_drawn_in_another_size(made, tmp_path, monkeypatc
     slower = {**larger, "action_repeat": 2}
     with pytest.raises(ValueError, match="`action_repeat` 10"):
         Demonstrations.from_recording(path, slower, progress_bar=False, redraw=True)
+
+
+def test_actors_whose_actions_last_otherwise_are_refused():
+    acting = gym.make(STATE, action_repeat=5)
+    with pytest.raises(ValueError, match="lasts 5 frames in `acting_env` and 10 in"):
+        recording.record(Wave(), PIXELS, 1, env_kwargs=SMALL, acting_env=acting)

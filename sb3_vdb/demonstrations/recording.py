@@ -119,11 +119,18 @@ def record(
         state environment of a pixel id; None for the environment itself
     :param deterministic: whether the actor acts without noise
     :param least_return: episodes below it are not kept
-    :raises ValueError: ``n_episodes`` is not positive, or most episodes stay below ``least_return``
+    :raises ValueError: ``n_episodes`` is not positive, actions last longer in one environment than
+        in the other, or most episodes stay below ``least_return``
     """
     if n_episodes < 1:
         raise ValueError(f"`n_episodes` must be at least 1, got {n_episodes}")
     kwargs = resolved_arguments(env_id, env_kwargs)
+    acts_for = getattr(getattr(acting_env, "unwrapped", None), "action_repeat", None)
+    if acts_for is not None and acts_for != kwargs.get("action_repeat", acts_for):
+        raise ValueError(
+            f"an action lasts {acts_for} frames in `acting_env` and {kwargs['action_repeat']} in "
+            f'{env_id}; give env_kwargs={{"action_repeat": {acts_for}}}, or another `acting_env`'
+        )
     env = gym.make(env_id, **kwargs) if acting_env is None else acting_env
     episodes: list[RecordedEpisode] = []
     try:

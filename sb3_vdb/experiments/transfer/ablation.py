@@ -53,6 +53,7 @@ VARIATIONS: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
             Variation(BASELINE),
             Variation("60 rounds of inverse RL", changes={"irl.iterations": 60}),
             Variation("80 retraining iterations", changes={"retraining.iterations": 80}),
+            Variation("noise 3 in retraining", changes={"retraining.std": 3.0}),
             Variation("lambda 0.97 in retraining", changes={"retraining.gae_lambda": 0.97}),
             Variation("one retraining", changes={"max_retrainings": 1}),
             Variation("I_c 0.05", changes={"information_limit": 0.05}),
