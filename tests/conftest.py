@@ -1,6 +1,7 @@
 """Small tasks and demonstrations that tests share."""
 
 import os
+import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -28,6 +29,13 @@ def make_batch(env_id: str, n: int, **kwargs):
 def small_ppo(venv, **kwargs) -> PPO:
     settings = {"n_steps": 50, "batch_size": 50, "n_epochs": 1, "seed": 0, "device": "cpu"}
     return PPO("MlpPolicy", venv, **(settings | kwargs))
+
+
+def heed_interrupts() -> None:
+    """Undo that Ctrl-C is ignored by what a shell starts in the background, and by its children;
+    for ``preexec_fn``.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

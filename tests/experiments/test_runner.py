@@ -15,6 +15,7 @@ from rich.console import Console
 
 from sb3_vdb.experiments.local_engine import LocalEngine
 from sb3_vdb.experiments.runner import Job, JobsFailedError, JobState, make_engine, run_jobs
+from tests.conftest import heed_interrupts
 
 ENGINES = ["local", pytest.param("ray", marks=pytest.mark.slow)]
 
@@ -129,6 +130,7 @@ if __name__ == "__main__":
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
     deadline = time.monotonic() + 60
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():

@@ -25,6 +25,7 @@ from sb3_vdb.experiments.transfer.runs import Cell
 from sb3_vdb.experiments.transfer.settings import METHODS, PAPER, TransferSettings, preset
 from sb3_vdb_envs import ENVIRONMENTS
 from tests.browser import check_page
+from tests.conftest import heed_interrupts
 
 SETTINGS = preset("demo", "C").shortened(0.03)
 COMMAND = [sys.executable, "-m", "sb3_vdb.cli"]
@@ -100,7 +101,13 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
         "--method",
         "AIRL",
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=heed_interrupts,
+    )
     deadline = time.monotonic() + 120
     while not list(folder.glob("AIRL/irl/checkpoint_*.zip")):
         assert time.monotonic() < deadline
