@@ -299,6 +299,5 @@ def test_how_long_an_action_lasted_is_recorded_saved_and_compared(tmp_path):
     generator = PPO("MlpPolicy", venv, n_steps=16, batch_size=16, device="cpu")
     with pytest.raises(ValueError, match=message):
         GAIL(other, venv, generator, demo_batch_size=4)
-    # in another process, nobody knows
-    unknown = make_vec_env("sb3_vdb/CMaze-v0", 1)
+    unknown = make_vec_env("sb3_vdb/CMaze-v0", 1)  # the mazes do not say
     demos.check_action_repeat(unknown)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sb3_vdb.cli.options import out_option, share_option
 from sb3_vdb.cli.recording import record, record_demos
 from sb3_vdb.cli.reproduce import reproduce
 from sb3_vdb.version import __version__
@@ -28,13 +29,7 @@ def list_environments() -> None:
 
 
 @main.command()
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("runs/demo"),
-    show_default=True,
-    help="run folder",
-)
+@out_option("runs/demo")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="random seed"
 )
@@ -44,13 +39,7 @@ def list_environments() -> None:
     multiple=True,
     help="VAIRL-GP, AIRL, ...; can be given several times",
 )
-@click.option(
-    "--share",
-    type=click.FloatRange(0.0, 1.0, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="share of every phase's iterations, to try the command out",
-)
+@share_option
 def demo(out: Path, seed: int, methods: tuple[str, ...], share: float) -> None:
     """Recover a reward in the C-maze and solve the flipped maze with it; about three minutes on two
     cores.

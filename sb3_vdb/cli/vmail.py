@@ -8,6 +8,15 @@ from typing import Any
 
 import click
 
+from sb3_vdb.cli.options import (
+    Decorator,
+    docs_option,
+    engine_options,
+    first_seed_option,
+    out_option,
+    seeds_option,
+    table_only_option,
+)
 from sb3_vdb_envs.cores import available_cores
 
 
@@ -32,7 +41,7 @@ def add_commands(group: click.Group) -> None:
 
 
 def _command(suite: str) -> Callable[..., None]:
-    options = [
+    options: list[Decorator] = [
         click.option("--task", "tasks", multiple=True, help="as in the ids; all by default"),
         click.option(
             "--method",
@@ -47,8 +56,8 @@ def _command(suite: str) -> Callable[..., None]:
             type=click.IntRange(1, 10),
             help="can be given several times  [default: 10]",
         ),
-        click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=1)),
-        click.option("--first-seed", default=0, show_default=True, type=click.IntRange(min=0)),
+        seeds_option(3),
+        first_seed_option,
         click.option(
             "--frames",
             type=click.IntRange(min=1000),
@@ -56,30 +65,10 @@ def _command(suite: str) -> Callable[..., None]:
             help="environment frames of a run  [default: the task's]",
         ),
         click.option("--device", default=None, help="of the networks  [default: the task's]"),
-        click.option(
-            "--out",
-            type=click.Path(path_type=Path),
-            default=Path(f"runs/vmail-{suite}"),
-            show_default=True,
-        ),
-        click.option(
-            "--docs",
-            type=click.Path(path_type=Path),
-            default=None,
-            help="also write tables and figures here",
-        ),
-        click.option(
-            "--workers",
-            default=available_cores if suite == "laptop" else 1,
-            show_default="one a core" if suite == "laptop" else True,
-            type=click.IntRange(min=1),
-            help="jobs at a time, one thread each",
-        ),
-        click.option(
-            "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True
-        ),
-        click.option("--address", default=None, help="of a Ray cluster, e.g. auto"),
-        click.option("--table-only", is_flag=True, help="train nothing, collect what is finished"),
+        out_option(f"runs/vmail-{suite}"),
+        docs_option,
+        engine_options(available_cores if suite == "laptop" else 1),
+        table_only_option,
     ]
 
     def command(**arguments: Any) -> None:

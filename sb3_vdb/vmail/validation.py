@@ -49,16 +49,7 @@ def check_settings(model: VMAIL) -> None:
             "policy learns by gradients through the model"
         )
     space_parts(model.observation_space)
-    for name in AT_LEAST_ONE:
-        if getattr(model, name) < 1:
-            raise ValueError(f"`{name}` must be at least 1, got {getattr(model, name)}")
-    for name in NOT_NEGATIVE:
-        if not getattr(model, name) >= 0.0:
-            raise ValueError(f"`{name}` must not be negative, got {getattr(model, name)}")
-    for name in FRACTIONS:
-        value = getattr(model, name)
-        if not callable(value) and value is not None and not 0.0 <= value <= 1.0:
-            raise ValueError(f"`{name}` must be between 0 and 1, got {value}")
+    _check_ranges(model)
     _check_choices(model)
     training_frequency(model.train_freq)
     if model.gradient_steps < -1:
@@ -78,6 +69,24 @@ def check_settings(model: VMAIL) -> None:
             f"is {model.policy_kwargs.get('code_dim')}; a bottleneck needs both, for example "
             "information_limit=0.5, policy_kwargs=dict(code_dim=64)"
         )
+
+
+def _check_ranges(model: VMAIL) -> None:
+    for name in AT_LEAST_ONE:
+        if getattr(model, name) < 1:
+            raise ValueError(f"`{name}` must be at least 1, got {getattr(model, name)}")
+    if model.batch_size < model.min_batch_size:
+        raise ValueError(
+            f"`batch_size` of {type(model).__name__} must be at least {model.min_batch_size}, half "
+            f"being the expert's, got {model.batch_size}"
+        )
+    for name in NOT_NEGATIVE:
+        if not getattr(model, name) >= 0.0:
+            raise ValueError(f"`{name}` must not be negative, got {getattr(model, name)}")
+    for name in FRACTIONS:
+        value = getattr(model, name)
+        if not callable(value) and value is not None and not 0.0 <= value <= 1.0:
+            raise ValueError(f"`{name}` must be between 0 and 1, got {value}")
 
 
 def training_frequency(freq: Any) -> tuple[int, str]:

@@ -145,6 +145,7 @@ class VDAC(VMAIL):
         "MultiInputPolicy": MultiInputPolicy,
     }
     update_class = ReplayUpdate
+    min_batch_size = 2
 
     def __init__(
         self,

@@ -126,6 +126,7 @@ class VMAIL(BaseAlgorithm):
     }
     policy: VMAILPolicy  # type: ignore[assignment]
     update_class: ClassVar[type[Update]] = Update
+    min_batch_size: ClassVar[int] = 1
 
     def __init__(
         self,

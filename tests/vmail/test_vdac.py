@@ -87,7 +87,6 @@ def test_gradients_of_each_loss_reach_its_own_network_alone():
 def test_targets_are_rewards_and_the_smaller_of_two_slow_values():
     update = make_update(reward_type="logit", gamma=0.9)
     policy = update.policy
-    policy.discriminator.logits = None  # rewards come from the inputs as they were stored
     with th.no_grad():
         for i, net in enumerate(policy.value_target.nets):
             net[-1].weight.zero_()
@@ -121,6 +120,8 @@ def test_half_of_what_it_draws_is_the_experts():
     assert (policy.actions.shape[1], expert.actions.shape[1]) == (4, 3)
     stored = model.replay_buffer.policy.rows["actions"]
     assert all((stored == each).all(dim=1).any() for each in policy.actions.flatten(0, 1))
+    with pytest.raises(ValueError, match=r"`batch_size` of VDAC must be at least 2, .*got 1"):
+        make_model("vectors", algorithm=VDAC, batch_size=1)
 
 
 def test_the_slow_target_is_slow_by_itself_and_presets_fit():

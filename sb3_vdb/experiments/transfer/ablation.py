@@ -109,7 +109,8 @@ def run_ablation(
     ]
     run_jobs(jobs, workers, engine, address)
     table = pd.DataFrame([_row(*each) for each in planned])
-    summary = pd.DataFrame([_summary(group) for _, group in _grouped(table)])
+    groups = table.groupby(["maze", "variation"], sort=False)
+    summary = pd.DataFrame([_summary(group) for _, group in groups])
     Console(width=140).print(summary.to_string(index=False))
     for folder in (out, *([] if docs is None else [docs])):
         write_text(folder / "ablation.csv", summary.to_csv(index=False))
@@ -138,10 +139,6 @@ def _row(variation: Variation, cell: Cell) -> dict[str, Any]:
         "flagged": result["stuck"],
         "minutes": result["minutes"],
     }
-
-
-def _grouped(table: pd.DataFrame) -> Any:
-    return table.groupby(["maze", "variation"], sort=False)
 
 
 def _summary(group: pd.DataFrame) -> dict[str, Any]:
