@@ -18,24 +18,40 @@ from sb3_vdb.vmail.discriminator import discriminator_loss
 
 TASK = "CartpoleSwingup"
 UPDATES, DECISIONS = 5, 200
+BF16 = {"policy_kwargs": {"bf16": True}}
+QUARTER = {"n_reconstructed": 80}  # of 16 sequences of 20
+CPU_VARIANTS: dict[str, dict[str, Any]] = {
+    "compile": {"engine": "compile"},
+    "eager, bf16": BF16,
+    "eager, a quarter of the pictures drawn": QUARTER,
+    "eager, bf16, a quarter drawn": {**BF16, **QUARTER},
+    "eager": {},
+}
+GPU_VARIANTS: dict[str, dict[str, Any]] = {
+    "cuda_graph, bf16": {"engine": "cuda_graph", **BF16},
+    "cuda_graph": {"engine": "cuda_graph"},
+    "compile": {"engine": "compile"},
+    "eager": {},
+}
 
 
 def bench_vmail() -> pd.DataFrame:
     """The preset ``laptop`` on one core; where there is a GPU, the paper's sizes on it."""
-    tables = [_engines("laptop", {}, ("compile", "eager"), "cpu")]
+    tables = [_updates("laptop", {}, CPU_VARIANTS, "cpu")]
     tables += [_split("laptop", {}, "cpu"), _acting("cpu")]
     if th.cuda.is_available():
-        engines = ("cuda_graph", "compile", "eager")
-        tables += [_engines("paper", {"batch_size": n}, engines, "cuda") for n in (64, 128)]
+        tables += [_updates("paper", {"batch_size": n}, GPU_VARIANTS, "cuda") for n in (64, 128)]
         tables += [_split("paper", {}, "cuda"), _acting("cuda")]
     return pd.concat(tables)
 
 
-def _model(name: str, changes: dict[str, Any], device: str, engine: str) -> VMAIL:
+def _model(name: str, changes: dict[str, Any], device: str) -> VMAIL:
     look = LAPTOP_LOOK if name == "laptop" else PAPER_LOOK
     demonstrations = Demonstrations.from_recording(TASK, look, progress_bar=False, redraw=True)
     venv = make_vec_env(f"sb3_vdb/{TASK}Pixels-v0", 1, 0, {**look, "threads": 1})
-    arguments: dict[str, Any] = {**preset(name), **changes, "device": device, "engine": engine}
+    arguments: dict[str, Any] = {"engine": "eager", **preset(name), **changes, "device": device}
+    sizes = (each.get("policy_kwargs", {}) for each in (preset(name), changes))
+    arguments["policy_kwargs"] = {key: value for each in sizes for key, value in each.items()}
     return VMAIL("CnnPolicy", venv, demonstrations, buffer_size=10_000, seed=0, **arguments)
 
 
@@ -58,14 +74,14 @@ def _label(name: str, model: VMAIL, device: str) -> str:
     return f"{name}, {model.batch_size}x{model.sequence_length}, {device}"
 
 
-def _engines(
-    name: str, changes: dict[str, Any], engines: tuple[str, ...], device: str
+def _updates(
+    name: str, changes: dict[str, Any], variants: dict[str, dict[str, Any]], device: str
 ) -> pd.DataFrame:
-    """Whole updates, sampling included."""
+    """Whole updates, sampling included, against the last variant."""
     jobs: dict[str, Job] = {}
-    for engine in engines:
-        model = _model(name, changes, device, engine)
-        label = f"{_label(name, model, device)}, updates {engine}"
+    for variant, more in variants.items():
+        model = _model(name, {**changes, **more}, device)
+        label = f"{_label(name, model, device)}, updates {variant}"
         jobs[label] = _job(lambda model=model: _update(model, UPDATES), device)  # type: ignore[misc]
     return _rates(compare(jobs), UPDATES, "updates")
 
@@ -79,7 +95,7 @@ def _update(model: VMAIL, n: int) -> None:
 
 def _split(name: str, changes: dict[str, Any], device: str) -> pd.DataFrame:
     """Parts of an eager update, each with its gradients, against the whole."""
-    model = _model(name, changes, device, "eager")
+    model = _model(name, changes, device)
     replay, learner, form = model.replay_buffer, model._learner, model._form()
     assert replay is not None
     update, policy = learner.update, model.policy
@@ -132,7 +148,7 @@ def _acting(device: str) -> pd.DataFrame:
     alone.
     """
     name = "laptop" if device == "cpu" else "paper"
-    model = _model(name, {"train_freq": 10**9}, device, "eager")
+    model = _model(name, {"train_freq": 10**9}, device)
     model._total_timesteps = 10**9
     assert model.env is not None
     callback = _Nothing()

@@ -84,15 +84,23 @@ def _channels_last(module: nn.Module) -> None:
             parameter.data = parameter.data.contiguous(memory_format=th.channels_last)
 
 
+def _bf16(tensor: th.Tensor, enabled: bool) -> th.autocast:
+    """A block whose products and convolutions are in bfloat16, or as they were."""
+    # without its cache of converted weights, a CUDA graph can hold it
+    return th.autocast(tensor.device.type, th.bfloat16, enabled, cache_enabled=False)
+
+
 class ConvEncoder(nn.Module):
     """Pictures to vectors: convolutions with kernel 4 and stride 2.
 
     :param shape: channels, height and width of a picture, with height = width
     :param depth: channels of the first layer; they double from layer to layer
+    :param bf16: compute in bfloat16; weights and vectors are single precision
     """
 
-    def __init__(self, shape: tuple[int, int, int], depth: int) -> None:
+    def __init__(self, shape: tuple[int, int, int], depth: int, bf16: bool = False) -> None:
         super().__init__()
+        self.bf16 = bf16
         channels, size, _ = shape
         layers: list[nn.Module] = []
         for i in range(n_conv_layers(size)):
@@ -105,7 +113,9 @@ class ConvEncoder(nn.Module):
 
     def forward(self, pictures: th.Tensor) -> th.Tensor:
         """Vectors of shape (batch, output_dim) from pictures (batch, channels, height, width)."""
-        return self.layers(pictures.contiguous(memory_format=th.channels_last))
+        with _bf16(pictures, self.bf16):
+            vectors = self.layers(pictures.contiguous(memory_format=th.channels_last))
+        return vectors.float()
 
 
 class ConvDecoder(nn.Module):
@@ -114,10 +124,14 @@ class ConvDecoder(nn.Module):
     :param input_dim: width of the vectors
     :param shape: channels, height and width of a picture, with height = width
     :param depth: channels before the last layer
+    :param bf16: compute in bfloat16; weights and pictures are single precision
     """
 
-    def __init__(self, input_dim: int, shape: tuple[int, int, int], depth: int) -> None:
+    def __init__(
+        self, input_dim: int, shape: tuple[int, int, int], depth: int, bf16: bool = False
+    ) -> None:
         super().__init__()
+        self.bf16 = bf16
         kernels = decoder_kernels(shape[1])
         channels = depth * min(2 ** (len(kernels) + 1), 4 * MAX_DEPTH_FACTOR)
         self.start = nn.Linear(input_dim, channels)
@@ -133,6 +147,10 @@ class ConvDecoder(nn.Module):
 
     def forward(self, features: th.Tensor) -> th.Tensor:
         """Pictures of shape (batch, channels, height, width) from vectors (batch, input_dim)."""
+        with _bf16(features, self.bf16):
+            return self._draw(features).float().contiguous()
+
+    def _draw(self, features: th.Tensor) -> th.Tensor:
         first = self.layers[0]
         assert isinstance(first, nn.ConvTranspose2d)
         assert first.bias is not None
@@ -141,4 +159,4 @@ class ConvDecoder(nn.Module):
         bias = first.bias.repeat(kernels.shape[0] * kernels.shape[1])
         grown = nn.functional.linear(self.start(features), kernels.flatten(0, 2), bias)
         pictures = grown.unflatten(1, kernels.shape[:3]).permute(0, 3, 1, 2)
-        return self.layers[1:](pictures).contiguous()
+        return self.layers[1:](pictures)

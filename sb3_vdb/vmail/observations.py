@@ -141,10 +141,16 @@ class ObservationEncoder(nn.Module):
     :param width: of the perceptrons that embed vectors
     :param standardize_pictures: subtract the demonstrations' mean picture and divide by
         their standard deviation
+    :param bf16: convolve in bfloat16
     """
 
     def __init__(
-        self, space: gym.Space[Any], depth: int, width: int, standardize_pictures: bool = False
+        self,
+        space: gym.Space[Any],
+        depth: int,
+        width: int,
+        standardize_pictures: bool = False,
+        bf16: bool = False,
     ) -> None:
         super().__init__()
         self.standardize_pictures = standardize_pictures
@@ -155,7 +161,7 @@ class ObservationEncoder(nn.Module):
         self.embed_dim = 0
         for name, part in parts.items():
             if name in self.pictures:
-                net = ConvEncoder(part.shape, depth)  # type: ignore[arg-type]
+                net = ConvEncoder(part.shape, depth, bf16)  # type: ignore[arg-type]
                 self.embed_dim += net.output_dim
                 self.nets[module_key(name)] = net
                 self.normalizers[module_key(name)] = PictureNormalizer(part.shape)
@@ -206,15 +212,18 @@ class ObservationDecoder(nn.Module):
     :param space: observation space, pictures with channels first
     :param depth: channels before the last convolution
     :param width: of the perceptrons that draw vectors
+    :param bf16: convolve in bfloat16
     """
 
-    def __init__(self, feat_dim: int, space: gym.Space[Any], depth: int, width: int) -> None:
+    def __init__(
+        self, feat_dim: int, space: gym.Space[Any], depth: int, width: int, bf16: bool = False
+    ) -> None:
         super().__init__()
         self.nets = nn.ModuleDict()
         self.names = tuple(space_parts(space))
         for name, part in space_parts(space).items():
             self.nets[module_key(name)] = (
-                ConvDecoder(feat_dim, part.shape, depth)  # type: ignore[arg-type]
+                ConvDecoder(feat_dim, part.shape, depth, bf16)  # type: ignore[arg-type]
                 if is_picture(part)
                 else mlp(feat_dim, width, N_VECTOR_LAYERS, part.shape[0])
             )

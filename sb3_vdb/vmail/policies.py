@@ -55,6 +55,8 @@ class VMAILPolicy(FiledPolicy):
     :param cnn_depth: channels of the first convolution
     :param standardize_pictures: encode and draw differences from the demonstrations' mean picture
         in their standard deviation, so that a background need not be learnt
+    :param bf16: convolve pictures in bfloat16, which CPUs and GPUs that have it do faster; weights
+        stay in single precision
     :param actor_layers: hidden layers of the actor
     :param value_layers: hidden layers of the value
     :param discriminator_net_arch: widths of the discriminator's hidden layers
@@ -76,6 +78,7 @@ class VMAILPolicy(FiledPolicy):
         units: int = 400,
         cnn_depth: int = 32,
         standardize_pictures: bool = False,
+        bf16: bool = False,
         actor_layers: int = 4,
         value_layers: int = 3,
         discriminator_net_arch: Sequence[int] = (400, 400),
@@ -96,6 +99,7 @@ class VMAILPolicy(FiledPolicy):
             "units": units,
             "cnn_depth": cnn_depth,
             "standardize_pictures": standardize_pictures,
+            "bf16": bf16,
             "actor_layers": actor_layers,
             "value_layers": value_layers,
             "discriminator_net_arch": tuple(discriminator_net_arch),
@@ -121,6 +125,7 @@ class VMAILPolicy(FiledPolicy):
             cnn_depth,
             units,
             standardize_pictures,
+            bf16,
         )
         feat_dim = self.world_model.feat_dim
         self.discriminator = LatentDiscriminator(

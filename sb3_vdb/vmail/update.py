@@ -29,6 +29,7 @@ class UpdateForm(NamedTuple):
     free_nats: float
     kl_balance: float | None
     burn_in: int
+    n_reconstructed: int | None
     horizon: int
     n_imagined: int | None
     gamma: float
@@ -98,6 +99,11 @@ class Losses(NamedTuple):
     actor: th.Tensor
     value: th.Tensor
     metrics: UpdateMetrics
+
+
+def _draw(n: int, of: int, device: th.device) -> th.Tensor:
+    """``n`` different indices below ``of``; not by randperm, which a CUDA graph cannot hold."""
+    return th.rand(of, device=device).argsort()[:n]
 
 
 class Update(nn.Module):
@@ -196,7 +202,15 @@ class Update(nn.Module):
         paid, divergence = kl_loss(
             model.rssm.latent, belief, self.form.free_nats, self.form.kl_balance
         )
-        reconstruction = reconstruction_loss(model.draw(belief.state), normalized)
+        states, pictured = belief.state, normalized
+        n = self.form.n_reconstructed
+        if n is not None and n < states.deter.shape[:2].numel():
+            chosen = _draw(n, states.deter.shape[:2].numel(), states.deter.device)
+            states = states.map(lambda part: part.flatten(0, 1)[chosen].unsqueeze(1))
+            pictured = {
+                name: part.flatten(0, 1)[chosen].unsqueeze(1) for name, part in normalized.items()
+            }
+        reconstruction = reconstruction_loss(model.draw(states), pictured)
         return ModelLoss(reconstruction, self.form.kl_coef * paid, divergence)
 
     def _stored_inputs(self, belief: Belief, batch: SequenceBatch) -> th.Tensor:
@@ -228,8 +242,7 @@ class Update(nn.Module):
         n = self.form.n_imagined
         if n is None or n >= len(start.stoch):
             return start
-        # not randperm, which a CUDA graph cannot hold
-        chosen = th.rand(len(start.stoch), device=start.stoch.device).argsort()[:n]
+        chosen = _draw(n, len(start.stoch), start.stoch.device)
         return start.map(lambda part: part[chosen])
 
     def _rollout(self, start: State) -> Imagined:

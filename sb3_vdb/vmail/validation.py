@@ -114,8 +114,10 @@ def _check_sequences(model: VMAIL) -> None:
             f"`burn_in` {model.burn_in} leaves nothing of sequences of {model.sequence_length} "
             "observations; make it at most `sequence_length` - 2"
         )
-    if model.n_imagined is not None and model.n_imagined < 1:
-        raise ValueError(f"`n_imagined` must be at least 1 or None, got {model.n_imagined}")
+    for name in ("n_imagined", "n_reconstructed"):
+        value = getattr(model, name)
+        if value is not None and value < 1:
+            raise ValueError(f"`{name}` must be at least 1 or None, got {value}")
     if model.horizon < 2 and (model.drop_last_reward or model.values_of_next_states):
         raise ValueError("`horizon` must be at least 2 where the last reward is dropped")
 

@@ -77,6 +77,8 @@ class VMAIL(BaseAlgorithm):
         function of the remaining progress; None gives every episode the same probability
     :param burn_in: first states of each sequence, whose belief has just begun from nothing, that
         neither meet the discriminator nor start imagination; the authors' code takes them all
+    :param n_reconstructed: observations of an update that the world model draws, at random; None
+        for all. Drawing is the larger part of a small update.
     :param gamma: discount
     :param horizon: steps of an imagined rollout, H
     :param n_imagined: rollouts of an update; None starts one from every state of the batch
@@ -146,6 +148,7 @@ class VMAIL(BaseAlgorithm):
         pretrain_steps: int = 100,
         expert_fraction: float | Schedule | None = None,
         burn_in: int = 0,
+        n_reconstructed: int | None = None,
         gamma: float = 0.99,
         horizon: int = 15,
         n_imagined: int | None = None,
@@ -199,7 +202,7 @@ class VMAIL(BaseAlgorithm):
         self.batch_size, self.sequence_length = batch_size, sequence_length
         self.train_freq, self.gradient_steps = train_freq, gradient_steps
         self.pretrain_steps, self.expert_fraction = pretrain_steps, expert_fraction
-        self.burn_in, self.gamma = burn_in, gamma
+        self.burn_in, self.n_reconstructed, self.gamma = burn_in, n_reconstructed, gamma
         self.horizon, self.n_imagined = horizon, n_imagined
         self.returns, self.td_lambda = returns, td_lambda
         self.drop_last_reward, self.values_of_next_states = drop_last_reward, values_of_next_states

@@ -84,6 +84,7 @@ class WorldModel(nn.Module):
     :param units: width of the perceptrons for vectors
     :param standardize_pictures: subtract the demonstrations' mean picture and divide by
         their standard deviation
+    :param bf16: convolve in bfloat16
     """
 
     def __init__(
@@ -96,11 +97,14 @@ class WorldModel(nn.Module):
         cnn_depth: int,
         units: int,
         standardize_pictures: bool = False,
+        bf16: bool = False,
     ) -> None:
         super().__init__()
-        self.encoder = ObservationEncoder(observation_space, cnn_depth, units, standardize_pictures)
+        self.encoder = ObservationEncoder(
+            observation_space, cnn_depth, units, standardize_pictures, bf16
+        )
         self.rssm = RSSM(self.encoder.embed_dim, action_dim, latent, deter_dim, hidden_dim)
-        self.decoder = ObservationDecoder(self.feat_dim, observation_space, cnn_depth, units)
+        self.decoder = ObservationDecoder(self.feat_dim, observation_space, cnn_depth, units, bf16)
 
     @property
     def feat_dim(self) -> int:

@@ -36,6 +36,7 @@ FORM = UpdateForm(
     free_nats=0.1,
     kl_balance=None,
     burn_in=0,
+    n_reconstructed=None,
     horizon=4,
     n_imagined=None,
     gamma=0.9,

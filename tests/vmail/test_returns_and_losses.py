@@ -167,6 +167,27 @@ def test_imagination_starts_from_all_states_but_the_last_of_each_sequence():
     assert some.deter.shape[0] == 5
 
 
+def test_some_of_the_observations_stand_for_all_in_the_reconstruction():
+    policy = make_policy()
+    update = Update(policy, FORM)
+    normalized = policy.world_model.encoder.normalize(BATCH.observations)
+    belief = policy.world_model.observe(BATCH.observations, BATCH.actions)
+    whole = update._model_loss(belief, normalized)
+    few = Update(policy, FORM._replace(n_reconstructed=4))
+    drawn = []
+    policy.world_model.decoder.register_forward_hook(
+        lambda _, inputs, __: drawn.append(len(inputs[0]))
+    )
+    losses = [few._model_loss(belief, normalized) for _ in range(300)]
+    assert set(drawn) == {4}
+    found = th.stack([each.reconstruction.detach() for each in losses])
+    assert len(found.unique()) > 50
+    assert found.mean() == pytest.approx(whole.reconstruction.item(), rel=0.02)
+    assert all(th.equal(each.kl, whole.kl) for each in losses)
+    enough = Update(policy, FORM._replace(n_reconstructed=1000))._model_loss(belief, normalized)
+    assert th.equal(enough.reconstruction, whole.reconstruction)
+
+
 def test_beliefs_that_have_just_begun_do_not_meet_the_discriminator():
     policy = make_policy()
     seen = []

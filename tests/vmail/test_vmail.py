@@ -71,6 +71,7 @@ def test_it_learns_and_logs_every_figure(kind, tmp_path):
         {"information_limit": 0.5, "policy_kwargs": {"code_dim": 4}, "tau": 0.01},
         {"policy_kwargs": {"latent": "categorical", "n_classes": 3}, "gradient_steps": -1},
         {"expert_fraction": 0.5, "learning_starts": 15},
+        {"n_reconstructed": 2, "policy_kwargs": {"bf16": True}},
         {"expert_fraction": lambda progress: 0.5 * progress, "actor_learning_rate": lambda p: p},
     ],
 )
@@ -468,6 +469,7 @@ def test_pictures_are_stored_once_as_bytes():
         ({"information_limit": 0.5}, "a bottleneck needs both"),
         ({"policy_kwargs": {"code_dim": 3}}, "a bottleneck needs both"),
         ({"n_imagined": 0}, "`n_imagined`"),
+        ({"n_reconstructed": 0}, "`n_reconstructed`"),
         ({"max_grad_norm": -1.0}, "`max_grad_norm` must be positive"),
         ({"gradient_steps": -5}, "`gradient_steps`"),
         ({"train_freq": (1, "epoch")}, "`train_freq` must be a number of steps"),

@@ -191,6 +191,29 @@ def test_the_first_layer_of_the_decoder_is_the_transposed_convolution():
     assert th.allclose(decoder(features), expected, atol=1e-6)
 
 
+def test_bfloat16_changes_pictures_little_and_weights_not_at_all():
+    for exact, rough in (
+        (ConvEncoder((3, 32, 32), 4), ConvEncoder((3, 32, 32), 4, bf16=True)),
+        (ConvDecoder(10, (3, 32, 32), 4), ConvDecoder(10, (3, 32, 32), 4, bf16=True)),
+    ):
+        rough.load_state_dict(exact.state_dict())
+        inputs = th.randn(5, 3, 32, 32) if isinstance(exact, ConvEncoder) else th.randn(5, 10)
+        expected, found = exact(inputs), rough(inputs)
+        assert found.dtype == th.float32
+        scale = expected.abs().max()
+        assert 0.0 < (found - expected).abs().max() < 0.05 * scale
+        found.square().mean().backward()
+        assert all(each.grad.dtype == each.dtype == th.float32 for each in rough.parameters())
+
+
+def test_bfloat16_is_the_pictures_alone_and_part_of_the_policy():
+    policy = make_policy(bf16=True)
+    pictures = [each for each in policy.modules() if isinstance(each, (ConvEncoder, ConvDecoder))]
+    assert [each.bf16 for each in pictures] == [True, True]
+    assert policy._get_constructor_parameters()["bf16"] is True
+    assert not make_policy().world_model.encoder.nets["part_observation"].bf16
+
+
 def test_vectors_are_measured_in_deviations_of_the_demonstrations():
     vectors = np.random.default_rng(0).normal(3.0, 2.0, (500, 4)).astype(np.float32)
     normalizer = VectorNormalizer(4)
