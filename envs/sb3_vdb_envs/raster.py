@@ -32,6 +32,11 @@ class Canvas:
         self.image: npt.NDArray[np.float64] = np.empty((height, width, 3))
         self.image[:] = background
 
+    @property
+    def axes(self) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+        """x of the columns and y of the rows in m, shapes (width,) and (height,)."""
+        return self._x[0], self._y[:, 0]
+
     def copy(self) -> Canvas:
         """A canvas with the same content that can be drawn on."""
         other = object.__new__(Canvas)

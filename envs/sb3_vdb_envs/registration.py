@@ -42,6 +42,17 @@ def _maze(name: str, layout: str, summary: str) -> EnvironmentRow:
     )
 
 
+def _maze_pixels(name: str, layout: str, title: str) -> EnvironmentRow:
+    return EnvironmentRow(
+        name=f"{name}Pixels",
+        entry_point="sb3_vdb_envs.maze:MazePixelEnv",
+        vector_entry_point=f"sb3_vdb_envs.maze.pixels:{layout}_pixel_vector_env",
+        max_episode_steps=100,
+        kwargs={"layout": layout},
+        summary=f"the {title} seen from above in 64 x 64 pixels",
+    )
+
+
 def _humanoid(name: str, clip: str, summary: str) -> EnvironmentRow:
     return EnvironmentRow(
         name=f"Humanoid{name}",
@@ -95,6 +106,10 @@ ENVIRONMENTS: tuple[EnvironmentRow, ...] = (
     ),
     _maze("SMaze", "s_maze", "two walls, gaps right then left, five times the force"),
     _maze("SMazeFlipped", "s_maze_flipped", "mirror image of the S-maze"),
+    _maze_pixels("CMaze", "c_maze", "C-maze"),
+    _maze_pixels("CMazeFlipped", "c_maze_flipped", "flipped C-maze"),
+    _maze_pixels("SMaze", "s_maze", "S-maze"),
+    _maze_pixels("SMazeFlipped", "s_maze_flipped", "flipped S-maze"),
     *(_humanoid(name, clip, f"mocap humanoid: {seen}") for name, clip, seen in MOTIONS),
     EnvironmentRow(
         name="HumanoidMocap",

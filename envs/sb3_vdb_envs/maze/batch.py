@@ -51,9 +51,13 @@ class MazeBatch:
             n_mazes
         )  # m, path length before the next step
 
-    def observe(self) -> npt.NDArray[np.float32]:
+    def positions(self) -> npt.NDArray[np.float32]:
         """Positions in m, shape (n_mazes, 2)."""
         return self.physics.positions.T.astype(np.float32)
+
+    def observe(self) -> npt.NDArray[Any]:
+        """Observations, here positions, shape (n_mazes, 2)."""
+        return self.positions()
 
     def distances(self) -> npt.NDArray[np.float64]:
         """Distances to the goal in m, shape (n_mazes,)."""

@@ -17,7 +17,7 @@ from sb3_vdb_envs.maze.picture import IMAGE_HEIGHT, MazePicture
 FIRST = np.zeros(1, dtype=np.intp)  # index of the only copy
 
 
-class MazeEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzPickle):
+class MazeEnv(gym.Env[npt.NDArray[Any], npt.NDArray[np.float32]], EzPickle):
     """Point mass that finds its way round walls; the C- and S-maze of the VDB paper (section 5.2
     and appendix D).
 
@@ -86,29 +86,30 @@ class MazeEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzPickl
         self.render_mode, self.render_height = render_mode, render_height
         self.observation_space = observation_space(self.layout)
         self.action_space = action_space()
-        self._batch = MazeBatch(self.layout, 1, start_noise)
+        self._batch = self._make_batch(start_noise)
         self._picture: MazePicture | None = None
         self._trail: list[npt.NDArray[np.float32]] = []
 
+    def _make_batch(self, start_noise: float) -> MazeBatch:
+        return MazeBatch(self.layout, 1, start_noise)
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
+    ) -> tuple[npt.NDArray[Any], dict[str, Any]]:
         """Start an episode; ``options`` are not used."""
         super().reset(seed=seed)
         self._batch.reset(FIRST, [self.np_random])
-        observation = self._batch.observe()[0]
-        self._trail = [observation]
-        return observation, self._info()
+        self._trail = [self._batch.positions()[0]]
+        return self._batch.observe()[0], self._info()
 
     def step(
         self, action: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    ) -> tuple[npt.NDArray[Any], float, bool, bool, dict[str, Any]]:
         """Advance by 0.05 s under the force ``action``, shape (2,)."""
         result = self._batch.step(np.asarray(action)[None])
-        observation = result.observations[0]
-        self._trail.append(observation)
+        self._trail.append(self._batch.positions()[0])
         info = self._info() | {name: float(value[0]) for name, value in result.infos.items()}
-        return observation, float(result.rewards[0]), False, False, info
+        return result.observations[0], float(result.rewards[0]), False, False, info
 
     def _info(self) -> dict[str, Any]:
         return {name: value[0].item() for name, value in self._batch.info().items()}

@@ -16,6 +16,16 @@ WALL_COLOUR, GOAL_COLOUR = (52, 58, 70), (46, 160, 67)
 AGENT_COLOUR, TRAIL_COLOUR = (214, 73, 51), (235, 160, 140)
 
 
+def draw_walls(canvas: Canvas, layout: MazeLayout) -> None:
+    """Draw outer and inner walls."""
+    x_min, x_max, y_min, y_max = layout.box
+    corners = [(x_min, y_min), (x_max, y_min), (x_max, y_max), (x_min, y_max), (x_min, y_min)]
+    segments = list(pairwise(corners))
+    segments += [((wall.x_min, wall.y), (wall.x_max, wall.y)) for wall in layout.walls]
+    for start, end in segments:
+        canvas.capsule(start, end, WALL_RADIUS, WALL_COLOUR)
+
+
 class MazePicture:
     """Draws one maze; what does not move is drawn once.
 
@@ -31,11 +41,7 @@ class MazePicture:
         )
         self._still.disc(layout.goal, GOAL_RADIUS, GOAL_COLOUR, alpha=0.2)
         self._still.disc(layout.goal, WALL_RADIUS, GOAL_COLOUR)
-        corners = [(x_min, y_min), (x_max, y_min), (x_max, y_max), (x_min, y_max), (x_min, y_min)]
-        segments = list(pairwise(corners))
-        segments += [((wall.x_min, wall.y), (wall.x_max, wall.y)) for wall in layout.walls]
-        for start, end in segments:
-            self._still.capsule(start, end, WALL_RADIUS, WALL_COLOUR)
+        draw_walls(self._still, layout)
 
     def draw(self, trail: Sequence[npt.NDArray[np.floating]]) -> npt.NDArray[np.uint8]:
         """Picture of a particle at the end of its trail.

@@ -51,9 +51,9 @@ class MazeVectorEnv(BatchVectorEnv):
             raise ValueError(f"`num_envs` must be at least 1, got {num_envs}")
         self.layout, self.render_height = layout_named(layout), render_height
         super().__init__(
-            MazeBatch(self.layout, num_envs, start_noise),
+            self._make_batch(num_envs, start_noise),
             num_envs,
-            observation_space(self.layout),
+            self._make_observation_space(),
             action_space(),
             max_episode_steps,
             autoreset_mode,
@@ -62,11 +62,21 @@ class MazeVectorEnv(BatchVectorEnv):
         self._picture: MazePicture | None = None
         self._trails: list[list[npt.NDArray[np.float32]]] = []
 
-    def _after_step(self, observations: npt.NDArray[np.float32]) -> None:
+    def _make_batch(self, num_envs: int, start_noise: float) -> MazeBatch:
+        return MazeBatch(self.layout, num_envs, start_noise)
+
+    def _make_observation_space(self) -> gym.Space[Any]:
+        return observation_space(self.layout)
+
+    def _positions(self) -> npt.NDArray[np.float32]:
+        assert isinstance(self._batch, MazeBatch)
+        return self._batch.positions()
+
+    def _after_step(self, observations: npt.NDArray[Any]) -> None:
         if self.render_mode is not None:
             self._trails = self._trails or [[] for _ in range(self.num_envs)]
-            for i, observation in enumerate(observations):
-                trail = [*self._trails[i], observation] if self._steps[i] else [observation]
+            for i, position in enumerate(self._positions()):
+                trail = [*self._trails[i], position] if self._steps[i] else [position]
                 self._trails[i] = trail
 
     def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:
@@ -80,13 +90,13 @@ class MazeVectorEnv(BatchVectorEnv):
         self._picture = self._picture or MazePicture(self.layout, self.render_height)
         return tuple(self._picture.draw(trail) for trail in self._trails)
 
-    def set_state(self, state: dict[str, Any]) -> npt.NDArray[np.float32]:
+    def set_state(self, state: dict[str, Any]) -> npt.NDArray[Any]:
         """Restore what :meth:`get_state` returned.
 
         :return: observations of all mazes
         """
         observations = super().set_state(state)
-        self._trails = [[point] for point in observations]
+        self._trails = [[position] for position in self._positions()]
         return observations
 
 

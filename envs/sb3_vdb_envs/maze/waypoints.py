@@ -43,16 +43,17 @@ class WaypointController:
     ) -> tuple[npt.NDArray[np.float32], tuple[npt.NDArray[np.float64], ...]]:
         """Actions for positions.
 
-        :param observation: positions in m, shape (n_mazes, 2)
+        :param observation: positions in m, shape (n_mazes, 2), or (2,) of one maze
         :param state: the last positions, as returned by the last call
         :param episode_start: which mazes have just begun an episode, shape (n_mazes,)
         :param deterministic: not used; the controller is
-        :return: actions of shape (n_mazes, 2), and the positions for the next call
+        :return: actions of the observation's shape, and the positions for the next call
         """
-        positions = observation.astype(np.float64)
+        positions = np.atleast_2d(observation).astype(np.float64)
         previous = positions if state is None else state[0]
         if episode_start is not None:
             previous = np.where(episode_start[:, None], positions, previous)
         following = np.searchsorted(self._heights - LOOK_AHEAD, positions[:, 1], side="right")
         ahead = self._points[following] - positions - DAMPING * (positions - previous)
-        return np.clip(GAIN * ahead, -1.0, 1.0).astype(np.float32), (positions,)
+        actions = np.clip(GAIN * ahead, -1.0, 1.0).astype(np.float32)
+        return actions.reshape(observation.shape), (positions,)
