@@ -108,24 +108,26 @@ class RecoveredReward:
         return self(Transitions(observations, actions, observations, np.zeros(n, dtype=bool)))
 
     def standardized(
-        self, rewards: npt.NDArray[np.floating], shift: str = "mean"
+        self, rewards: npt.NDArray[np.floating], shift: str | float = "mean"
     ) -> RecoveredReward:
         """The same reward rescaled so that the given samples of it have standard deviation 1.
 
         :param rewards: samples of this reward, for example over a map, shape (n,)
-        :param shift: what becomes 0: the ``"mean"``, the ``"max"``, or ``"none"`` for no shift
+        :param shift: what becomes 0: the ``"mean"``, the ``"max"``, a reward, or ``"none"`` for no
+            shift
         :raises ValueError: the reward has been sharpened
         """
         if self.power != 1.0:
             raise ValueError("a sharpened reward cannot be rescaled; rescale first, then sharpen")
         offsets = {"mean": rewards.mean(), "max": rewards.max(), "none": 0.0}
+        offset = offsets[shift] if isinstance(shift, str) else shift
         scale = max(float(np.std(rewards)), 1e-8)
         return RecoveredReward(
             self.discriminator,
             self.architecture,
             self.features,
             self.reward_type,
-            self.shift + self.scale * float(offsets[shift]),
+            self.shift + self.scale * float(offset),
             self.scale * scale,
         )
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -320,6 +321,88 @@ def test_snapshots_are_of_their_round_and_retrained_on(cell):
     assert table.collect_snapshots(experiment)["round"].tolist() == [1, 3, 4]
 
 
+def test_a_retraining_is_stuck_that_settles_below_the_demonstrators(cell, monkeypatch):
+    """Learned rewards decide, and the true one is not looked at."""
+    runs.run_method(cell, "AIRL", quiet)
+    demos = Demonstrations.load(cell.folder / "expert" / "demonstrations.npz")
+    reward = RecoveredReward.load(cell.folder / "AIRL" / "irl" / "reward.pt")
+    late = np.concatenate([each.observations[-phases.LATE_STEPS :] for each in demos])
+    goal = reward.of_states(late, phases.NO_FORCE).mean()
+    assert phases.settled_reward(reward, demos) == pytest.approx(goal, rel=1e-4)
+    result = json.loads((cell.folder / "AIRL" / "result.json").read_text())
+    span = np.ptp(phases.map_of(reward, SHORT.test_env).rewards)
+    for shortfall, n_retrainings in ((result["shortfall"] + 1e-6, 1), (-10.0, 3)):
+        settings = replace(SHORT, stuck_shortfall=shortfall, max_retrainings=3)
+        folder = cell.out / str(n_retrainings)
+        found = phases.retrain(settings, reward, demos, 200, folder, quiet)
+        assert found["stuck"] == (n_retrainings == 3)
+        assert len(found["retrainings"]) == n_retrainings
+        assert found["learned_return"] == max(found["retrainings"])
+    # what it settles at, from its own episodes without noise
+    model = policies.learn_policy(
+        phases.make_vec_env(SHORT.test_env, 4),
+        SHORT.retraining,
+        200,
+        cell.out / "1" / "attempt_0",
+        policies.PhaseReport(quiet, ""),
+    )
+    episodes = Demonstrations.from_rollouts(
+        model, phases.make_vec_env(SHORT.test_env, 50, seed=700), 50, deterministic=True
+    )
+    settled = phases.settled_reward(reward, episodes)
+    assert result["shortfall"] == pytest.approx((goal - settled) / span, abs=0.02)
+
+
+def test_a_reward_on_which_every_retraining_is_stuck_is_learned_again(tmp_path, cell, monkeypatch):
+    never = replace(SHORT, stuck_shortfall=-10.0, max_retrainings=2, max_rewards=3)
+    again = Cell(cell.out, never, 0)
+    runs.run_method(again, "AIRL", quiet)
+    folder = again.folder / "AIRL"
+    result = json.loads((folder / "result.json").read_text())
+    assert (result["rewards"], result["stuck"], len(result["retrainings"])) == (3, True, 2)
+    kept = ["irl", "irl_stuck_0", "irl_stuck_1"]
+    assert sorted(path.name for path in folder.glob("irl*")) == kept
+    rewards = [(folder / name / "reward.pt").read_bytes() for name in kept]
+    assert len(set(rewards)) == 3
+    # killed between the two renamings, it does not begin from the start
+    (folder / "result.json").unlink()
+    shutil.rmtree(folder / "irl")
+    shutil.rmtree(folder / "retraining")
+    (folder / "retraining_stuck_1").rename(folder / "retraining")
+    trained = []
+    monkeypatch.setattr(
+        runs, "learn_reward", lambda *args: trained.append(args[3]) or phases.learn_reward(*args)
+    )
+    runs.run_method(again, "AIRL", quiet)
+    assert trained == [102]
+    assert json.loads((folder / "result.json").read_text())["rewards"] == 3
+    # one that is not stuck is kept
+    good = Cell(tmp_path / "good", replace(never, stuck_shortfall=10.0), 0)
+    phases.train_expert(good.settings, 0, good.folder / "expert", quiet)
+    runs.run_method(good, "AIRL", quiet)
+    assert json.loads((good.folder / "AIRL" / "result.json").read_text())["rewards"] == 1
+
+
+def test_the_top_of_the_reward_is_the_maps_or_the_demonstrators(cell, tmp_path):
+    demos = Demonstrations.load(cell.folder / "expert" / "demonstrations.npz")
+    trainer = phases.make_trainer("AIRL", SHORT, demos, 0, tmp_path / "log")
+    raw = trainer.recovered_reward()
+    highest = phases.standardized(trainer, SHORT, demos)
+    assert phases.map_of(highest, SHORT.train_env).rewards.max() == pytest.approx(0.0, abs=1e-5)
+    settings = replace(SHORT, reward_top="demonstrators", reward_power=0.5)
+    paid = phases.standardized(trainer, settings, demos)
+    scale = phases.map_of(raw, SHORT.train_env).rewards.std()
+    top = phases.settled_reward(raw, demos)
+    positions = np.random.default_rng(0).uniform(-0.1, 0.6, (200, 2)).astype(np.float32)
+    expected = (raw.of_states(positions, phases.NO_FORCE) - top) / scale
+    assert (expected > 0.0).any()  # nothing is paid for more than where they settle
+    np.testing.assert_allclose(
+        paid.of_states(positions, phases.NO_FORCE),
+        -np.sqrt(np.maximum(-expected, 0.0)),
+        atol=2e-3,
+    )
+
+
 def test_the_time_of_a_run_is_that_of_all_its_processes(tmp_path, monkeypatch):
     clock = [100.0]
     monkeypatch.setattr(runs.time, "monotonic", lambda: clock[0])
@@ -437,8 +520,6 @@ def test_a_stuck_run_is_blamed_on_what_failed():
 
 @pytest.mark.slow
 def test_a_stuck_retraining_is_said_in_the_report(run_folder, tmp_path):
-    import shutil
-
     folder = tmp_path / "C_0"
     shutil.copytree(run_folder, folder)
     path = folder / "AIRL" / "result.json"

@@ -44,6 +44,7 @@ VARIATIONS: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
         "C": (
             Variation(BASELINE),
             Variation("reward not sharpened", changes={"reward_power": 1.0}),
+            Variation("top of the map", changes={"reward_top": "map"}),
             Variation("80 retraining iterations", changes={"retraining.iterations": 80}),
             Variation("50 mazes in retraining", changes={"retraining.mazes": 50}),
             Variation("noise 2 in retraining", changes={"retraining.std": 2.0}),
@@ -53,6 +54,8 @@ VARIATIONS: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
         ),
         "S": (
             Variation(BASELINE),
+            Variation("reward not sharpened", changes={"reward_power": 1.0}),
+            Variation("top of the map", changes={"reward_top": "map"}),
             Variation("60 rounds of inverse RL", changes={"irl.iterations": 60}),
             Variation("80 retraining iterations", changes={"retraining.iterations": 80}),
             Variation("noise 3 in retraining", changes={"retraining.std": 3.0}),

@@ -94,5 +94,5 @@ def remark(row: dict[str, Any]) -> str:
     if row.get("retrainings", 1) > 1:
         parts.append(f"best of {row['retrainings']} retrainings by learned return")
     if row.get("stuck"):
-        parts.append("stuck: far below the best learned reward on the map")
+        parts.append("stuck: settles far below the demonstrators in the learned reward")
     return "; ".join(parts)

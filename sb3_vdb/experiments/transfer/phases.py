@@ -41,7 +41,6 @@ TRAINERS: dict[str, type[AdversarialTrainer]] = {
 }
 N_EVAL_EPISODES = 50
 LATE_STEPS = 25  # last steps of an episode, by which a policy has settled
-STUCK_SHORTFALL = 0.15  # share of the reward map's range that a settled policy may miss
 NO_FORCE = np.zeros(N_FORCES, dtype=np.float32)
 
 
@@ -123,14 +122,20 @@ class RewardSnapshots(BaseCallback):
 
     :param trainer: whose reward
     :param settings: of the experiment
+    :param demonstrations: the expert's
     :param folder: where the files go
     """
 
     def __init__(
-        self, trainer: AdversarialTrainer, settings: TransferSettings, folder: Path
+        self,
+        trainer: AdversarialTrainer,
+        settings: TransferSettings,
+        demonstrations: Demonstrations,
+        folder: Path,
     ) -> None:
         super().__init__()
         self.trainer, self.settings, self.folder = trainer, settings, folder
+        self.demonstrations = demonstrations
 
     def _on_step(self) -> bool:
         return True
@@ -138,16 +143,21 @@ class RewardSnapshots(BaseCallback):
     def _on_rollout_start(self) -> None:
         n = self.trainer.n_rounds
         if n and n % self.settings.snapshot_every == 0:
-            standardized(self.trainer, self.settings).save(self.folder / f"reward_{n:04d}.pt")
+            reward = standardized(self.trainer, self.settings, self.demonstrations)
+            reward.save(self.folder / f"reward_{n:04d}.pt")
 
 
-def standardized(trainer: AdversarialTrainer, settings: TransferSettings) -> RecoveredReward:
-    """The recovered reward, scaled so that its map has maximum 0 and standard deviation 1, and
+def standardized(
+    trainer: AdversarialTrainer, settings: TransferSettings, demonstrations: Demonstrations
+) -> RecoveredReward:
+    """The recovered reward, scaled so that its map has standard deviation 1 and its top is 0, and
     sharpened if the settings say so.
     """
     raw = trainer.recovered_reward()
-    scaled = raw.standardized(map_of(raw, settings.train_env).rewards, shift="max")
-    return scaled.sharpened(settings.reward_power)
+    rewards = map_of(raw, settings.train_env).rewards
+    from_map = settings.reward_top == "map"
+    top = float(rewards.max()) if from_map else settled_reward(raw, demonstrations)
+    return raw.standardized(rewards, shift=top).sharpened(settings.reward_power)
 
 
 def map_of(reward: RecoveredReward, env_id: str) -> RewardMap:
@@ -179,12 +189,12 @@ def learn_reward(
     callbacks = [
         PhaseReport(report, "inverse RL"),
         TrainerCheckpoint(trainer, folder, CHECKPOINT_EVERY, keep=1),
-        RewardSnapshots(trainer, settings, folder),
+        RewardSnapshots(trainer, settings, demonstrations, folder),
     ]
     left = settings.irl.steps - trainer.num_timesteps
     if left > 0:
         trainer.learn(left, callback=callbacks, reset_num_timesteps=False)
-    standardized(trainer, settings).save(folder / "reward.pt")
+    standardized(trainer, settings, demonstrations).save(folder / "reward.pt")
     th.manual_seed(seed)
     venv = make_vec_env(settings.train_env, N_EVAL_EPISODES, seed=seed + 50)
     result = trainer.evaluate(venv, N_EVAL_EPISODES, deterministic=False)
@@ -199,23 +209,19 @@ class Retraining(NamedTuple):
 
     :param result: its episodes with exploration noise, as the paper reports
     :param deterministic: its episodes without noise
-    :param shortfall: what the settled policy misses of the best reward on the map, as a share of
-        the map's range; computed without the true reward
+    :param shortfall: what the settled policy misses of the learned reward at which the
+        demonstrators settle, as a share of the map's range; computed without the true reward
     """
 
     result: EvaluationResult
     deterministic: EvaluationResult
     shortfall: float
 
-    @property
-    def is_stuck(self) -> bool:
-        """Whether the policy settled far below the best reward of the map."""
-        return self.shortfall > STUCK_SHORTFALL
-
 
 def retrain(
     settings: TransferSettings,
     reward: RecoveredReward,
+    demonstrations: Demonstrations,
     seed: int,
     folder: Path,
     report: Report,
@@ -224,16 +230,19 @@ def retrain(
     """Train new policies from scratch on the frozen reward in the flipped maze until one is not
     stuck, and return the figures of the best.
 
-    Whether one is stuck, and which one is kept, is decided by the learned reward alone. The folder
-    gets ``attempt_<i>`` for each, and the kept one's ``episodes.npz``.
+    One is stuck that settles where the learned reward is lower than where the demonstrators settle
+    in the training maze. This, and which one is kept, is decided by the learned reward alone. The
+    folder gets ``attempt_<i>`` for each, and the kept one's ``episodes.npz``.
 
     :param before: steps of earlier phases, for the report
     """
     attempts: list[Retraining] = []
+    goal = settled_reward(reward, demonstrations)
     for i in range(settings.max_retrainings):
         phase = PhaseReport(report, f"retraining {i + 1}", before)
-        attempts.append(_retrain_once(settings, reward, seed + i, folder / f"attempt_{i}", phase))
-        if not attempts[-1].is_stuck:
+        attempt = folder / f"attempt_{i}"
+        attempts.append(_retrain_once(settings, reward, goal, seed + i, attempt, phase))
+        if attempts[-1].shortfall <= settings.stuck_shortfall:
             break
     learned = [float(each.result.learned_mean or 0.0) for each in attempts]
     kept = attempts[int(np.argmax(learned))]
@@ -246,15 +255,21 @@ def retrain(
         "learned_return": kept.result.learned_mean,
         "learned_return_deterministic": kept.deterministic.learned_mean,
         "shortfall": kept.shortfall,
-        "stuck": kept.is_stuck,
+        "stuck": kept.shortfall > settings.stuck_shortfall,
         "kept": int(np.argmax(learned)),
         "retrainings": learned,
     }
 
 
 def _retrain_once(
-    settings: TransferSettings, reward: RecoveredReward, seed: int, folder: Path, phase: PhaseReport
+    settings: TransferSettings,
+    reward: RecoveredReward,
+    goal: float,
+    seed: int,
+    folder: Path,
+    phase: PhaseReport,
 ) -> Retraining:
+    """One retraining; ``goal`` is the learned reward at which the demonstrators settle."""
     venv = reward.wrap(make_vec_env(settings.test_env, settings.retraining.mazes, seed=seed))
     model = learn_policy(venv, settings.retraining, seed, folder, phase)
     th.manual_seed(seed)  # the same evaluation, whether the policy was trained now or before
@@ -264,21 +279,15 @@ def _retrain_once(
         return evaluate_returns(model, fresh, N_EVAL_EPISODES, deterministic, reward)
 
     settled = evaluate(deterministic=True)
-    return Retraining(evaluate(deterministic=False), settled, _shortfall(reward, settled, settings))
+    span = max(float(np.ptp(map_of(reward, settings.test_env).rewards)), 1e-8)
+    shortfall = (goal - settled_reward(reward, settled.episodes)) / span
+    return Retraining(evaluate(deterministic=False), settled, shortfall)
 
 
-def _shortfall(
-    reward: RecoveredReward, result: EvaluationResult, settings: TransferSettings
-) -> float:
-    """Distance of the settled policy's reward from the map's maximum, as a share of the map's
-    range.
-    """
-    rewards = map_of(reward, settings.test_env).rewards
-    settled = [
-        reward.of_states(trajectory.observations[-LATE_STEPS:], NO_FORCE).mean()
-        for trajectory in result.episodes
-    ]
-    return float((rewards.max() - np.mean(settled)) / max(float(np.ptp(rewards)), 1e-8))
+def settled_reward(reward: RecoveredReward, episodes: Demonstrations) -> float:
+    """Mean learned reward of the last states of episodes."""
+    late = [trajectory.observations[-LATE_STEPS:] for trajectory in episodes]
+    return float(reward.of_states(np.concatenate(late), NO_FORCE).mean())
 
 
 def evaluate_random(

@@ -125,16 +125,44 @@ def run_method(cell: Cell, method: str, report: Report) -> None:
         return
     watch = Stopwatch(folder / "seconds.txt")
     report = watch.watch(report)
+    settings = cell.settings
     demonstrations = Demonstrations.load(cell.folder / "expert" / "demonstrations.npz")
-    learn_reward(method, cell.settings, demonstrations, seed + 100, folder / "irl", report)
+    for i in range(_given_up(folder), settings.max_rewards):
+        learn_reward(method, settings, demonstrations, seed + 100 + i, folder / "irl", report)
+        reward = RecoveredReward.load(folder / "irl" / "reward.pt")
+        found = retrain(
+            settings,
+            reward,
+            demonstrations,
+            seed + 200 + i * settings.max_retrainings,
+            folder / "retraining",
+            report,
+            settings.irl.steps,
+        )
+        if not found["stuck"]:
+            break
+        if i + 1 < settings.max_rewards:
+            _give_up(folder, i)
     imitation = json.loads((folder / "irl" / "result.json").read_text())
-    reward = RecoveredReward.load(folder / "irl" / "reward.pt")
-    before = cell.settings.irl.steps
-    found = retrain(cell.settings, reward, seed + 200, folder / "retraining", report, before)
-    minutes = round(watch.seconds / 60, 2)
-    figures = {"maze": cell.settings.maze, "method": method, "seed": cell.seed, **found}
-    figures |= {"imitation_return": imitation["return"], "minutes": minutes}
+    figures = {"maze": settings.maze, "method": method, "seed": cell.seed, **found}
+    figures |= {"rewards": i + 1, "imitation_return": imitation["return"]}
+    figures |= {"minutes": round(watch.seconds / 60, 2)}
     write_text(folder / "result.json", json.dumps(figures, indent=1))
+
+
+def _give_up(folder: Path, i: int) -> None:
+    """Put a reward aside on which every retraining was stuck."""
+    for name in ("irl", "retraining"):
+        if (folder / name).exists():
+            (folder / name).rename(folder / f"{name}_stuck_{i}")
+
+
+def _given_up(folder: Path) -> int:
+    """How many rewards were put aside, one of them perhaps only half when the job was killed."""
+    n = len(list(folder.glob("irl_stuck_*")))
+    if len(list(folder.glob("retraining_stuck_*"))) < n:
+        _give_up(folder, n - 1)
+    return n
 
 
 def run_snapshot(cell: Cell, method: str, round_number: int, report: Report) -> None:
@@ -144,7 +172,9 @@ def run_snapshot(cell: Cell, method: str, round_number: int, report: Report) -> 
     if (folder / "result.json").exists():
         return
     reward = RecoveredReward.load(cell.folder / method / "irl" / f"{name}.pt")
-    found = retrain(cell.settings, reward, 1000 * cell.seed + 200, folder, report)
+    demonstrations = Demonstrations.load(cell.folder / "expert" / "demonstrations.npz")
+    seed = 1000 * cell.seed + 200
+    found = retrain(cell.settings, reward, demonstrations, seed, folder, report)
     figures = {"maze": cell.settings.maze, "method": method, "seed": cell.seed}
     write_text(
         folder / "result.json", json.dumps({**figures, "round": round_number, **found}, indent=1)

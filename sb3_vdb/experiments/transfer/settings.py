@@ -131,8 +131,14 @@ class TransferSettings:
     :param grad_penalty_coef: w_GP of the methods with a gradient penalty
     :param grad_penalty_target: what the penalty is taken of
     :param potential_gamma: discount of the potential h; None for the policy's
-    :param reward_power: exponent of the frozen reward's distance from its maximum
+    :param reward_power: exponent of the frozen reward's distance from its top
+    :param reward_top: what the top is: the maximum of the reward's ``"map"``, or the reward where
+        the ``"demonstrators"`` settle, with nothing paid for more
+    :param max_rewards: how often a reward may be learned, with another seed, on which every
+        retraining is stuck
     :param max_retrainings: how often a stuck retraining may be repeated with another seed
+    :param stuck_shortfall: how far below the demonstrators' a new policy may settle in the learned
+        reward, as a share of the map's range, before it counts as stuck
     :param snapshot_every: rounds between two snapshots of the reward
     """
 
@@ -153,7 +159,10 @@ class TransferSettings:
     grad_penalty_target: PenaltyTarget = "logits"
     potential_gamma: float | None = None
     reward_power: float = 1.0
+    reward_top: Literal["map", "demonstrators"] = "map"
+    max_rewards: int = 1
     max_retrainings: int = 1
+    stuck_shortfall: float = 0.15
     snapshot_every: int = 20
 
     @property
@@ -296,10 +305,15 @@ def _best(maze: MazeName) -> TransferSettings:
     demo, paper = _demo(maze), _paper(maze)
     # much noise overshoots the goal, and is gone before the policy has learnt to stop on it
     retraining = replace(demo.retraining, mazes=100, std=1.0, gae_lambda=1.0)
+    # the top of the map is often a place where nobody has been
+    demo = replace(
+        demo, reward_top="demonstrators", stuck_shortfall=0.0, max_retrainings=2, max_rewards=3
+    )
     if maze == "C":
-        return replace(demo, retraining=replace(retraining, iterations=160), reward_power=0.5)
+        return replace(demo, retraining=replace(retraining, iterations=160), reward_power=0.25)
     return replace(
         demo,
+        reward_power=0.5,
         expert=paper.expert,  # the demo's has not settled on the goal
         irl=replace(demo.irl, iterations=120),
         retraining=replace(retraining, iterations=240),
