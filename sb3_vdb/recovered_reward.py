@@ -22,7 +22,7 @@ from sb3_vdb.space_dicts import space_from_dict, space_to_dict
 from sb3_vdb.tensor_files import load_tensors
 from sb3_vdb.transitions import Transitions
 
-FORMAT, VERSION = "sb3_vdb.recovered_reward", 2  # 1 had no power
+FORMAT, VERSION = "sb3_vdb.recovered_reward", 3  # 1 had no power, 2 no cap
 
 
 class RecoveredReward:
@@ -35,8 +35,9 @@ class RecoveredReward:
     :param shift: subtracted from the reward. Harmless where episodes have a fixed length; else a
         shift decides whether a learner wants long or short episodes.
     :param scale: divides the reward, positive
+    :param capped: pay no more than 0
     :param power: 1, or the exponent p of the order-preserving -(-x)^p that is paid for the scaled
-        reward x, held at most 0 first; see :meth:`sharpened`
+        and capped reward x; see :meth:`sharpened`
     :raises ValueError: the reward needs a policy (``"logit"`` of an AIRL type), or a bad power
     """
 
@@ -49,9 +50,12 @@ class RecoveredReward:
         shift: float = 0.0,
         scale: float = 1.0,
         power: float = 1.0,
+        capped: bool = False,
     ) -> None:
         if not power > 0.0:
             raise ValueError(f"`power` must be positive, got {power}")
+        if power != 1.0 and not capped:
+            raise ValueError(f"`power` {power} needs a reward that is `capped` at 0")
         if discriminator.uses_log_probs and reward_type == "logit":
             raise ValueError(
                 '`reward_type` "logit" depends on the policy and cannot be frozen; use "g" or "f"'
@@ -59,6 +63,7 @@ class RecoveredReward:
         self.discriminator = copy.deepcopy(discriminator).requires_grad_(False).eval()
         self.architecture, self.features, self.reward_type = architecture, features, reward_type
         self.shift, self.scale, self.power = float(shift), float(scale), float(power)
+        self.capped = capped
 
     def __call__(self, transitions: Transitions) -> npt.NDArray[np.float32]:
         """Rewards of transitions, shape (batch,).
@@ -74,7 +79,7 @@ class RecoveredReward:
         batch = self.features.encode(transitions, device, self.discriminator.uses_actions)
         with th.no_grad():
             rewards = (self.discriminator.reward(batch, self.reward_type) - self.shift) / self.scale
-            if self.power != 1.0:
+            if self.capped:
                 rewards = -(-rewards).clamp_min(0.0).pow(self.power)
         return rewards.cpu().numpy()
 
@@ -115,11 +120,15 @@ class RecoveredReward:
         :param rewards: samples of this reward, for example over a map, shape (n,)
         :param shift: what becomes 0: the ``"mean"``, the ``"max"``, a reward, or ``"none"`` for no
             shift
-        :raises ValueError: the reward has been sharpened
+        :raises ValueError: the reward has been sharpened, or ``shift`` is unknown
         """
-        if self.power != 1.0:
+        if self.capped:
             raise ValueError("a sharpened reward cannot be rescaled; rescale first, then sharpen")
         offsets = {"mean": rewards.mean(), "max": rewards.max(), "none": 0.0}
+        if isinstance(shift, str) and shift not in offsets:
+            raise ValueError(
+                f"`shift` must be a number or one of {', '.join(offsets)}, got {shift!r}"
+            )
         offset = offsets[shift] if isinstance(shift, str) else shift
         scale = max(float(np.std(rewards)), 1e-8)
         return RecoveredReward(
@@ -137,8 +146,9 @@ class RecoveredReward:
         The maximum of a recovered reward is round, so that a policy gains next to nothing from the
         last step towards it; a power below 1 makes it a peak.
 
-        :param power: positive; below 1 sharpens the top. What is above 0 counts as 0, so shift the
-            maximum there first: ``standardized(rewards, "max")``.
+        :param power: positive; below 1 sharpens the top. What is above 0 counts as 0, also with a
+            power of 1, so shift the top there first: ``standardized(rewards, "max")``, or the
+            reward at which demonstrators settle.
         """
         return RecoveredReward(
             self.discriminator,
@@ -148,6 +158,7 @@ class RecoveredReward:
             self.shift,
             self.scale,
             self.power * power,
+            capped=True,
         )
 
     def wrap(self, venv: VecEnv) -> RewardVecEnv:
@@ -191,6 +202,7 @@ class RecoveredReward:
                 "shift": self.shift,
                 "scale": self.scale,
                 "power": self.power,
+                "capped": self.capped,
                 "weights": self.discriminator.state_dict(),
             },
             buffer,
@@ -215,6 +227,7 @@ class RecoveredReward:
         architecture = Architecture.from_dict(data["architecture"])
         discriminator = architecture.build(features).to(device)
         discriminator.load_state_dict(data["weights"])
+        power = data.get("power", 1.0)
         return cls(
             discriminator,
             architecture,
@@ -222,5 +235,6 @@ class RecoveredReward:
             data["reward_type"],
             data["shift"],
             data["scale"],
-            data.get("power", 1.0),
+            power,
+            data.get("capped", power != 1.0),
         )

@@ -239,6 +239,20 @@ def test_the_command_records_a_state_expert_for_pixels(tmp_path):
     assert "record with a model of this environment" in " ".join(other.output.split())
 
 
+def test_the_command_records_pixel_mazes_with_a_model_that_sees_positions(tmp_path):
+    env = gym.make("sb3_vdb/CMaze-v0")
+    SAC("MlpPolicy", env, policy_kwargs={"net_arch": [8]}, device="cpu").save(tmp_path / "sac.zip")
+    out = tmp_path / "maze.npz"
+    arguments = ["record-demos", "sb3_vdb/CMazePixels-v0", "--model", str(tmp_path / "sac.zip")]
+    arguments += ["--out", str(out), "--episodes", "2", "--arg", "image_size=16"]
+    result = CliRunner().invoke(main, [*arguments, "--arg", "start_noise=0.04"])
+    assert result.exit_code == 0, result.output
+    played = Demonstrations.from_recording(out, progress_bar=False, cache=False)
+    assert played[0].observations.shape == (101, 16, 16, 3)
+    assert recording.load(out).env_kwargs["start_noise"] == 0.04
+    assert (played[0].observations[0] != played[1].observations[0]).any()
+
+
 @pytest.mark.parametrize("name", recording.shipped())
 def test_shipped_recordings_are_ten_small_episodes_of_their_task(name):
     path = recording.find(name)

@@ -131,6 +131,13 @@ def test_standardised_rewards_have_unit_deviation_and_the_chosen_zero(trained, d
 def test_a_sharpened_reward_keeps_the_order_and_its_file_the_power(trained, demos, tmp_path):
     data = sample(demos)
     reward = trained.recovered_reward()
+    with pytest.raises(ValueError, match="`shift` must be a number or one of mean, max, none"):
+        reward.standardized(reward(data), "top")
+    middle = reward.standardized(reward(data), float(np.median(reward(data))))
+    assert np.median(middle(data)) == pytest.approx(0.0, abs=1e-3)
+    capped = middle.sharpened(1.0)
+    np.testing.assert_allclose(capped(data), np.minimum(middle(data), 0.0), atol=1e-6)
+    assert middle(data).max() > 0.0
     reward = reward.standardized(reward(data), "max")
     sharp = reward.sharpened(0.5)
     np.testing.assert_allclose(sharp(data), -np.sqrt(-np.minimum(reward(data), 0.0)), atol=1e-6)

@@ -13,7 +13,11 @@ from sb3_vdb_envs.cores import available_cores
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 first_seed_option = click.option(
-    "--first-seed", default=0, show_default=True, type=click.IntRange(min=0)
+    "--first-seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="the others follow",
 )
 docs_option = click.option(
     "--docs",
@@ -35,7 +39,13 @@ table_only_option = click.option(
 
 def seeds_option(n: int) -> Decorator:
     """``--seeds``, so many by default."""
-    return click.option("--seeds", default=n, show_default=True, type=click.IntRange(min=1))
+    return click.option(
+        "--seeds",
+        default=n,
+        show_default=True,
+        type=click.IntRange(min=1),
+        help="how many random seeds",
+    )
 
 
 def out_option(folder: str | None, text: str = "run folder") -> Decorator:

@@ -10,6 +10,7 @@ import click
 import gymnasium as gym
 
 from sb3_vdb.cli.ids import known_id
+from sb3_vdb.demonstrations.recording import resolved_arguments
 
 
 @click.command()
@@ -130,11 +131,13 @@ def _acting_env(env_id: str, kwargs: dict[str, Any], observed: Any) -> Any:
     env = gym.make(env_id, **kwargs)
     if env.observation_space == observed:
         return env
-    state_id = env_id.replace("Pixels-v", "State-v")
+    state_id = env_id.replace("Pixels-v", "-v" if "Maze" in env_id else "State-v")
     if state_id != env_id:
-        repeat = env.get_wrapper_attr("action_repeat")
         env.close()
-        env = gym.make(state_id, action_repeat=repeat)
+        known = resolved_arguments(state_id, None)
+        arguments = resolved_arguments(env_id, kwargs)
+        shared = {name: value for name, value in arguments.items() if name in known}
+        env = gym.make(state_id, **shared)
         if env.observation_space == observed:
             return env
     raise ValueError(

@@ -142,7 +142,7 @@ def killed_workers(engines: tuple[str, ...], out: Path, docs: Path | None, worke
 
 
 @reproduce.command("humanoid-pictures")
-@out_option("docs/images")
+@out_option("docs/images", "folder of the pictures")
 def humanoid_pictures(out: Path) -> None:
     """Joints and clips of the humanoid, for the documentation."""
     from sb3_vdb.experiments.humanoid_pictures import draw
@@ -152,7 +152,7 @@ def humanoid_pictures(out: Path) -> None:
 
 
 @reproduce.command("pixel-pictures")
-@out_option("docs/images")
+@out_option("docs/images", "folder of the pictures")
 def pixel_pictures(out: Path) -> None:
     """Rendering presets of the pixel environments, for the documentation."""
     from sb3_vdb.experiments.pixel_pictures import draw
@@ -161,14 +161,17 @@ def pixel_pictures(out: Path) -> None:
 
 
 @reproduce.command("maze-pictures")
-@out_option("docs/images")
+@out_option("docs/images", "folder of the pictures")
 def maze_pictures(out: Path) -> None:
     """Top views of all mazes, for the documentation."""
     from sb3_vdb.experiments.transfer.maze_pictures import mazes
     from sb3_vdb_envs import ENVIRONMENTS
 
     out.mkdir(parents=True, exist_ok=True)
-    mazes([row.id for row in ENVIRONMENTS if "Maze" in row.name], out / "mazes.png")
+    mazes(
+        [row.id for row in ENVIRONMENTS if row.name.endswith(("Maze", "MazeFlipped"))],
+        out / "mazes.png",
+    )
 
 
 for command in (maze_transfer, maze_ablation):

@@ -4,7 +4,9 @@ any size.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise, product
+from typing import Any
 
 import torch as th
 from torch import nn
@@ -84,10 +86,12 @@ def _channels_last(module: nn.Module) -> None:
             parameter.data = parameter.data.contiguous(memory_format=th.channels_last)
 
 
-def _bf16(tensor: th.Tensor, enabled: bool) -> th.autocast:
+def _bf16(tensor: th.Tensor, enabled: bool) -> AbstractContextManager[Any]:
     """A block whose products and convolutions are in bfloat16, or as they were."""
+    if not enabled:
+        return nullcontext()
     # without its cache of converted weights, a CUDA graph can hold it
-    return th.autocast(tensor.device.type, th.bfloat16, enabled, cache_enabled=False)
+    return th.autocast(tensor.device.type, th.bfloat16, cache_enabled=False)
 
 
 class ConvEncoder(nn.Module):

@@ -19,7 +19,7 @@ from sb3_vdb.vmail.actor_critic import Actor, Value
 from sb3_vdb.vmail.discriminator import LatentDiscriminator
 from sb3_vdb.vmail.latents import CategoricalLatent, GaussianLatent
 from sb3_vdb.vmail.networks import initialize
-from sb3_vdb.vmail.observations import Observations, as_parts
+from sb3_vdb.vmail.observations import Observations, as_parts, is_picture, space_parts
 from sb3_vdb.vmail.rssm import State
 from sb3_vdb.vmail.world_model import WorldModel
 
@@ -109,6 +109,10 @@ class VMAILPolicy(FiledPolicy):
         for name, value in self.sizes.items():
             if isinstance(value, int) and not isinstance(value, bool) and value < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {value}")
+        has_pictures = any(is_picture(part) for part in space_parts(observation_space).values())
+        for name in ("standardize_pictures", "bf16"):
+            if self.sizes[name] and not has_pictures:
+                raise ValueError(f"`{name}` is for pictures, the observations have none")
         assert action_space.shape is not None
         self.action_dim = int(np.prod(action_space.shape))
         family = (

@@ -101,7 +101,7 @@ class Losses(NamedTuple):
     metrics: UpdateMetrics
 
 
-def _draw(n: int, of: int, device: th.device) -> th.Tensor:
+def _random_indices(n: int, of: int, device: th.device) -> th.Tensor:
     """``n`` different indices below ``of``; not by randperm, which a CUDA graph cannot hold."""
     return th.rand(of, device=device).argsort()[:n]
 
@@ -203,9 +203,9 @@ class Update(nn.Module):
             model.rssm.latent, belief, self.form.free_nats, self.form.kl_balance
         )
         states, pictured = belief.state, normalized
-        n = self.form.n_reconstructed
-        if n is not None and n < states.deter.shape[:2].numel():
-            chosen = _draw(n, states.deter.shape[:2].numel(), states.deter.device)
+        n, n_all = self.form.n_reconstructed, states.deter.shape[:2].numel()
+        if n is not None and n < n_all:
+            chosen = _random_indices(n, n_all, states.deter.device)
             states = states.map(lambda part: part.flatten(0, 1)[chosen].unsqueeze(1))
             pictured = {
                 name: part.flatten(0, 1)[chosen].unsqueeze(1) for name, part in normalized.items()
@@ -242,7 +242,7 @@ class Update(nn.Module):
         n = self.form.n_imagined
         if n is None or n >= len(start.stoch):
             return start
-        chosen = _draw(n, len(start.stoch), start.stoch.device)
+        chosen = _random_indices(n, len(start.stoch), start.stoch.device)
         return start.map(lambda part: part[chosen])
 
     def _rollout(self, start: State) -> Imagined:

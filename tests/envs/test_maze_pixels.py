@@ -115,8 +115,9 @@ def test_gym_make_vec_knows_layout_and_size():
 
 def test_pictures_that_are_too_small_are_refused():
     for make in (MazePixelEnv, MazePixelVectorEnv):
-        with pytest.raises(ValueError, match="`image_size` must be at least 16, got 8"):
-            make(image_size=8)
+        for size in (8, 64.0):
+            with pytest.raises(ValueError, match=f"a whole number of at least 16, got {size}"):
+                make(image_size=size)
 
 
 def test_a_controller_that_sees_positions_records_demonstrations_in_pixels(tmp_path):

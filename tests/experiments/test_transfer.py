@@ -321,8 +321,7 @@ def test_snapshots_are_of_their_round_and_retrained_on(cell):
     assert table.collect_snapshots(experiment)["round"].tolist() == [1, 3, 4]
 
 
-def test_a_retraining_is_stuck_that_settles_below_the_demonstrators(cell, monkeypatch):
-    """Learned rewards decide, and the true one is not looked at."""
+def test_a_retraining_is_stuck_that_settles_below_the_demonstrators(cell):
     runs.run_method(cell, "AIRL", quiet)
     demos = Demonstrations.load(cell.folder / "expert" / "demonstrations.npz")
     reward = RecoveredReward.load(cell.folder / "AIRL" / "irl" / "reward.pt")
@@ -353,13 +352,52 @@ def test_a_retraining_is_stuck_that_settles_below_the_demonstrators(cell, monkey
     assert result["shortfall"] == pytest.approx((goal - settled) / span, abs=0.02)
 
 
+def test_one_that_is_not_stuck_is_kept_whatever_the_others_earned(cell, monkeypatch):
+    runs.run_method(cell, "AIRL", quiet)
+    demos = Demonstrations.load(cell.folder / "expert" / "demonstrations.npz")
+    reward = RecoveredReward.load(cell.folder / "AIRL" / "irl" / "reward.pt")
+    settings = replace(SHORT, max_retrainings=3, stuck_shortfall=0.1)
+    made = phases._retrain_once(
+        settings, reward, 0.0, 0, cell.out / "once", policies.PhaseReport(quiet, "")
+    )
+
+    def attempts(*figures):
+        left = [
+            made._replace(
+                shortfall=shortfall,
+                result=replace(made.result, learned_returns=np.full(3, learned)),
+            )
+            for shortfall, learned in figures
+        ]
+        monkeypatch.setattr(phases, "_retrain_once", lambda *_: left.pop(0))
+        return phases.retrain(settings, reward, demos, 0, cell.out / "r", quiet)
+
+    found = attempts((0.3, 5.0), (0.05, 1.0), (0.0, 9.0))
+    assert (found["kept"], found["stuck"], found["learned_return"]) == (1, False, 1.0)
+    found = attempts((0.3, 5.0), (0.2, 7.0), (0.5, 6.0))
+    assert (found["kept"], found["stuck"], found["learned_return"]) == (1, True, 7.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"reward_top": "goal"}, "`reward_top` must be one of map, demonstrators, got 'goal'"),
+        ({"max_rewards": 0}, "`max_rewards` must be at least 1, got 0"),
+        ({"max_retrainings": 0}, "`max_retrainings` must be at least 1, got 0"),
+    ],
+)
+def test_settings_out_of_range_are_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        SHORT.changed(changes)
+
+
 def test_a_reward_on_which_every_retraining_is_stuck_is_learned_again(tmp_path, cell, monkeypatch):
     never = replace(SHORT, stuck_shortfall=-10.0, max_retrainings=2, max_rewards=3)
     again = Cell(cell.out, never, 0)
     runs.run_method(again, "AIRL", quiet)
     folder = again.folder / "AIRL"
     result = json.loads((folder / "result.json").read_text())
-    assert (result["rewards"], result["stuck"], len(result["retrainings"])) == (3, True, 2)
+    assert (result["n_rewards"], result["stuck"], result["n_retrainings"]) == (3, True, 6)
     kept = ["irl", "irl_stuck_0", "irl_stuck_1"]
     assert sorted(path.name for path in folder.glob("irl*")) == kept
     rewards = [(folder / name / "reward.pt").read_bytes() for name in kept]
@@ -375,12 +413,12 @@ def test_a_reward_on_which_every_retraining_is_stuck_is_learned_again(tmp_path, 
     )
     runs.run_method(again, "AIRL", quiet)
     assert trained == [102]
-    assert json.loads((folder / "result.json").read_text())["rewards"] == 3
+    assert json.loads((folder / "result.json").read_text())["n_rewards"] == 3
     # one that is not stuck is kept
     good = Cell(tmp_path / "good", replace(never, stuck_shortfall=10.0), 0)
     phases.train_expert(good.settings, 0, good.folder / "expert", quiet)
     runs.run_method(good, "AIRL", quiet)
-    assert json.loads((good.folder / "AIRL" / "result.json").read_text())["rewards"] == 1
+    assert json.loads((good.folder / "AIRL" / "result.json").read_text())["n_rewards"] == 1
 
 
 def test_the_top_of_the_reward_is_the_maps_or_the_demonstrators(cell, tmp_path):
@@ -390,12 +428,16 @@ def test_the_top_of_the_reward_is_the_maps_or_the_demonstrators(cell, tmp_path):
     highest = phases.standardized(trainer, SHORT, demos)
     assert phases.map_of(highest, SHORT.train_env).rewards.max() == pytest.approx(0.0, abs=1e-5)
     settings = replace(SHORT, reward_top="demonstrators", reward_power=0.5)
+    flat = phases.standardized(trainer, replace(settings, reward_power=1.0), demos)
     paid = phases.standardized(trainer, settings, demos)
     scale = phases.map_of(raw, SHORT.train_env).rewards.std()
     top = phases.settled_reward(raw, demos)
     positions = np.random.default_rng(0).uniform(-0.1, 0.6, (200, 2)).astype(np.float32)
     expected = (raw.of_states(positions, phases.NO_FORCE) - top) / scale
     assert (expected > 0.0).any()  # nothing is paid for more than where they settle
+    np.testing.assert_allclose(
+        flat.of_states(positions, phases.NO_FORCE), np.minimum(expected, 0.0), atol=1e-4
+    )
     np.testing.assert_allclose(
         paid.of_states(positions, phases.NO_FORCE),
         -np.sqrt(np.maximum(-expected, 0.0)),
@@ -549,6 +591,17 @@ def test_bad_arguments_of_the_command_line_are_named(arguments):
     result = CliRunner().invoke(cli.main, ["demo", *arguments])
     assert result.exit_code == 2
     assert arguments[0] in result.output
+
+
+def test_the_picture_of_the_mazes_has_each_once(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "sb3_vdb.experiments.transfer.maze_pictures.mazes", lambda ids, path: drawn.extend(ids)
+    )
+    out = ["--out", str(tmp_path)]
+    assert CliRunner().invoke(cli.main, ["reproduce", "maze-pictures", *out]).exit_code == 0
+    names = ("CMaze", "CMazeFlipped", "SMaze", "SMazeFlipped")
+    assert drawn == [f"sb3_vdb/{name}-v0" for name in names]
 
 
 def test_the_console_script_is_installed():

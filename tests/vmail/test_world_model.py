@@ -211,7 +211,14 @@ def test_bfloat16_is_the_pictures_alone_and_part_of_the_policy():
     pictures = [each for each in policy.modules() if isinstance(each, (ConvEncoder, ConvDecoder))]
     assert [each.bf16 for each in pictures] == [True, True]
     assert policy._get_constructor_parameters()["bf16"] is True
-    assert not make_policy().world_model.encoder.nets["part_observation"].bf16
+    encoder = make_policy().world_model.encoder.nets["part_observation"]
+    assert not encoder.bf16
+    with th.autocast("cpu", th.bfloat16):  # of a user's own, is left alone
+        assert encoder.layers[0](th.zeros(1, 3, 16, 16)).dtype == th.bfloat16
+        encoder(th.zeros(1, 3, 16, 16))
+    for name in ("bf16", "standardize_pictures"):
+        with pytest.raises(ValueError, match=f"`{name}` is for pictures"):
+            make_policy(gym.spaces.Box(-1.0, 1.0, (3,)), **{name: True})
 
 
 def test_vectors_are_measured_in_deviations_of_the_demonstrations():

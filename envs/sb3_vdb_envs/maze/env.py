@@ -84,14 +84,17 @@ class MazeEnv(gym.Env[npt.NDArray[Any], npt.NDArray[np.float32]], EzPickle):
             raise ValueError(f'`render_mode` must be "rgb_array" or None, got {render_mode!r}')
         self.layout = layout_named(layout)
         self.render_mode, self.render_height = render_mode, render_height
-        self.observation_space = observation_space(self.layout)
-        self.action_space = action_space()
         self._batch = self._make_batch(start_noise)
+        self.observation_space = self._make_observation_space()
+        self.action_space = action_space()
         self._picture: MazePicture | None = None
         self._trail: list[npt.NDArray[np.float32]] = []
 
     def _make_batch(self, start_noise: float) -> MazeBatch:
         return MazeBatch(self.layout, 1, start_noise)
+
+    def _make_observation_space(self) -> gym.Space[Any]:
+        return observation_space(self.layout)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

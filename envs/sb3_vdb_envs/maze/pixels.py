@@ -34,8 +34,11 @@ class MazeView:
     """
 
     def __init__(self, layout: MazeLayout, image_size: int) -> None:
-        if image_size < SMALLEST_IMAGE:
-            raise ValueError(f"`image_size` must be at least {SMALLEST_IMAGE}, got {image_size}")
+        if not isinstance(image_size, int) or image_size < SMALLEST_IMAGE:
+            raise ValueError(
+                f"`image_size` must be a whole number of at least {SMALLEST_IMAGE}, got "
+                f"{image_size!r}"
+            )
         x_min, x_max, y_min, y_max = layout.box
         half = max(x_max - x_min, y_max - y_min) / 2 + 2 * WALL_RADIUS
         x, y = (x_min + x_max) / 2, (y_min + y_max) / 2
@@ -125,9 +128,11 @@ class MazePixelEnv(MazeEnv):
         EzPickle.__init__(self, layout, start_noise, render_mode, render_height, image_size)
 
     def _make_batch(self, start_noise: float) -> MazeBatch:
-        view = MazeView(self.layout, self.image_size)
-        self.observation_space = view.space
-        return PixelMazeBatch(self.layout, 1, start_noise, view)
+        self._view = MazeView(self.layout, self.image_size)
+        return PixelMazeBatch(self.layout, 1, start_noise, self._view)
+
+    def _make_observation_space(self) -> gym.Space[Any]:
+        return self._view.space
 
 
 class MazePixelVectorEnv(MazeVectorEnv):

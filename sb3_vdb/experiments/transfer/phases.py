@@ -157,7 +157,10 @@ def standardized(
     rewards = map_of(raw, settings.train_env).rewards
     from_map = settings.reward_top == "map"
     top = float(rewards.max()) if from_map else settled_reward(raw, demonstrations)
-    return raw.standardized(rewards, shift=top).sharpened(settings.reward_power)
+    scaled = raw.standardized(rewards, shift=top)
+    if from_map and settings.reward_power == 1.0:
+        return scaled
+    return scaled.sharpened(settings.reward_power)
 
 
 def map_of(reward: RecoveredReward, env_id: str) -> RewardMap:
@@ -174,9 +177,12 @@ def learn_reward(
     seed: int,
     folder: Path,
     report: Report,
+    before: int = 0,
 ) -> None:
     """Inverse RL in the training maze; the folder gets ``reward.pt`` and ``result.json`` with the
     imitating policy's return. Nothing happens where they are there already.
+
+    :param before: steps of earlier phases, for the report
     """
     if (folder / "result.json").exists():
         return
@@ -187,7 +193,7 @@ def learn_reward(
     else:
         trainer = make_trainer(method, settings, demonstrations, seed, folder)
     callbacks = [
-        PhaseReport(report, "inverse RL"),
+        PhaseReport(report, "inverse RL", before),
         TrainerCheckpoint(trainer, folder, CHECKPOINT_EVERY, keep=1),
         RewardSnapshots(trainer, settings, demonstrations, folder),
     ]
@@ -228,24 +234,27 @@ def retrain(
     before: int = 0,
 ) -> dict[str, Any]:
     """Train new policies from scratch on the frozen reward in the flipped maze until one is not
-    stuck, and return the figures of the best.
+    stuck, and return its figures; where all are, those of the highest learned return.
 
-    One is stuck that settles where the learned reward is lower than where the demonstrators settle
-    in the training maze. This, and which one is kept, is decided by the learned reward alone. The
-    folder gets ``attempt_<i>`` for each, and the kept one's ``episodes.npz``.
+    One is stuck that settles, without noise, where the learned reward is lower than where the
+    demonstrators settle in the training maze, by a share of the reward's range over the flipped
+    maze. The true reward decides nothing. The folder gets ``attempt_<i>`` for each, and the kept
+    one's ``episodes.npz``.
 
     :param before: steps of earlier phases, for the report
     """
     attempts: list[Retraining] = []
     goal = settled_reward(reward, demonstrations)
     for i in range(settings.max_retrainings):
-        phase = PhaseReport(report, f"retraining {i + 1}", before)
+        phase = PhaseReport(report, f"retraining {i + 1}", before + i * settings.retraining.steps)
         attempt = folder / f"attempt_{i}"
         attempts.append(_retrain_once(settings, reward, goal, seed + i, attempt, phase))
         if attempts[-1].shortfall <= settings.stuck_shortfall:
             break
     learned = [float(each.result.learned_mean or 0.0) for each in attempts]
-    kept = attempts[int(np.argmax(learned))]
+    is_stuck = attempts[-1].shortfall > settings.stuck_shortfall
+    number = int(np.argmax(learned)) if is_stuck else len(attempts) - 1
+    kept = attempts[number]
     kept.result.episodes.save(folder / "episodes.npz")
     return {
         "transfer_return": kept.result.mean,
@@ -255,8 +264,8 @@ def retrain(
         "learned_return": kept.result.learned_mean,
         "learned_return_deterministic": kept.deterministic.learned_mean,
         "shortfall": kept.shortfall,
-        "stuck": kept.shortfall > settings.stuck_shortfall,
-        "kept": int(np.argmax(learned)),
+        "stuck": is_stuck,
+        "kept": number,
         "retrainings": learned,
     }
 

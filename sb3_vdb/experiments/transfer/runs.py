@@ -118,7 +118,9 @@ class Stopwatch:
 
 def run_method(cell: Cell, method: str, report: Report) -> None:
     """Inverse RL and retraining of one method, into its folder of the cell, unless its
-    ``result.json`` is there already.
+    ``result.json`` is there already. A reward on which every retraining is stuck is put aside, as
+    ``irl_stuck_<i>`` and ``retraining_stuck_<i>``, and another one learned, as often as the
+    settings allow.
     """
     folder, seed = cell.folder / method, 1000 * cell.seed
     if (folder / "result.json").exists():
@@ -128,7 +130,9 @@ def run_method(cell: Cell, method: str, report: Report) -> None:
     settings = cell.settings
     demonstrations = Demonstrations.load(cell.folder / "expert" / "demonstrations.npz")
     for i in range(_given_up(folder), settings.max_rewards):
-        learn_reward(method, settings, demonstrations, seed + 100 + i, folder / "irl", report)
+        before = i * (settings.irl.steps + settings.max_retrainings * settings.retraining.steps)
+        irl_seed = seed + 100 + i
+        learn_reward(method, settings, demonstrations, irl_seed, folder / "irl", report, before)
         reward = RecoveredReward.load(folder / "irl" / "reward.pt")
         found = retrain(
             settings,
@@ -137,7 +141,7 @@ def run_method(cell: Cell, method: str, report: Report) -> None:
             seed + 200 + i * settings.max_retrainings,
             folder / "retraining",
             report,
-            settings.irl.steps,
+            before + settings.irl.steps,
         )
         if not found["stuck"]:
             break
@@ -145,7 +149,9 @@ def run_method(cell: Cell, method: str, report: Report) -> None:
             _give_up(folder, i)
     imitation = json.loads((folder / "irl" / "result.json").read_text())
     figures = {"maze": settings.maze, "method": method, "seed": cell.seed, **found}
-    figures |= {"rewards": i + 1, "imitation_return": imitation["return"]}
+    n_retrainings = len(list(folder.glob("retraining*/attempt_*")))
+    figures |= {"n_rewards": i + 1, "n_retrainings": n_retrainings}
+    figures |= {"imitation_return": imitation["return"]}
     figures |= {"minutes": round(watch.seconds / 60, 2)}
     write_text(folder / "result.json", json.dumps(figures, indent=1))
 
@@ -266,5 +272,5 @@ def _method_row(folder: Path) -> dict[str, Any]:
         "success_rate": result["success_rate"],
         "learned_return": result["learned_return"],
         "stuck": result["stuck"],
-        "retrainings": len(result["retrainings"]),
+        "retrainings": result["n_retrainings"],
     }

@@ -191,7 +191,6 @@ def _row(cell: Cell, method: str, result: dict[str, Any]) -> dict[str, Any]:
             guide_return = float(reward(guide.transitions()).sum() / len(guide))
     return {
         **{name: value for name, value in result.items() if name not in ("kept", "retrainings")},
-        "retrainings": len(result["retrainings"]),
         "guide_learned_return": guide_return,
         "verdict": verdict(maze, result, guide_return),
     }
@@ -235,6 +234,8 @@ def summarise(table: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
                 "success": round(group["success_rate"].mean(), 2),
                 "imitation": round(group["imitation_return"].mean(), 2),
                 **{name: int((group["verdict"] == name).sum()) for name in VERDICTS},
+                "rewards a run": round(group["n_rewards"].mean(), 1),
+                "retrainings a run": round(group["n_retrainings"].mean(), 1),
                 "minutes": round(group["minutes"].mean(), 1),
             }
         )
