@@ -569,6 +569,7 @@ def test_a_stuck_retraining_is_said_in_the_report(run_folder, tmp_path):
         "stuck": True,
         "shortfall": 0.4,
         "retrainings": [1.0, 2.0],
+        "n_retrainings": 2,
     }
     path.write_text(json.dumps(changed))
     cell = Cell(tmp_path, SETTINGS, 0)
