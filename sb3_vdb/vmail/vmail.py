@@ -78,7 +78,7 @@ class VMAIL(BaseAlgorithm):
     :param burn_in: first states of each sequence, whose belief has just begun from nothing, that
         neither meet the discriminator nor start imagination; the authors' code takes them all
     :param n_reconstructed: observations of an update that the world model draws, at random; None
-        for all. Drawing is the larger part of a small update.
+        for all. Drawing is more than a quarter of a small update.
     :param gamma: discount
     :param horizon: steps of an imagined rollout, H
     :param n_imagined: rollouts of an update; None starts one from every state of the batch

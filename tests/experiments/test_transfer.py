@@ -560,6 +560,13 @@ def test_a_stuck_run_is_blamed_on_what_failed():
     assert table.verdict("C", stuck, guide_return=None) == "unknown"
 
 
+def test_the_remark_says_why_a_retraining_was_kept():
+    assert "retraining 2, those before it stuck" in demo.remark({"name": "AIRL", "retrainings": 2})
+    remark = demo.remark({"name": "AIRL", "retrainings": 3, "stuck": True})
+    assert "best of 3 retrainings by learned return" in remark
+    assert "settles far below the demonstrators" in remark
+
+
 @pytest.mark.slow
 def test_a_stuck_retraining_is_said_in_the_report(run_folder, tmp_path):
     folder = tmp_path / "C_0"

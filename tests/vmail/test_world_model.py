@@ -213,9 +213,12 @@ def test_bfloat16_is_the_pictures_alone_and_part_of_the_policy():
     assert policy._get_constructor_parameters()["bf16"] is True
     encoder = make_policy().world_model.encoder.nets["part_observation"]
     assert not encoder.bf16
+    seen = []
+    encoder.layers[0].register_forward_hook(lambda *each: seen.append(each[2].dtype))
     with th.autocast("cpu", th.bfloat16):  # of a user's own, is left alone
-        assert encoder.layers[0](th.zeros(1, 3, 16, 16)).dtype == th.bfloat16
         encoder(th.zeros(1, 3, 16, 16))
+    encoder(th.zeros(1, 3, 16, 16))
+    assert seen == [th.bfloat16, th.float32]
     for name in ("bf16", "standardize_pictures"):
         with pytest.raises(ValueError, match=f"`{name}` is for pictures"):
             make_policy(gym.spaces.Box(-1.0, 1.0, (3,)), **{name: True})

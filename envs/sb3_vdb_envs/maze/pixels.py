@@ -34,7 +34,7 @@ class MazeView:
     """
 
     def __init__(self, layout: MazeLayout, image_size: int) -> None:
-        if not isinstance(image_size, int) or image_size < SMALLEST_IMAGE:
+        if not isinstance(image_size, (int, np.integer)) or image_size < SMALLEST_IMAGE:
             raise ValueError(
                 f"`image_size` must be a whole number of at least {SMALLEST_IMAGE}, got "
                 f"{image_size!r}"

@@ -92,7 +92,9 @@ def remark(row: dict[str, Any]) -> str:
     if row.get("judge"):
         parts.append(f"learned return by the reward of {row['judge']}")
     if row.get("retrainings", 1) > 1:
-        parts.append(f"best of {row['retrainings']} retrainings by learned return")
+        n = row["retrainings"]
+        stuck = f"best of {n} retrainings by learned return"
+        parts.append(stuck if row.get("stuck") else f"retraining {n}, those before it stuck")
     if row.get("stuck"):
         parts.append("stuck: settles far below the demonstrators in the learned reward")
     return "; ".join(parts)
