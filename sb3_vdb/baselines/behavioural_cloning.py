@@ -19,6 +19,7 @@ from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.policy_files import FiledPolicy
 from sb3_vdb.vmail.networks import initialize, mlp
 from sb3_vdb.vmail.observations import ObservationEncoder, as_parts
+from sb3_vdb.vmail.picture_nets import PictureSettings
 from sb3_vdb.vmail.validation import expert_episodes
 
 
@@ -43,7 +44,9 @@ class ClonedPolicy(FiledPolicy):
         super().__init__(observation_space, action_space, squash_output=True)
         self.sizes = {"units": units, "n_layers": n_layers, "cnn_depth": cnn_depth}
         assert action_space.shape is not None
-        self.encoder = ObservationEncoder(observation_space, cnn_depth, units)
+        self.encoder = ObservationEncoder(
+            observation_space, units, PictureSettings(depth=cnn_depth)
+        )
         action_dim = int(np.prod(action_space.shape))
         self.head = mlp(self.encoder.embed_dim, units, n_layers, action_dim)
         self.apply(initialize)

@@ -27,6 +27,11 @@ CPU_VARIANTS: dict[str, dict[str, Any]] = {
     "eager, bf16, a quarter drawn": {**BF16, **QUARTER},
     "eager": {},
 }
+NET_VARIANTS: dict[str, dict[str, Any]] = {
+    "eager, patches": {"policy_kwargs": {"picture_net": "patches"}},
+    "eager, patches, a quarter drawn": {"policy_kwargs": {"picture_net": "patches"}, **QUARTER},
+    "eager": {},
+}
 GPU_VARIANTS: dict[str, dict[str, Any]] = {
     "cuda_graph, bf16": {"engine": "cuda_graph", **BF16},
     "cuda_graph": {"engine": "cuda_graph"},
@@ -38,6 +43,7 @@ GPU_VARIANTS: dict[str, dict[str, Any]] = {
 def bench_vmail() -> pd.DataFrame:
     """The preset ``laptop`` on one core; where there is a GPU, the paper's sizes on it."""
     tables = [_updates("laptop", {}, CPU_VARIANTS, "cpu")]
+    tables += [_updates("laptop", {}, NET_VARIANTS, "cpu", PAPER_LOOK)]
     tables += [_split("laptop", {}, "cpu"), _acting("cpu")]
     if th.cuda.is_available():
         tables += [_updates("paper", {"batch_size": n}, GPU_VARIANTS, "cuda") for n in (64, 128)]
@@ -45,14 +51,21 @@ def bench_vmail() -> pd.DataFrame:
     return pd.concat(tables)
 
 
-def _model(name: str, changes: dict[str, Any], device: str) -> VMAIL:
-    look = LAPTOP_LOOK if name == "laptop" else PAPER_LOOK
+def _model(
+    name: str, changes: dict[str, Any], device: str, look: dict[str, Any] | None = None
+) -> VMAIL:
+    look = look or _look(name)
     demonstrations = Demonstrations.from_recording(TASK, look, progress_bar=False, redraw=True)
     venv = make_vec_env(f"sb3_vdb/{TASK}Pixels-v0", 1, 0, {**look, "threads": 1})
     arguments: dict[str, Any] = {"engine": "eager", **preset(name), **changes, "device": device}
     sizes = (each.get("policy_kwargs", {}) for each in (preset(name), changes))
     arguments["policy_kwargs"] = {key: value for each in sizes for key, value in each.items()}
     return VMAIL("CnnPolicy", venv, demonstrations, buffer_size=10_000, seed=0, **arguments)
+
+
+def _look(name: str) -> dict[str, Any]:
+    """Pictures that a preset is meant for."""
+    return LAPTOP_LOOK if name == "laptop" else PAPER_LOOK
 
 
 def _wait(device: str) -> None:
@@ -71,16 +84,22 @@ def _job(work: Callable[[], Any], device: str) -> Job:
 
 
 def _label(name: str, model: VMAIL, device: str) -> str:
-    return f"{name}, {model.batch_size}x{model.sequence_length}, {device}"
+    sequences = f"{model.batch_size}x{model.sequence_length}"
+    pixels = model.observation_space.shape[-1]  # type: ignore[index]
+    return f"{name}, {sequences} of {pixels} pixels, {device}"
 
 
 def _updates(
-    name: str, changes: dict[str, Any], variants: dict[str, dict[str, Any]], device: str
+    name: str,
+    changes: dict[str, Any],
+    variants: dict[str, dict[str, Any]],
+    device: str,
+    look: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Whole updates, sampling included, against the last variant."""
     jobs: dict[str, Job] = {}
     for variant, more in variants.items():
-        model = _model(name, {**changes, **more}, device)
+        model = _model(name, {**changes, **more}, device, look)
         label = f"{_label(name, model, device)}, updates {variant}"
         jobs[label] = _job(lambda model=model: _update(model, UPDATES), device)  # type: ignore[misc]
     return _rates(compare(jobs), UPDATES, "updates")
@@ -164,7 +183,7 @@ def _acting(device: str) -> pd.DataFrame:
         f"sb3_vdb/{TASK}Pixels-v0",
         1,
         0,
-        {**(LAPTOP_LOOK if name == "laptop" else PAPER_LOOK), "threads": 1},
+        {**_look(name), "threads": 1},
     )
     alone.reset()
     actions = model.env.action_space.sample()[None]

@@ -11,7 +11,8 @@ import torch as th
 from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
 from torch import nn
 
-from sb3_vdb.vmail.networks import ConvDecoder, ConvEncoder, mlp
+from sb3_vdb.vmail.networks import mlp
+from sb3_vdb.vmail.picture_nets import PictureSettings
 
 Observations = Mapping[str, th.Tensor]  # raw, as the environment gave them; shape (..., *space)
 
@@ -100,7 +101,9 @@ class PictureNormalizer(nn.Module):
 
     def forward(self, pictures: th.Tensor) -> th.Tensor:
         """Normalised pictures, same shape."""
-        return (pictures.float() / PIXEL_RANGE - self.mean) / self.std
+        # in place: a batch of pictures is too large for the processor's cache
+        scaled = pictures.to(th.float32, copy=True).div_(PIXEL_RANGE)
+        return scaled.sub_(self.mean).div_(self.std)
 
     def pixels(self, normalized: th.Tensor) -> th.Tensor:
         """The inverse, rounded and clipped, uint8."""
@@ -137,23 +140,18 @@ class ObservationEncoder(nn.Module):
     """Embeds every part of an observation and joins the embeddings.
 
     :param space: observation space, pictures with channels first
-    :param depth: channels of the first convolution
     :param width: of the perceptrons that embed vectors
-    :param standardize_pictures: subtract the demonstrations' mean picture and divide by
-        their standard deviation
-    :param bf16: convolve in bfloat16
+    :param pictures: how pictures are seen
     """
 
     def __init__(
         self,
         space: gym.Space[Any],
-        depth: int,
         width: int,
-        standardize_pictures: bool = False,
-        bf16: bool = False,
+        pictures: PictureSettings = PictureSettings(),  # noqa: B008
     ) -> None:
         super().__init__()
-        self.standardize_pictures = standardize_pictures
+        self.standardize_pictures = pictures.standardize
         parts = space_parts(space)
         self.names = tuple(parts)
         self.pictures = frozenset(name for name, part in parts.items() if is_picture(part))
@@ -161,7 +159,7 @@ class ObservationEncoder(nn.Module):
         self.embed_dim = 0
         for name, part in parts.items():
             if name in self.pictures:
-                net = ConvEncoder(part.shape, depth, bf16)  # type: ignore[arg-type]
+                net = pictures.encoder(part.shape)  # type: ignore[arg-type]
                 self.embed_dim += net.output_dim
                 self.nets[module_key(name)] = net
                 self.normalizers[module_key(name)] = PictureNormalizer(part.shape)
@@ -210,20 +208,19 @@ class ObservationDecoder(nn.Module):
 
     :param feat_dim: width of the features
     :param space: observation space, pictures with channels first
-    :param depth: channels before the last convolution
     :param width: of the perceptrons that draw vectors
-    :param bf16: convolve in bfloat16
+    :param pictures: how pictures are drawn
     """
 
     def __init__(
-        self, feat_dim: int, space: gym.Space[Any], depth: int, width: int, bf16: bool = False
+        self, feat_dim: int, space: gym.Space[Any], width: int, pictures: PictureSettings
     ) -> None:
         super().__init__()
         self.nets = nn.ModuleDict()
         self.names = tuple(space_parts(space))
         for name, part in space_parts(space).items():
             self.nets[module_key(name)] = (
-                ConvDecoder(feat_dim, part.shape, depth, bf16)  # type: ignore[arg-type]
+                pictures.decoder(feat_dim, part.shape)  # type: ignore[arg-type]
                 if is_picture(part)
                 else mlp(feat_dim, width, N_VECTOR_LAYERS, part.shape[0])
             )

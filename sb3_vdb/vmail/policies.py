@@ -20,6 +20,7 @@ from sb3_vdb.vmail.discriminator import LatentDiscriminator
 from sb3_vdb.vmail.latents import CategoricalLatent, GaussianLatent
 from sb3_vdb.vmail.networks import initialize
 from sb3_vdb.vmail.observations import Observations, as_parts, is_picture, space_parts
+from sb3_vdb.vmail.picture_nets import PICTURE_NETS, PictureNet, PictureSettings
 from sb3_vdb.vmail.rssm import State
 from sb3_vdb.vmail.world_model import WorldModel
 
@@ -52,11 +53,12 @@ class VMAILPolicy(FiledPolicy):
     :param n_classes: classes of a categorical variable
     :param hidden_dim: width of the layers around the GRU
     :param units: width of the heads' hidden layers, and of perceptrons for vectors
-    :param cnn_depth: channels of the first convolution
+    :param picture_net: ``"conv"``, or ``"patches"``, which costs less on a CPU
+    :param cnn_depth: channels of the first convolution, half those of a patch
     :param standardize_pictures: encode and draw differences from the demonstrations' mean picture
         in their standard deviation, so that a background need not be learnt
-    :param bf16: convolve pictures in bfloat16, which CPUs and GPUs that have it do faster; weights
-        stay in single precision
+    :param bf16: see and draw pictures in bfloat16, which CPUs and GPUs that have it do faster;
+        weights stay in single precision
     :param actor_layers: hidden layers of the actor
     :param value_layers: hidden layers of the value
     :param discriminator_net_arch: widths of the discriminator's hidden layers
@@ -76,6 +78,7 @@ class VMAILPolicy(FiledPolicy):
         n_classes: int = 32,
         hidden_dim: int = 200,
         units: int = 400,
+        picture_net: PictureNet = "conv",
         cnn_depth: int = 32,
         standardize_pictures: bool = False,
         bf16: bool = False,
@@ -88,6 +91,9 @@ class VMAILPolicy(FiledPolicy):
         super().__init__(observation_space, action_space, squash_output=True)
         if latent not in ("gaussian", "categorical"):
             raise ValueError(f'`latent` must be "gaussian" or "categorical", got {latent!r}')
+        if picture_net not in PICTURE_NETS:
+            names = ", ".join(PICTURE_NETS)
+            raise ValueError(f"`picture_net` must be one of {names}, got {picture_net!r}")
         if not init_std > 0.0:
             raise ValueError(f"`init_std` must be positive, got {init_std}")
         self.sizes: dict[str, Any] = {
@@ -97,6 +103,7 @@ class VMAILPolicy(FiledPolicy):
             "n_classes": n_classes,
             "hidden_dim": hidden_dim,
             "units": units,
+            "picture_net": picture_net,
             "cnn_depth": cnn_depth,
             "standardize_pictures": standardize_pictures,
             "bf16": bf16,
@@ -110,8 +117,12 @@ class VMAILPolicy(FiledPolicy):
             if isinstance(value, int) and not isinstance(value, bool) and value < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {value}")
         has_pictures = any(is_picture(part) for part in space_parts(observation_space).values())
-        for name in ("standardize_pictures", "bf16"):
-            if self.sizes[name] and not has_pictures:
+        for name, default in (
+            ("standardize_pictures", False),
+            ("bf16", False),
+            ("picture_net", "conv"),
+        ):
+            if self.sizes[name] != default and not has_pictures:
                 raise ValueError(f"`{name}` is for pictures, the observations have none")
         assert action_space.shape is not None
         self.action_dim = int(np.prod(action_space.shape))
@@ -126,10 +137,8 @@ class VMAILPolicy(FiledPolicy):
             family,
             deter_dim,
             hidden_dim,
-            cnn_depth,
             units,
-            standardize_pictures,
-            bf16,
+            PictureSettings(picture_net, cnn_depth, standardize_pictures, bf16),
         )
         feat_dim = self.world_model.feat_dim
         self.discriminator = LatentDiscriminator(

@@ -11,6 +11,7 @@ from torch import nn
 
 from sb3_vdb.vmail.latents import Latent
 from sb3_vdb.vmail.observations import ObservationDecoder, ObservationEncoder, Observations
+from sb3_vdb.vmail.picture_nets import PictureSettings
 from sb3_vdb.vmail.rssm import RSSM, Belief, State
 
 
@@ -80,11 +81,8 @@ class WorldModel(nn.Module):
     :param latent: distribution of the stochastic part
     :param deter_dim: width of the deterministic part
     :param hidden_dim: width of the layers around the GRU
-    :param cnn_depth: channels of the first convolution
     :param units: width of the perceptrons for vectors
-    :param standardize_pictures: subtract the demonstrations' mean picture and divide by
-        their standard deviation
-    :param bf16: convolve in bfloat16
+    :param pictures: how pictures are seen and drawn
     """
 
     def __init__(
@@ -94,17 +92,13 @@ class WorldModel(nn.Module):
         latent: Latent,
         deter_dim: int,
         hidden_dim: int,
-        cnn_depth: int,
         units: int,
-        standardize_pictures: bool = False,
-        bf16: bool = False,
+        pictures: PictureSettings,
     ) -> None:
         super().__init__()
-        self.encoder = ObservationEncoder(
-            observation_space, cnn_depth, units, standardize_pictures, bf16
-        )
+        self.encoder = ObservationEncoder(observation_space, units, pictures)
         self.rssm = RSSM(self.encoder.embed_dim, action_dim, latent, deter_dim, hidden_dim)
-        self.decoder = ObservationDecoder(self.feat_dim, observation_space, cnn_depth, units, bf16)
+        self.decoder = ObservationDecoder(self.feat_dim, observation_space, units, pictures)
 
     @property
     def feat_dim(self) -> int:

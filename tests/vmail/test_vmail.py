@@ -72,6 +72,7 @@ def test_it_learns_and_logs_every_figure(kind, tmp_path):
         {"policy_kwargs": {"latent": "categorical", "n_classes": 3}, "gradient_steps": -1},
         {"expert_fraction": 0.5, "learning_starts": 15},
         {"n_reconstructed": 2, "policy_kwargs": {"bf16": True}},
+        {"policy_kwargs": {"picture_net": "patches", "standardize_pictures": True}},
         {"expert_fraction": lambda progress: 0.5 * progress, "actor_learning_rate": lambda p: p},
     ],
 )

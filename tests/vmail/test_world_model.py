@@ -14,12 +14,20 @@ from torch.distributions import (
 from torch.nn import functional
 
 from sb3_vdb.vmail.latents import CategoricalLatent, GaussianLatent
-from sb3_vdb.vmail.networks import ConvDecoder, ConvEncoder, decoder_kernels
 from sb3_vdb.vmail.observations import (
     ObservationEncoder,
     PictureNormalizer,
     VectorNormalizer,
     space_parts,
+)
+from sb3_vdb.vmail.picture_nets import (
+    ConvDecoder,
+    ConvEncoder,
+    PatchDecoder,
+    PatchEncoder,
+    PictureEncoder,
+    PictureSettings,
+    decoder_kernels,
 )
 from sb3_vdb.vmail.rssm import RSSM, State
 from sb3_vdb.vmail.world_model import kl_loss, reconstruction_loss
@@ -160,7 +168,7 @@ def test_standardized_pictures_are_differences_from_the_demonstrations_mean():
     scaled = np.concatenate([each["observation"] for each in episodes]) / 255.0
     mean, std = scaled.mean(axis=0), np.sqrt(np.mean((scaled - scaled.mean(axis=0)) ** 2))
     for standardize, center, scale in ((True, mean, std), (False, 0.5, 1.0)):
-        encoder = ObservationEncoder(PICTURE, 2, 8, standardize_pictures=standardize)
+        encoder = ObservationEncoder(PICTURE, 8, PictureSettings(depth=2, standardize=standardize))
         encoder.fit(episodes)
         pictures = th.as_tensor(episodes[0]["observation"])
         found = encoder.normalize({"observation": pictures})["observation"]
@@ -177,11 +185,46 @@ def test_sizes_are_those_of_the_paper():
     assert decoder_kernels(128) == (5, 5, 5, 6, 6)
 
 
-@pytest.mark.parametrize("size", [16, 32, 48, 64, 84, 96, 128])
-def test_pictures_of_every_size_are_drawn_as_large_as_they_are(size):
-    encoder, decoder = ConvEncoder((3, size, size), 2), ConvDecoder(10, (3, size, size), 2)
+@pytest.mark.parametrize(
+    ("net", "size"),
+    [
+        *(("conv", size) for size in (16, 32, 48, 64, 84, 96, 128)),
+        *(("patches", size) for size in (16, 40, 64)),
+    ],
+)
+def test_pictures_of_every_size_are_drawn_as_large_as_they_are(net, size):
+    settings, shape = PictureSettings(net, depth=2), (3, size, size)
+    encoder, decoder = settings.encoder(shape), settings.decoder(10, shape)
     assert encoder(th.zeros(2, 3, size, size)).shape == (2, encoder.output_dim)
     assert decoder(th.zeros(2, 10)).shape == (2, 3, size, size)
+
+
+def test_patches_that_do_not_come_out_even_are_refused():
+    with pytest.raises(ValueError, match="84 pixels have no 8 x 8 equal patches; use a multiple"):
+        PatchEncoder((3, 84, 84), 2)
+    with pytest.raises(ValueError, match="too small; use at least 16"):
+        PatchDecoder(10, (3, 8, 8), 2)
+    with pytest.raises(ValueError, match="`picture_net` must be one of conv, patches, got 'vit'"):
+        make_policy(picture_net="vit")
+
+
+def test_a_patch_is_seen_and_drawn_where_it_is():
+    encoder, decoder = PatchEncoder((3, 32, 32), 1), PatchDecoder(10, (3, 32, 32), 1)
+    picture = th.zeros(1, 3, 32, 32)
+    picture[:, :, 4:8, 24:28] = 1.0  # row 1, column 6 of patches of 4 pixels
+    with th.no_grad():
+        changed = (encoder.layers[0](picture) != encoder.layers[0](th.zeros_like(picture))).any(1)
+    assert changed[0].nonzero().tolist() == [[1, 6]]
+
+    patches = th.zeros(1, 8, 8, 2)
+    patches[0, 1, 6] = 1.0
+    decoder.patches.forward = lambda _: patches
+    decoder.pixels.weight.data = th.arange(48.0).view(48, 1).expand(48, 2) / 2.0
+    decoder.background.data = th.full((3, 32, 32), 100.0)
+    drawn = decoder(th.zeros(1, 10))[0] - 100.0
+    # of a patch, channels come first, then rows, then columns
+    assert th.equal(drawn[:, 4:8, 24:28], th.arange(48.0).view(3, 4, 4))
+    assert drawn.count_nonzero() == 47
 
 
 def test_the_first_layer_of_the_decoder_is_the_transposed_convolution():
@@ -195,15 +238,27 @@ def test_bfloat16_changes_pictures_little_and_weights_not_at_all():
     for exact, rough in (
         (ConvEncoder((3, 32, 32), 4), ConvEncoder((3, 32, 32), 4, bf16=True)),
         (ConvDecoder(10, (3, 32, 32), 4), ConvDecoder(10, (3, 32, 32), 4, bf16=True)),
+        (PatchEncoder((3, 32, 32), 4), PatchEncoder((3, 32, 32), 4, bf16=True)),
+        (PatchDecoder(10, (3, 32, 32), 4), PatchDecoder(10, (3, 32, 32), 4, bf16=True)),
     ):
         rough.load_state_dict(exact.state_dict())
-        inputs = th.randn(5, 3, 32, 32) if isinstance(exact, ConvEncoder) else th.randn(5, 10)
+        inputs = th.randn(5, 3, 32, 32) if isinstance(exact, PictureEncoder) else th.randn(5, 10)
         expected, found = exact(inputs), rough(inputs)
         assert found.dtype == th.float32
         scale = expected.abs().max()
         assert 0.0 < (found - expected).abs().max() < 0.05 * scale
         found.square().mean().backward()
         assert all(each.grad.dtype == each.dtype == th.float32 for each in rough.parameters())
+
+
+@pytest.mark.parametrize("net", ["conv", "patches"])
+def test_the_policy_hands_on_how_pictures_are_seen_and_drawn(net):
+    policy = make_policy(picture_net=net)
+    encoder = policy.world_model.encoder.nets["part_observation"]
+    decoder = policy.world_model.decoder.nets["part_observation"]
+    kinds = {"conv": (ConvEncoder, ConvDecoder), "patches": (PatchEncoder, PatchDecoder)}[net]
+    assert (type(encoder), type(decoder)) == kinds
+    assert policy._get_constructor_parameters()["picture_net"] == net
 
 
 def test_bfloat16_is_the_pictures_alone_and_part_of_the_policy():
@@ -219,9 +274,9 @@ def test_bfloat16_is_the_pictures_alone_and_part_of_the_policy():
         encoder(th.zeros(1, 3, 16, 16))
     encoder(th.zeros(1, 3, 16, 16))
     assert seen == [th.bfloat16, th.float32]
-    for name in ("bf16", "standardize_pictures"):
+    for name, value in (("bf16", True), ("standardize_pictures", True), ("picture_net", "patches")):
         with pytest.raises(ValueError, match=f"`{name}` is for pictures"):
-            make_policy(gym.spaces.Box(-1.0, 1.0, (3,)), **{name: True})
+            make_policy(gym.spaces.Box(-1.0, 1.0, (3,)), **{name: value})
 
 
 def test_vectors_are_measured_in_deviations_of_the_demonstrations():
