@@ -95,6 +95,14 @@ def maze_transfer(
 
 
 @click.command("maze-ablation")
+@click.option(
+    "--preset",
+    "name",
+    default="best",
+    show_default=True,
+    type=click.Choice(["best", "paper"]),
+    help="best: what of it matters; paper: what its text leaves open",
+)
 @maze_option
 @seeds_option(5)
 @first_seed_option
@@ -103,6 +111,7 @@ def maze_transfer(
 @docs_option
 @engine_options()
 def maze_ablation(
+    name: str,
     mazes: tuple[str, ...],
     seeds: int,
     first_seed: int,
@@ -113,14 +122,16 @@ def maze_ablation(
     engine: str,
     address: str | None,
 ) -> None:
-    """What of the preset "best" matters: one thing changed at a time. Running it again continues
-    what is missing.
+    """What of a preset matters: one thing changed at a time. Running it again continues what is
+    missing.
     """
-    from sb3_vdb.experiments.transfer.ablation import VARIATIONS, run_ablation
+    from sb3_vdb.experiments.transfer.ablation import run_ablation
+    from sb3_vdb.experiments.transfer.settings import MAZES
 
-    chosen = tuple(dict.fromkeys(mazes or VARIATIONS))
+    chosen = tuple(dict.fromkeys(mazes or MAZES))
     try:
         run_ablation(
+            name,
             out.resolve(),
             chosen,  # type: ignore[arg-type]
             range(first_seed, first_seed + seeds),

@@ -1,4 +1,4 @@
-"""The ablation of the preset ``best``."""
+"""Ablations of presets, one thing changed at a time."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,19 +7,23 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from stable_baselines3.common.torch_layers import FlattenExtractor
 
-from sb3_vdb import cli
+from sb3_vdb import Demonstrations, cli, make_vec_env
 from sb3_vdb.experiments.transfer import ablation
 from sb3_vdb.experiments.transfer.ablation import BASELINE, VARIATIONS, Variation, run_ablation
+from sb3_vdb.experiments.transfer.phases import make_trainer
 from sb3_vdb.experiments.transfer.settings import MAZES, METHODS, preset
+from sb3_vdb.extractors import BoundsExtractor
+from sb3_vdb_envs.maze import WaypointController
 
 
 @pytest.mark.parametrize("maze", MAZES)
 def test_every_variation_changes_one_thing_and_keeps_the_demonstrations(maze):
     best = preset("best", maze)
-    first, *others = VARIATIONS[maze]
+    first, *others = VARIATIONS["best"][maze]
     assert first == Variation(BASELINE)
-    assert len({each.folder for each in VARIATIONS[maze]}) == len(VARIATIONS[maze])
+    assert len({each.folder for each in VARIATIONS["best"][maze]}) == len(others) + 1
     for each in others:
         repeats = {"max_retrainings", "max_rewards"}  # of the same thing
         n = 1 if set(each.changes) == repeats else len(each.changes)
@@ -29,6 +33,34 @@ def test_every_variation_changes_one_thing_and_keeps_the_demonstrations(maze):
         assert (settings != best) == bool(each.changes)
         for name in ("expert", "demo_policies", "demos_per_policy"):
             assert getattr(settings, name) == getattr(best, name)
+
+
+@pytest.mark.parametrize("maze", MAZES)
+def test_what_the_paper_leaves_open_is_tried_for_every_method_it_is_about(maze):
+    paper = preset("paper", maze)
+    variations = VARIATIONS["paper"][maze]
+    assert len({each.folder for each in variations}) == len(variations)
+    for name in {each.name.split(", ", 1)[1] for each in variations}:
+        group = [each for each in variations if each.name.endswith(name)]
+        assert [each.method for each in group] == ["AIRL", "VAIRL", "VAIRL-GP"]
+        settings = paper.changed(group[0].changes)
+        assert settings != paper
+        assert settings.expert == paper.expert
+
+
+def test_networks_see_positions_as_they_are_if_asked(tmp_path):
+    settings = preset("demo", "C").shortened(0.02)
+    raw = settings.changed({"irl.scaled_inputs": False, "scaled_inputs": False})
+    demonstrations = Demonstrations.from_rollouts(
+        WaypointController("c_maze"), make_vec_env("sb3_vdb/CMaze-v0", 1), n_episodes=2
+    )
+    for each, extractor, kind in (
+        (settings, BoundsExtractor, "bounds"),
+        (raw, FlattenExtractor, "none"),
+    ):
+        trainer = make_trainer("VAIRL", each, demonstrations, 0, tmp_path)
+        assert type(trainer.gen_algo.policy.features_extractor) is extractor
+        assert trainer.architecture.normalize_inputs == kind
 
 
 def test_the_best_preset_keeps_within_the_papers_demonstrations():
@@ -59,8 +91,8 @@ def test_the_table_has_a_line_for_every_variation(tmp_path, monkeypatch):
             job.work(lambda *_: None)
 
     monkeypatch.setattr(ablation, "run_jobs", run_here)
-    variations = {"C": VARIATIONS["C"][:2]}
-    monkeypatch.setattr(ablation, "VARIATIONS", variations)
+    variations = {"C": VARIATIONS["best"]["C"][:2]}
+    monkeypatch.setattr(ablation, "VARIATIONS", {"best": variations})
     arguments = ["--maze", "C", "--seeds", "2", "--share", "0.02", "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(
         cli.main, ["reproduce", "maze-ablation", *arguments, "--docs", str(tmp_path / "docs")]
@@ -83,11 +115,11 @@ def test_the_table_has_a_line_for_every_variation(tmp_path, monkeypatch):
     ]
     assert copies[0] == copies[1]
     before = result_times(tmp_path)
-    run_ablation(tmp_path / "out", ["C"], [0, 1], 1, share=0.02)
+    run_ablation("best", tmp_path / "out", ["C"], [0, 1], 1, share=0.02)
     assert result_times(tmp_path) == before
     # a folder that was filled with other settings is not mixed with these
     with pytest.raises(ValueError, match="holds a run with"):
-        run_ablation(tmp_path / "out", ["C"], [0, 1], 1, share=0.04)
+        run_ablation("best", tmp_path / "out", ["C"], [0, 1], 1, share=0.04)
     assert np.isfinite(table["return"]).all()
 
 

@@ -490,6 +490,20 @@ def test_presets_survive_a_file(name, maze):
     assert TransferSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
 
 
+def test_a_run_of_a_version_with_fewer_settings_goes_on(tmp_path):
+    cell = Cell(tmp_path, preset("paper", "C"), 0)
+    cell.claim({})
+    path = cell.folder / "config.json"
+    older = json.loads(path.read_text())
+    del older["scaled_inputs"], older["irl"]["scaled_inputs"]
+    path.write_text(json.dumps(older))
+    cell.claim({})
+    with pytest.raises(ValueError, match=r"holds a run with \{'scaled_inputs': True\}"):
+        Cell(tmp_path, replace(cell.settings, scaled_inputs=False), 0).claim({})
+    assert json.loads(path.read_text()) == older
+    assert TransferSettings.from_dict(older) == cell.settings
+
+
 def test_the_papers_numbers():
     c, s = preset("paper", "C"), preset("paper", "S")
     for settings in (c, s):

@@ -1,4 +1,6 @@
-"""What of the preset ``best`` matters: the same runs with one thing changed at a time."""
+"""What of a preset matters: the same runs with one thing changed at a time; for ``paper``, what its
+text leaves open.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +21,17 @@ from sb3_vdb.experiments.versions import versions
 from sb3_vdb.files import write_text
 
 BASELINE = "best"
+TRANSFERRED = ("AIRL", "VAIRL", "VAIRL-GP")  # what the paper is about
+RAW = {
+    "scaled_inputs": False,
+    "irl.scaled_inputs": False,
+    "retraining.scaled_inputs": False,
+}
+CODE_TRPO = {
+    f"{phase}.{name}": value
+    for phase in ("irl", "retraining")
+    for name, value in (("activation", "tanh"), ("gae_lambda", 1.0), ("baseline", "linear"))
+}
 
 
 class Variation(NamedTuple):
@@ -39,7 +52,16 @@ class Variation(NamedTuple):
         return "".join(each if each.isalnum() else "-" for each in self.name)
 
 
-VARIATIONS: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
+def _unknowns(changes: Mapping[str, Mapping[str, Any]]) -> tuple[Variation, ...]:
+    """Each change, for each method that the paper is about."""
+    return tuple(
+        Variation(f"{method}, {name}", method, each)
+        for name, each in changes.items()
+        for method in TRANSFERRED
+    )
+
+
+BEST: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
     {
         "C": (
             Variation(BASELINE),
@@ -68,9 +90,26 @@ VARIATIONS: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
         ),
     }
 )
+# the baselines are rows of the table, with the same seeds
+PAPER: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
+    {
+        "C": _unknowns({"positions not scaled": RAW, "TRPO of the code": CODE_TRPO}),
+        "S": _unknowns(
+            {
+                "positions not scaled": RAW,
+                "TRPO of the code": CODE_TRPO,
+                "50,000 steps a round": {"irl.mazes": 500},
+            }
+        ),
+    }
+)
+VARIATIONS: Mapping[str, Mapping[MazeName, Sequence[Variation]]] = MappingProxyType(
+    {"best": BEST, "paper": PAPER}
+)
 
 
 def run_ablation(
+    name: str,
     out: Path,
     mazes: Sequence[MazeName],
     seeds: Sequence[int],
@@ -82,6 +121,7 @@ def run_ablation(
 ) -> pd.DataFrame:
     """Run what is missing; ``<out>/ablation.csv`` and, in ``docs``, the same.
 
+    :param name: preset, of :data:`VARIATIONS`
     :param out: run folder
     :param mazes: which
     :param seeds: random seeds
@@ -97,8 +137,8 @@ def run_ablation(
     planned = [
         (variation, Cell(out / variation.folder, settings, seed))
         for maze in mazes
-        for variation in VARIATIONS[maze]
-        for settings in [preset("best", maze).shortened(share).changed(variation.changes)]
+        for variation in VARIATIONS[name][maze]
+        for settings in [preset(name, maze).shortened(share).changed(variation.changes)]
         for seed in seeds
     ]
     for _, cell in planned:

@@ -103,7 +103,7 @@ def make_trainer(
         "grad_penalty_target": settings.grad_penalty_target,
         "reward_type": "log_d" if imitation else "g",
         "reward_scaling": "mean_std",
-        "normalize_inputs": "bounds",
+        "normalize_inputs": "bounds" if settings.scaled_inputs else "none",
         "discriminator_kwargs": networks,
         "log_dir": str(log_dir),
         "seed": seed,

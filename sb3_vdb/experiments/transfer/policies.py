@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
@@ -67,7 +68,7 @@ class PolicyCheckpoint(BaseCallback):
 
 
 def make_trpo(venv: VecEnv, settings: PolicySettings, seed: int) -> FisherTRPO:
-    """TRPO with two layers of 32 on observations scaled to [-1, 1].
+    """TRPO with two layers of 32.
 
     :param venv: mazes; a rollout is one episode of each
     :param settings: of the phase
@@ -92,7 +93,9 @@ def make_trpo(venv: VecEnv, settings: PolicySettings, seed: int) -> FisherTRPO:
             "net_arch": [32, 32],
             "activation_fn": nn.ReLU if settings.activation == "relu" else nn.Tanh,
             "log_std_init": math.log(settings.std),
-            "features_extractor_class": BoundsExtractor,
+            "features_extractor_class": (
+                BoundsExtractor if settings.scaled_inputs else FlattenExtractor
+            ),
         },
     )
 

@@ -21,7 +21,7 @@ from sb3_vdb.experiments.transfer.phases import (
     train_expert,
 )
 from sb3_vdb.experiments.transfer.policies import PhaseReport, learn_policy
-from sb3_vdb.experiments.transfer.settings import TransferSettings
+from sb3_vdb.experiments.transfer.settings import TransferSettings, with_defaults
 from sb3_vdb.files import write_text
 from sb3_vdb.recovered_reward import RecoveredReward
 from sb3_vdb.vec_env import make_vec_env
@@ -72,7 +72,7 @@ class Cell(NamedTuple):
 
 def claim(folder: Path, arguments: dict[str, Any], versions: dict[str, str]) -> None:
     """Write arguments and versions as ``config.json`` of a folder, or check that the arguments are
-    those there.
+    those there. Settings that a run's version did not have yet are as they are by default.
 
     :raises ValueError: the folder holds a run with other arguments
     """
@@ -81,6 +81,7 @@ def claim(folder: Path, arguments: dict[str, Any], versions: dict[str, str]) -> 
         write_text(path, json.dumps({**arguments, "versions": versions}, indent=1))
         return
     found, wanted = json.loads(path.read_text()), json.loads(json.dumps(arguments))
+    found = with_defaults(found)
     other = {name: found.get(name) for name, value in wanted.items() if found.get(name) != value}
     if other:
         raise ValueError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
@@ -13,6 +13,7 @@ from sb3_vdb.discriminators import PenaltyTarget
 MazeName = Literal["C", "S"]
 MAZES: tuple[MazeName, ...] = ("C", "S")
 EPISODE_STEPS = 100
+PHASES = ("expert", "irl", "retraining")
 PRESETS = ("demo", "paper", "authors-code", "best")
 
 
@@ -98,6 +99,7 @@ class PolicySettings:
         position and time that starts anew at the end of an episode (the authors' code)
     :param activation: ``"relu"`` or ``"tanh"``
     :param ent_coef: weight of an entropy bonus beside normalised advantages
+    :param scaled_inputs: whether networks see positions scaled to [-1, 1] or as they are
     """
 
     iterations: int
@@ -108,6 +110,7 @@ class PolicySettings:
     baseline: Literal["critic", "linear"] = "critic"
     activation: Literal["relu", "tanh"] = "tanh"
     ent_coef: float = 0.0
+    scaled_inputs: bool = True
 
     @property
     def steps(self) -> int:
@@ -135,6 +138,7 @@ class TransferSettings:
     :param grad_penalty_coef: w_GP of the methods with a gradient penalty
     :param grad_penalty_target: what the penalty is taken of
     :param potential_gamma: discount of the potential h; None for the policy's
+    :param scaled_inputs: whether reward networks see positions scaled to [-1, 1] or as they are
     :param reward_power: exponent of the frozen reward's distance from its top
     :param reward_top: what the top is: the maximum of the reward's ``"map"``, or the reward where
         the ``"demonstrators"`` settle, with nothing paid for more
@@ -162,6 +166,7 @@ class TransferSettings:
     grad_penalty_coef: float = 0.1
     grad_penalty_target: PenaltyTarget = "logits"
     potential_gamma: float | None = None
+    scaled_inputs: bool = True
     reward_power: float = 1.0
     reward_top: RewardTop = "map"
     max_rewards: int = 1
@@ -214,7 +219,7 @@ class TransferSettings:
         return settings
 
     def _phases(self) -> dict[str, PolicySettings]:
-        return {name: getattr(self, name) for name in ("expert", "irl", "retraining")}
+        return {name: getattr(self, name) for name in PHASES}
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values."""
@@ -222,11 +227,27 @@ class TransferSettings:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TransferSettings:
-        """The settings that :meth:`to_dict` described."""
-        known = {each.name: values[each.name] for each in fields(cls)}
-        for name in ("expert", "irl", "retraining"):
+        """The settings that :meth:`to_dict` described, perhaps of a version that had fewer."""
+        whole = with_defaults(values)
+        known = {each.name: whole[each.name] for each in fields(cls)}
+        for name in PHASES:
             known[name] = PolicySettings(**known[name])
         return cls(**known)
+
+
+def with_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as :meth:`TransferSettings.to_dict` describes them, or some of them, with what they
+    lack at its default.
+    """
+    filled = {**_defaults(TransferSettings), **values}
+    phases = {
+        name: {**_defaults(PolicySettings), **filled[name]} for name in PHASES if name in filled
+    }
+    return {**filled, **phases}
+
+
+def _defaults(kind: type[PolicySettings | TransferSettings]) -> dict[str, Any]:
+    return {each.name: each.default for each in fields(kind) if each.default is not MISSING}
 
 
 def preset(name: str, maze: MazeName) -> TransferSettings:
