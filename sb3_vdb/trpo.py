@@ -14,22 +14,22 @@ from sb3_contrib import TRPO
 from stable_baselines3.common.distributions import DiagGaussianDistribution
 from torch import nn
 
+from sb3_vdb.jacobians import AutogradJacobian, Jacobian, PerceptronJacobian
 
-class MeanJacobian(NamedTuple):
+
+class Fisher(NamedTuple):
     """What the Fisher matrix of a diagonal Gaussian policy is made of.
 
-    :param means: actions' means, shape (n, action_dim), with their graph
-    :param direction: dummy u of the same shape, with respect to which ``pullback`` is linear
-    :param pullback: J^T u, one tensor a parameter that moves the means
-    :param moves_mean: for each of the actor's parameters, whether it does
-    :param std: standard deviations, shape (action_dim,)
+    :param jacobian: of the actions' means
+    :param moves_mean: for each of the actor's parameters, whether it moves the means; log_std does
+        not
+    :param weights: 1 / (s^2 n d) for each of the d action dimensions, of n samples and standard
+        deviations s, shape (d,)
     """
 
-    means: th.Tensor
-    direction: th.Tensor
-    pullback: tuple[th.Tensor, ...]
+    jacobian: Jacobian
     moves_mean: tuple[bool, ...]
-    std: th.Tensor
+    weights: th.Tensor
 
 
 class FisherTRPO(TRPO):
@@ -56,7 +56,7 @@ class FisherTRPO(TRPO):
             raise ValueError(f"`ent_coef` must not be negative, got {ent_coef}")
         if ent_coef > 0.0 and not kwargs.get("normalize_advantage", True):
             raise ValueError("`ent_coef` is relative to normalised advantages; normalise them")
-        self._jacobian: MeanJacobian | None = None
+        self._fisher: Fisher | None = None
         super().__init__(*args, **kwargs)
         self.ent_coef = ent_coef  # sb3-contrib's TRPO sets it to zero
 
@@ -65,7 +65,7 @@ class FisherTRPO(TRPO):
         if self.ent_coef > 0.0:
             self._add_entropy_bonus()
         super().train()
-        self._jacobian = None
+        self._fisher = None
 
     def _add_entropy_bonus(self) -> None:
         """Normalise the advantages and add -ent_coef log pi(a|s), whose policy gradient is that of
@@ -86,11 +86,11 @@ class FisherTRPO(TRPO):
         found = th.autograd.grad(policy_objective, named, retain_graph=True, allow_unused=True)
         params = [each for each, gradient in zip(named, found, strict=True) if gradient is not None]
         gradient = th.cat([each.reshape(-1) for each in found if each is not None])
-        self._jacobian = self._mean_jacobian(params)
+        self._fisher = self._make_fisher(params)
         return params, gradient, th.zeros_like(gradient), [each.shape for each in params]
 
-    def _mean_jacobian(self, params: list[nn.Parameter]) -> MeanJacobian:
-        """The means of the whole rollout, in the buffer's order: F is a sum over samples."""
+    def _make_fisher(self, params: list[nn.Parameter]) -> Fisher:
+        """F of the whole rollout, in the buffer's order: it is a sum over samples."""
         observations: Any = self.rollout_buffer.observations
         step = self.sub_sampling_factor
         if isinstance(observations, dict):
@@ -100,17 +100,33 @@ class FisherTRPO(TRPO):
             }
         else:
             tensors = self.rollout_buffer.to_torch(observations[::step])
+        is_mean = tuple(each is not self.policy.log_std for each in params)
+        moving = [each for each, moves in zip(params, is_mean, strict=True) if moves]
         distribution: Any = self.policy.get_distribution(tensors).distribution
-        means = distribution.mean
-        direction = th.zeros_like(means, requires_grad=True)
-        pullback = th.autograd.grad(means, params, direction, create_graph=True, allow_unused=True)
-        return MeanJacobian(
-            means,
-            direction,
-            tuple(each for each in pullback if each is not None),
-            tuple(each is not None for each in pullback),
-            distribution.stddev[0].detach(),
+        jacobian: Jacobian = self._perceptron_jacobian(tensors, moving) or AutogradJacobian(
+            distribution.mean, moving
         )
+        std = distribution.stddev[0].detach()
+        return Fisher(jacobian, is_mean, 1.0 / (std.square() * distribution.mean.numel()))
+
+    def _perceptron_jacobian(
+        self, observations: Any, moving: list[nn.Parameter]
+    ) -> PerceptronJacobian | None:
+        """The means' Jacobian, where they come from a plain perceptron behind features that have
+        nothing to learn.
+        """
+        policy = self.policy
+        hidden = getattr(policy.mlp_extractor, "policy_net", None)
+        if not isinstance(hidden, nn.Sequential):
+            return None
+        layers = [*hidden, policy.action_net]
+        if not PerceptronJacobian.fits(layers):
+            return None
+        with th.no_grad():
+            features: Any = policy.extract_features(observations, policy.pi_features_extractor)  # type: ignore[arg-type]
+        found = PerceptronJacobian(layers, features)
+        same = [id(each) for each in found.parameters] == [id(each) for each in moving]
+        return found if same else None
 
     def hessian_vector_product(
         self,
@@ -120,31 +136,21 @@ class FisherTRPO(TRPO):
         retain_graph: bool = True,
     ) -> th.Tensor:
         """F v + cg_damping v; see :class:`sb3_contrib.TRPO`."""
-        if self._jacobian is None:
+        if self._fisher is None:
             return super().hessian_vector_product(params, grad_kl, vector, retain_graph)
-        means, direction, pullback, moves_mean, std = self._jacobian
+        jacobian, moves_mean, weights = self._fisher
         parts = vector.split([each.numel() for each in params])
         pieces = [part.view_as(each) for part, each in zip(parts, params, strict=True)]
-        (pushed,) = th.autograd.grad(  # J v: the derivative of <J^T u, v> with respect to u
-            pullback,
-            direction,
-            [piece for piece, moves in zip(pieces, moves_mean, strict=True) if moves],
-            retain_graph=True,
-        )
-        moving = [each for each, moves in zip(params, moves_mean, strict=True) if moves]
-        pulled = iter(
-            th.autograd.grad(
-                means, moving, pushed / (std.square() * means.numel()), retain_graph=True
-            )
-        )
+        moving = [piece for piece, moves in zip(pieces, moves_mean, strict=True) if moves]
+        pulled = iter(jacobian.gram(moving, weights))
         product = [
-            next(pulled).reshape(-1) if moves else 2.0 / means.shape[1] * part
+            next(pulled).reshape(-1) if moves else 2.0 / len(weights) * part
             for part, moves in zip(parts, moves_mean, strict=True)
         ]
         return th.cat(product) + self.cg_damping * vector
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_jacobian"]
+        return [*super()._excluded_save_params(), "_fisher"]
 
 
 class LinearBaselineTRPO(FisherTRPO):

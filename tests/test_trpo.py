@@ -7,8 +7,9 @@ import pytest
 import torch as th
 from sb3_contrib import TRPO
 from stable_baselines3.common.distributions import kl_divergence
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 
-from sb3_vdb import make_vec_env
+from sb3_vdb import jacobians, make_vec_env
 from sb3_vdb.extractors import BoundsExtractor
 from sb3_vdb.trpo import FisherTRPO, LinearBaselineTRPO
 
@@ -64,6 +65,48 @@ def test_fisher_vector_products_equal_those_of_the_divergence_differentiated_twi
         found, our_params = ours(model, vector)
         assert [id(each) for each in params] == [id(each) for each in our_params]
         th.testing.assert_close(found, expected, rtol=2e-4, atol=2e-5)
+        assert isinstance(model._fisher.jacobian, jacobians.PerceptronJacobian)
+
+
+@pytest.mark.parametrize("activation", [th.nn.Tanh, th.nn.ReLU, th.nn.SiLU])
+def test_both_jacobians_of_a_perceptron_agree(activation, monkeypatch):
+    monkeypatch.setattr(jacobians, "BLOCK", 7)  # the last block is smaller
+    th.manual_seed(0)
+    layers = [th.nn.Linear(3, 8), activation(), th.nn.Linear(8, 5), activation()]
+    layers.append(th.nn.Linear(5, 2))
+    inputs, weights = th.randn(30, 3), th.tensor([0.5, 2.0])
+    fast = jacobians.PerceptronJacobian(layers, inputs)
+    plain = jacobians.AutogradJacobian(th.nn.Sequential(*layers)(inputs), fast.parameters)
+    direction = [th.randn_like(each) for each in fast.parameters]
+    found, expected = (each.gram(direction, weights) for each in (fast, plain))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert not ours.requires_grad
+        th.testing.assert_close(ours, theirs)
+
+
+def test_a_network_that_is_no_perceptron_is_refused():
+    layers = [th.nn.Linear(3, 8), th.nn.Dropout(), th.nn.Linear(8, 2)]
+    with pytest.raises(ValueError, match="got Linear, Dropout, Linear; use AutogradJacobian"):
+        jacobians.PerceptronJacobian(layers, th.randn(4, 3))
+
+
+class LearntFeatures(BaseFeaturesExtractor):
+    def __init__(self, space):
+        super().__init__(space, 4)
+        self.net = th.nn.Sequential(th.nn.Linear(2, 4), th.nn.Tanh())
+
+    def forward(self, observations):
+        return self.net(observations)
+
+
+def test_policies_with_features_to_learn_go_through_autograd():
+    """Their means move with more than the perceptron behind the features."""
+    model = collected(make(policy_kwargs={**POLICY, "features_extractor_class": LearntFeatures}))
+    n = sum(each.numel() for name, each in model.policy.named_parameters() if "value" not in name)
+    vector = th.randn(n, generator=th.Generator().manual_seed(0))
+    found, _ = ours(model, vector)
+    assert isinstance(model._fisher.jacobian, jacobians.AutogradJacobian)
+    th.testing.assert_close(found, theirs(model, vector)[0], rtol=2e-4, atol=2e-5)
 
 
 def test_an_update_is_that_of_trpo():
@@ -89,7 +132,7 @@ def test_a_policy_learns_and_goes_on_after_loading(tmp_path):
     assert np.mean([each["r"] for each in model.ep_info_buffer]) > first + 10
     model.save(tmp_path / "model")
     loaded = FisherTRPO.load(tmp_path / "model", env=model.get_env(), device="cpu")
-    assert loaded._jacobian is None
+    assert loaded._fisher is None
     for name, value in model.policy.state_dict().items():
         th.testing.assert_close(loaded.policy.state_dict()[name], value)
     loaded.learn(3000, reset_num_timesteps=False)
@@ -100,7 +143,7 @@ def test_other_distributions_take_the_products_of_sb3_contrib():
 
     model = FisherTRPO("MlpPolicy", gym.make("CartPole-v1"), n_steps=256, seed=0, device="cpu")
     model.learn(256)
-    assert model._jacobian is None
+    assert model._fisher is None
     assert model.logger.name_to_value["train/is_line_search_success"] == 1
 
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -21,6 +22,8 @@ from sb3_vdb.experiments.versions import versions
 from sb3_vdb.files import write_text
 
 BASELINE = "best"
+# settings that decide nothing about a reward as it is paid
+AFTER_THE_REWARD = ("retraining", "max_rewards", "max_retrainings", "stuck_shortfall")
 TRANSFERRED = ("AIRL", "VAIRL", "VAIRL-GP")  # what the paper is about
 RAW = {
     "scaled_inputs": False,
@@ -71,7 +74,6 @@ BEST: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
             Variation("50 mazes in retraining", changes={"retraining.mazes": 50}),
             Variation("noise 2 in retraining", changes={"retraining.std": 2.0}),
             Variation("lambda 0.97 in retraining", changes={"retraining.gae_lambda": 0.97}),
-            Variation("no repetition", changes={"max_retrainings": 1, "max_rewards": 1}),
             Variation("no gradient penalty", "VAIRL"),
             Variation("no bottleneck", "AIRL-GP"),
         ),
@@ -84,7 +86,6 @@ BEST: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
             Variation("noise 3 in retraining", changes={"retraining.std": 3.0}),
             Variation("lambda 0.97 in retraining", changes={"retraining.gae_lambda": 0.97}),
             Variation("I_c 0.05", changes={"information_limit": 0.05}),
-            Variation("no repetition", changes={"max_retrainings": 1, "max_rewards": 1}),
             Variation("no gradient penalty", "VAIRL"),
             Variation("no bottleneck", "AIRL-GP"),
         ),
@@ -136,19 +137,29 @@ def run_ablation(
     """
     planned = [
         (variation, Cell(out / variation.folder, settings, seed))
+        for seed in seeds
         for maze in mazes
         for variation in VARIATIONS[name][maze]
         for settings in [preset(name, maze).shortened(share).changed(variation.changes)]
-        for seed in seeds
     ]
     for _, cell in planned:
         cell.claim(versions())
-    experts: dict[tuple[str, int], Cell] = {}
-    for _, cell in planned:
-        experts.setdefault((cell.settings.maze, cell.seed), cell)
-    run_jobs([cell.expert_job() for cell in experts.values()], workers, engine, address)
-    for _, cell in planned:
-        _share_expert(experts[cell.settings.maze, cell.seed], cell)
+    # no variation changes the expert, and some only what comes after the reward
+    experts = _grouped(planned, lambda _, cell: (cell.settings.maze, cell.seed))
+    rewards = _grouped(planned, _what_teaches)
+    run_jobs([group[0][1].expert_job() for group in experts], workers, engine, address)
+    for (_, first), *others in experts:
+        for _, cell in others:
+            _copy(first.folder / "expert", cell.folder / "expert")
+    jobs = [
+        first.reward_job(variation.method)._replace(name=f"{first.name} {variation.name}, reward")
+        for (variation, first), *others in rewards
+        if others
+    ]
+    run_jobs(jobs, workers, engine, address)
+    for (_, first), *others in rewards:
+        for variation, cell in others:
+            _share_reward(first.folder / variation.method, cell.folder / variation.method)
     jobs = [
         cell.method_job(variation.method)._replace(name=f"{cell.name} {variation.name}")
         for variation, cell in planned
@@ -164,13 +175,40 @@ def run_ablation(
     return summary
 
 
-def _share_expert(source: Cell, target: Cell) -> None:
-    """Give a variation the demonstrations of the first one; no variation changes the expert."""
-    for name in ("result.json", "demonstrations.npz"):
-        path = target.folder / "expert" / name
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source.folder / "expert" / name, path)
+def _grouped(
+    planned: Sequence[tuple[Variation, Cell]], key: Callable[[Variation, Cell], Any]
+) -> list[list[tuple[Variation, Cell]]]:
+    """Runs that agree in something, in their order."""
+    groups: dict[Any, list[tuple[Variation, Cell]]] = {}
+    for variation, cell in planned:
+        groups.setdefault(key(variation, cell), []).append((variation, cell))
+    return list(groups.values())
+
+
+def _what_teaches(variation: Variation, cell: Cell) -> tuple[Any, ...]:
+    """All that decides the first reward of a run."""
+    same = {name: getattr(preset("paper", "C"), name) for name in AFTER_THE_REWARD}
+    return cell.seed, variation.method, replace(cell.settings, **same)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a folder whole, or not at all; one that is there stays."""
+    if target.exists():
+        return
+    partly = target.with_name(f"{target.name}_copying")
+    shutil.rmtree(partly, ignore_errors=True)
+    shutil.copytree(source, partly)
+    partly.rename(target)
+
+
+def _share_reward(source: Path, target: Path) -> None:
+    """Give a run the first reward of another one, unless it has one or has put it aside."""
+    put_aside = source / "irl_stuck_0"
+    first = put_aside if put_aside.exists() else source / "irl"
+    if first.exists() and not list(target.glob("irl*")):
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / "seconds.txt", target)
+        _copy(first, target / "irl")
 
 
 def _row(variation: Variation, cell: Cell) -> dict[str, Any]:

@@ -64,6 +64,15 @@ class Cell(NamedTuple):
         work = partial(train_expert, self.settings, 1000 * self.seed, self.folder / "expert")
         return Job(f"{self.name} expert", self.settings.expert.steps, work)
 
+    def reward_job(self, method: str) -> Job:
+        """Inverse RL of one method alone."""
+        work = partial(run_reward, self, method)
+        return Job(f"{self.name} {method} reward", self.settings.irl.steps, work)
+
+    def demonstrations(self) -> Demonstrations:
+        """The expert's."""
+        return Demonstrations.load(self.folder / "expert" / "demonstrations.npz")
+
     def method_job(self, method: str) -> Job:
         """Inverse RL and retraining of one method."""
         total = self.settings.irl.steps + self.settings.retraining.steps
@@ -110,11 +119,15 @@ class Stopwatch:
 
         def tell(done: int, note: str) -> None:
             if time.monotonic() - self._written > WRITE_EVERY:
-                self._written = time.monotonic()
-                write_text(self.path, f"{self.seconds:.1f}")
+                self.write()
             report(done, note)
 
         return tell
+
+    def write(self) -> None:
+        """Write the seconds down."""
+        self._written = time.monotonic()
+        write_text(self.path, f"{self.seconds:.1f}")
 
 
 def run_method(cell: Cell, method: str, report: Report) -> None:
@@ -128,12 +141,10 @@ def run_method(cell: Cell, method: str, report: Report) -> None:
         return
     watch = Stopwatch(folder / "seconds.txt")
     report = watch.watch(report)
-    settings = cell.settings
-    demonstrations = Demonstrations.load(cell.folder / "expert" / "demonstrations.npz")
+    settings, demonstrations = cell.settings, cell.demonstrations()
     for i in range(_given_up(folder), settings.max_rewards):
         before = i * (settings.irl.steps + settings.max_retrainings * settings.retraining.steps)
-        irl_seed = seed + 100 + i
-        learn_reward(method, settings, demonstrations, irl_seed, folder / "irl", report, before)
+        _learn_reward(cell, method, i, report, before)
         reward = RecoveredReward.load(folder / "irl" / "reward.pt")
         found = retrain(
             settings,
@@ -155,6 +166,23 @@ def run_method(cell: Cell, method: str, report: Report) -> None:
     figures |= {"imitation_return": imitation["return"]}
     figures |= {"minutes": round(watch.seconds / 60, 2)}
     write_text(folder / "result.json", json.dumps(figures, indent=1))
+
+
+def _learn_reward(cell: Cell, method: str, i: int, report: Report, before: int = 0) -> None:
+    """The i-th reward of a method, each with another seed."""
+    seed, folder = 1000 * cell.seed + 100 + i, cell.folder / method / "irl"
+    learn_reward(method, cell.settings, cell.demonstrations(), seed, folder, report, before)
+
+
+def run_reward(cell: Cell, method: str, report: Report) -> None:
+    """The first reward of a method alone, from which :func:`run_method` goes on. Nothing happens
+    where it is learned already, or was put aside.
+    """
+    if _given_up(cell.folder / method):
+        return
+    watch = Stopwatch(cell.folder / method / "seconds.txt")
+    _learn_reward(cell, method, 0, watch.watch(report))
+    watch.write()
 
 
 def _give_up(folder: Path, i: int) -> None:
@@ -179,7 +207,7 @@ def run_snapshot(cell: Cell, method: str, round_number: int, report: Report) -> 
     if (folder / "result.json").exists():
         return
     reward = RecoveredReward.load(cell.folder / method / "irl" / f"{name}.pt")
-    demonstrations = Demonstrations.load(cell.folder / "expert" / "demonstrations.npz")
+    demonstrations = cell.demonstrations()
     seed = 1000 * cell.seed + 200
     found = retrain(cell.settings, reward, demonstrations, seed, folder, report)
     figures = {"maze": cell.settings.maze, "method": method, "seed": cell.seed}
@@ -236,7 +264,7 @@ def result_rows(cell: Cell, methods: list[str]) -> list[dict[str, Any]]:
     if finished:
         judge = RecoveredReward.load(cell.folder / finished[0] / "irl" / "reward.pt")
     expert = json.loads((cell.folder / "expert" / "result.json").read_text())
-    demonstrations = Demonstrations.load(cell.folder / "expert" / "demonstrations.npz")
+    demonstrations = cell.demonstrations()
     random = evaluate_random(cell.settings.test_env, 1000 * cell.seed + 950, judge)
     judged = {"judge": finished[0]} if finished else {}
     learned = judge and float(judge(demonstrations.transitions()).sum() / len(demonstrations))
