@@ -48,11 +48,12 @@ test-main: $(VENV)/.installed system
 test-imitation: $(IMITATION_VENV)/.installed system
 	@$(IMITATION_VENV)/bin/python -m pytest -n 2
 
+# TESTED=1 leaves out the tests, where all of them have just been run
 check: $(VENV)/.installed docs  ## format, lint, types, docs and the fast tests
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
-	@$(VENV)/bin/python -m pytest -n 2 -m "not slow and not browser"
+	@$(if $(TESTED),true,$(VENV)/bin/python -m pytest -n 2 -m "not slow and not browser")
 
 docs: $(VENV)/.installed  ## build the documentation, warnings as errors
 	@$(VENV)/bin/sphinx-build -q -W --keep-going -b html docs docs/_build/html

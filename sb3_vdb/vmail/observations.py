@@ -76,7 +76,7 @@ def module_key(name: str) -> str:
 class PictureNormalizer(nn.Module):
     """Pixel values 0 ... 255 to -0.5 ... 0.5, or, once fitted, to their differences from the
     demonstrations' mean picture in standard deviations: a decoder then need not learn the
-    background, and what moves weighs as much as in larger pictures. Acting and training both go
+    background, and what moves is of the size that networks learn best. Acting and training both go
     through here.
 
     :param shape: of a picture, channels first
@@ -183,6 +183,16 @@ class ObservationEncoder(nn.Module):
         found = self.normalizers[module_key(name)]
         assert isinstance(found, (PictureNormalizer, VectorNormalizer))
         return found
+
+    def units(self) -> dict[str, th.Tensor]:
+        """What 1 is worth of each part's normalised entries, as the likelihood counts them:
+        pictures in pixel values from 0 to 1, whether they are standardised or not, vectors as they
+        are normalised. Scalars.
+        """
+        stds = {name: self.normalizer(name).std for name in self.names}
+        return {
+            name: std if name in self.pictures else std.new_ones(()) for name, std in stds.items()
+        }
 
     def normalize(self, observations: Observations) -> dict[str, th.Tensor]:
         """What the networks see and the decoder draws, of the same shapes."""

@@ -148,9 +148,11 @@ def make_belief(posterior, prior):
 
 
 def test_reconstruction_is_half_the_squared_error_summed_over_pixels():
-    drawn = {"observation": th.zeros(2, 3, 3, 16, 16)}
-    loss = reconstruction_loss(drawn, {"observation": th.full((2, 3, 3, 16, 16), 0.5)})
-    assert loss.item() == pytest.approx(0.5 * 0.25 * 3 * 16 * 16)
+    drawn, seen = th.zeros(2, 3, 3, 16, 16), th.full((2, 3, 3, 16, 16), 0.5)
+    for unit in (1.0, 0.1):
+        units = {"observation": th.tensor(unit)}
+        loss = reconstruction_loss({"observation": drawn}, {"observation": seen}, units)
+        assert loss.item() == pytest.approx(unit**2 * 0.5 * 0.25 * 3 * 16 * 16)
 
 
 def test_pixels_come_back_and_lie_between_minus_and_plus_a_half():
@@ -174,6 +176,13 @@ def test_standardized_pictures_are_differences_from_the_demonstrations_mean():
         found = encoder.normalize({"observation": pictures})["observation"]
         assert np.allclose(found, (pictures.numpy() / 255.0 - center) / scale, atol=1e-5)
         assert th.equal(encoder.normalizer("observation").pixels(found), pictures)
+        # the same error in pixels costs the same nats, standardised or not
+        drawn = (pictures + 3.0) / 255.0
+        drawn = (drawn - th.as_tensor(center, dtype=th.float32)) / float(scale)
+        loss = reconstruction_loss(
+            {"observation": drawn[None]}, {"observation": found[None]}, encoder.units()
+        )
+        assert loss.item() == pytest.approx(0.5 * (3 / 255) ** 2 * 3 * 16 * 16, rel=1e-4)
 
 
 def test_sizes_are_those_of_the_paper():
@@ -329,7 +338,8 @@ def test_the_world_model_learns_to_draw_a_still_picture():
     losses = []
     for _ in range(150):
         belief = model.observe(observations, th.zeros(4, 3, 2))
-        loss = reconstruction_loss(model.draw(belief.state), model.encoder.normalize(observations))
+        normalized = model.encoder.normalize(observations)
+        loss = reconstruction_loss(model.draw(belief.state), normalized, model.encoder.units())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
