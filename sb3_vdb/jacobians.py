@@ -84,7 +84,7 @@ class PerceptronJacobian:
         for linear, activation in zip(self.linears, activations, strict=False):
             with th.enable_grad():
                 before = linear(inputs[-1]).detach().requires_grad_()
-                after = activation(before)
+                after = activation(before.clone())  # it may work in place
                 (slope,) = th.autograd.grad(after.sum(), before)
             inputs.append(after.detach())
             slopes.append(slope)

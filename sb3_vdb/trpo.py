@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch as th
 from sb3_contrib import TRPO
 from stable_baselines3.common.distributions import DiagGaussianDistribution
+from stable_baselines3.common.policies import BasePolicy
 from torch import nn
 
 from sb3_vdb.jacobians import AutogradJacobian, Jacobian, PerceptronJacobian
@@ -103,16 +104,16 @@ class FisherTRPO(TRPO):
         is_mean = tuple(each is not self.policy.log_std for each in params)
         moving = [each for each, moves in zip(params, is_mean, strict=True) if moves]
         distribution: Any = self.policy.get_distribution(tensors).distribution
-        jacobian: Jacobian = self._perceptron_jacobian(tensors, moving) or AutogradJacobian(
-            distribution.mean, moving
+        jacobian: Jacobian = self._perceptron_jacobian(tensors, distribution.mean, moving) or (
+            AutogradJacobian(distribution.mean, moving)
         )
         std = distribution.stddev[0].detach()
         return Fisher(jacobian, is_mean, 1.0 / (std.square() * distribution.mean.numel()))
 
     def _perceptron_jacobian(
-        self, observations: Any, moving: list[nn.Parameter]
+        self, observations: Any, means: th.Tensor, moving: list[nn.Parameter]
     ) -> PerceptronJacobian | None:
-        """The means' Jacobian, where they come from a plain perceptron behind features that have
+        """The means' Jacobian, where they are those of a plain perceptron behind features that have
         nothing to learn.
         """
         policy = self.policy
@@ -123,7 +124,12 @@ class FisherTRPO(TRPO):
         if not PerceptronJacobian.fits(layers):
             return None
         with th.no_grad():
-            features: Any = policy.extract_features(observations, policy.pi_features_extractor)  # type: ignore[arg-type]
+            # as `get_distribution` does it, also where actor and critic have features of their own
+            features = BasePolicy.extract_features(
+                policy, observations, policy.pi_features_extractor
+            )
+            if not th.allclose(nn.Sequential(*layers)(features), means, atol=1e-6):
+                return None  # a policy that does more with them
         found = PerceptronJacobian(layers, features)
         same = [id(each) for each in found.parameters] == [id(each) for each in moving]
         return found if same else None

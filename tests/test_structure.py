@@ -37,6 +37,8 @@ FORBIDDEN = {
     "sb3_vdb.baselines": {"sb3_vdb.adversarial", "sb3_vdb.evaluation"},
     "sb3_vdb.evaluation": {"sb3_vdb.adversarial", "sb3_vdb.baselines"},
     "sb3_vdb.adversarial": {"sb3_vdb.vmail"},
+    "sb3_vdb.trpo": {"sb3_vdb.adversarial"},
+    "sb3_vdb.jacobians": {"sb3_vdb", "gymnasium", "stable_baselines3", "numpy"},
     "sb3_vdb.vmail": {"sb3_vdb.adversarial"},
 }
 DRAWERS = {"common", "utils", "util", "helpers", "tools", "misc"}

@@ -1,12 +1,14 @@
 """TRPO through the policy's Jacobian, and the linear baseline of the paper's released code."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
 import torch as th
 from sb3_contrib import TRPO
 from stable_baselines3.common.distributions import kl_divergence
+from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 
 from sb3_vdb import jacobians, make_vec_env
@@ -16,11 +18,11 @@ from sb3_vdb.trpo import FisherTRPO, LinearBaselineTRPO
 POLICY = {"net_arch": [16, 16], "features_extractor_class": BoundsExtractor, "log_std_init": -0.3}
 
 
-def make(algorithm=FisherTRPO, n_envs=4, n_steps=100, seed=0, **kwargs):
+def make(algorithm=FisherTRPO, n_envs=4, n_steps=100, seed=0, policy="MlpPolicy", **kwargs):
     venv = make_vec_env("sb3_vdb/CMaze-v0", n_envs, seed=seed)
     kwargs.setdefault("policy_kwargs", POLICY)
     return algorithm(
-        "MlpPolicy", venv, n_steps=n_steps, batch_size=100, seed=seed, device="cpu", **kwargs
+        policy, venv, n_steps=n_steps, batch_size=100, seed=seed, device="cpu", **kwargs
     )
 
 
@@ -68,7 +70,11 @@ def test_fisher_vector_products_equal_those_of_the_divergence_differentiated_twi
         assert isinstance(model._fisher.jacobian, jacobians.PerceptronJacobian)
 
 
-@pytest.mark.parametrize("activation", [th.nn.Tanh, th.nn.ReLU, th.nn.SiLU])
+@pytest.mark.parametrize(
+    "activation",
+    [th.nn.Tanh, th.nn.ReLU, th.nn.SiLU, partial(th.nn.ReLU, inplace=True)],
+    ids=["tanh", "relu", "silu", "relu in place"],
+)
 def test_both_jacobians_of_a_perceptron_agree(activation, monkeypatch):
     monkeypatch.setattr(jacobians, "BLOCK", 7)  # the last block is smaller
     th.manual_seed(0)
@@ -99,9 +105,21 @@ class LearntFeatures(BaseFeaturesExtractor):
         return self.net(observations)
 
 
-def test_policies_with_features_to_learn_go_through_autograd():
-    """Their means move with more than the perceptron behind the features."""
-    model = collected(make(policy_kwargs={**POLICY, "features_extractor_class": LearntFeatures}))
+class SquashedPolicy(ActorCriticPolicy):
+    """Its means are no plain perceptron's, although its parameters are."""
+
+    def _build_mlp_extractor(self):
+        super()._build_mlp_extractor()
+        forward = self.mlp_extractor.forward_actor
+        self.mlp_extractor.forward_actor = lambda features: 3.0 * th.tanh(forward(features))
+
+
+@pytest.mark.parametrize("case", ["features to learn", "more than a perceptron"])
+def test_other_means_go_through_autograd(case):
+    learnt = {**POLICY, "features_extractor_class": LearntFeatures}
+    model = collected(
+        make(policy_kwargs=learnt) if case == "features to learn" else make(policy=SquashedPolicy)
+    )
     n = sum(each.numel() for name, each in model.policy.named_parameters() if "value" not in name)
     vector = th.randn(n, generator=th.Generator().manual_seed(0))
     found, _ = ours(model, vector)
@@ -109,14 +127,16 @@ def test_policies_with_features_to_learn_go_through_autograd():
     th.testing.assert_close(found, theirs(model, vector)[0], rtol=2e-4, atol=2e-5)
 
 
-def test_an_update_is_that_of_trpo():
+@pytest.mark.parametrize("shared", [True, False])
+def test_an_update_is_that_of_trpo(shared):
     """Both take the same step in the policy's distribution; weights agree only as far as conjugate
     gradients in single precision are determined.
     """
     observations = th.rand(200, 2, generator=th.Generator().manual_seed(0)) * 0.6
     after = []
     for algorithm in (TRPO, FisherTRPO):
-        model = make(algorithm, target_kl=0.01)
+        policy = {**POLICY, "share_features_extractor": shared}
+        model = make(algorithm, target_kl=0.01, policy_kwargs=policy)
         before = model.policy.get_distribution(observations).distribution.mean.detach()
         model.learn(400)
         after.append(model.policy.get_distribution(observations).distribution.mean.detach())

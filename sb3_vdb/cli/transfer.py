@@ -107,7 +107,7 @@ def maze_transfer(
 @seeds_option(5)
 @first_seed_option
 @share_option
-@out_option("runs/maze-ablation")
+@out_option(None, "run folder  [default: runs/maze-ablation-<preset>]")
 @docs_option
 @engine_options()
 def maze_ablation(
@@ -116,7 +116,7 @@ def maze_ablation(
     seeds: int,
     first_seed: int,
     share: float,
-    out: Path,
+    out: Path | None,
     docs: Path | None,
     workers: int,
     engine: str,
@@ -132,7 +132,7 @@ def maze_ablation(
     try:
         run_ablation(
             name,
-            out.resolve(),
+            (out or Path("runs") / f"maze-ablation-{name}").resolve(),
             chosen,  # type: ignore[arg-type]
             range(first_seed, first_seed + seeds),
             workers,

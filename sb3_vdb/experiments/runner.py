@@ -141,6 +141,19 @@ def run_jobs(
         )
 
 
+def try_jobs(
+    jobs: Sequence[Job], workers: int, engine: EngineName = "local", address: str | None = None
+) -> list[str]:
+    """Run all jobs like :func:`run_jobs`; failures are returned in words, for a caller that goes on
+    with what it has.
+    """
+    try:
+        run_jobs(jobs, workers, engine, address)
+    except JobsFailedError as error:
+        return [str(error)]
+    return []
+
+
 class _Display:
     """One bar for everything, and one for each job that runs."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from sb3_vdb.files import write_text
 
 PACKAGES = ("sb3-vdb", "stable-baselines3", "sb3-contrib", "gymnasium", "torch", "numpy")
 SIMULATORS = ("mujoco", "pybullet", "dm_control")
@@ -50,3 +53,13 @@ def versions() -> dict[str, str]:
         **{name: version(name) for name in SIMULATORS if _installed(name)},
         "processors": str(os.cpu_count()),
     }
+
+
+def note_versions(path: Path) -> None:
+    """Add the present versions to those that have worked on something before.
+
+    :param path: json file, a list; made where there is none
+    """
+    found = json.loads(path.read_text()) if path.exists() else []
+    if versions() not in found:
+        write_text(path, json.dumps([*found, versions()], indent=1))

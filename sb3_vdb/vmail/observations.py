@@ -148,7 +148,7 @@ class ObservationEncoder(nn.Module):
         self,
         space: gym.Space[Any],
         width: int,
-        pictures: PictureSettings = PictureSettings(),  # noqa: B008
+        pictures: PictureSettings,
     ) -> None:
         super().__init__()
         self.standardize_pictures = pictures.standardize
@@ -184,10 +184,10 @@ class ObservationEncoder(nn.Module):
         assert isinstance(found, (PictureNormalizer, VectorNormalizer))
         return found
 
-    def units(self) -> dict[str, th.Tensor]:
-        """What 1 is worth of each part's normalised entries, as the likelihood counts them:
-        pictures in pixel values from 0 to 1, whether they are standardised or not, vectors as they
-        are normalised. Scalars.
+    def likelihood_scales(self) -> dict[str, th.Tensor]:
+        """By what an error of each part's normalised entries is multiplied in the likelihood: that
+        of pictures is of pixel values from 0 to 1, whether they are standardised or not, that of
+        vectors of what they are normalised to. Scalars.
         """
         stds = {name: self.normalizer(name).std for name in self.names}
         return {
@@ -214,7 +214,8 @@ class ObservationEncoder(nn.Module):
 
 
 class ObservationDecoder(nn.Module):
-    """Draws every part of an observation from latent states: means of Gaussians of variance 1.
+    """Draws every part of an observation from latent states: means of Gaussians, whose variance is
+    1 in the units of :meth:`ObservationEncoder.likelihood_scales`.
 
     :param feat_dim: width of the features
     :param space: observation space, pictures with channels first

@@ -24,7 +24,7 @@ class PictureSettings(NamedTuple):
     """How pictures are seen and drawn.
 
     :param net: ``"conv"``, convolutions with stride 2 as in Dreamer, or ``"patches"``
-    :param depth: channels of the first layer
+    :param depth: channels of the first convolution, half the width of a patch's vector
     :param standardize: subtract the demonstrations' mean picture and divide by their standard
         deviation
     :param bf16: compute in bfloat16; weights and vectors are single precision

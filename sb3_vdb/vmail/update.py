@@ -210,7 +210,9 @@ class Update(nn.Module):
             pictured = {
                 name: part.flatten(0, 1)[chosen].unsqueeze(1) for name, part in normalized.items()
             }
-        reconstruction = reconstruction_loss(model.draw(states), pictured, model.encoder.units())
+        reconstruction = reconstruction_loss(
+            model.draw(states), pictured, model.encoder.likelihood_scales()
+        )
         return ModelLoss(reconstruction, self.form.kl_coef * paid, divergence)
 
     def _stored_inputs(self, belief: Belief, batch: SequenceBatch) -> th.Tensor:

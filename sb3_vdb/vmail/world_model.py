@@ -35,18 +35,18 @@ class ModelLoss(NamedTuple):
 def reconstruction_loss(
     drawn: Mapping[str, th.Tensor],
     normalized: Mapping[str, th.Tensor],
-    units: Mapping[str, th.Tensor],
+    scales: Mapping[str, th.Tensor],
 ) -> th.Tensor:
     """-log U(x | z) of Gaussians with variance 1, without its constant: half the squared error,
     summed over an observation's entries and averaged over time and batch.
 
     :param drawn: means, shape ``(time, batch, *space)`` a part
     :param normalized: observations, same shapes
-    :param units: what 1 is worth of a part's entries where the variance is 1, see
-        :meth:`~sb3_vdb.vmail.observations.ObservationEncoder.units`; scalars
+    :param scales: of a part's errors, see
+        :meth:`~sb3_vdb.vmail.observations.ObservationEncoder.likelihood_scales`
     """
     errors = [
-        units[name] ** 2 * (mean - normalized[name]).square().flatten(2).sum(dim=2).mean()
+        scales[name] ** 2 * (mean - normalized[name]).square().flatten(2).sum(dim=2).mean()
         for name, mean in drawn.items()
     ]
     return 0.5 * th.stack(errors).sum()

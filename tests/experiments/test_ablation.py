@@ -10,11 +10,14 @@ from click.testing import CliRunner
 from stable_baselines3.common.torch_layers import FlattenExtractor
 
 from sb3_vdb import Demonstrations, RecoveredReward, cli, make_vec_env
-from sb3_vdb.experiments.transfer import ablation
-from sb3_vdb.experiments.transfer.ablation import BASELINE, VARIATIONS, Variation, run_ablation
+from sb3_vdb.experiments.transfer import ablation, runs
+from sb3_vdb.experiments.transfer.ablation import Line, run_ablation
 from sb3_vdb.experiments.transfer.phases import make_trainer
+from sb3_vdb.experiments.transfer.runs import Cell
 from sb3_vdb.experiments.transfer.settings import MAZES, METHODS, preset
+from sb3_vdb.experiments.transfer.variations import BASELINE, VARIATIONS, Variation
 from sb3_vdb.extractors import BoundsExtractor
+from sb3_vdb.files import write_text
 from sb3_vdb_envs.maze import WaypointController
 
 
@@ -87,8 +90,10 @@ def test_the_table_has_a_line_for_every_variation(tmp_path, monkeypatch):
         for job in jobs:
             done.append(job.name)
             job.work(lambda *_: None)
+        return []
 
-    monkeypatch.setattr(ablation, "run_jobs", run_here)
+    monkeypatch.setattr(ablation, "try_jobs", run_here)
+    taught = count_rewards(monkeypatch)
     names = ("best", "reward not sharpened", "noise 2 in retraining")
     variations = {"C": [each for each in VARIATIONS["best"]["C"] if each.name in names]}
     monkeypatch.setattr(ablation, "VARIATIONS", {"best": variations})
@@ -101,9 +106,9 @@ def test_the_table_has_a_line_for_every_variation(tmp_path, monkeypatch):
     assert done[4:] == [f"C_{seed} {name}" for seed in (0, 1) for name in names]
     table = pd.read_csv(tmp_path / "docs" / "ablation.csv")
     assert table["variation"].tolist() == list(names)
-    runs = pd.read_csv(tmp_path / "out" / "ablation_runs.csv")
-    assert runs["seed"].tolist() == [0, 0, 0, 1, 1, 1]
-    for i, group in enumerate(runs[runs["variation"] == name] for name in names):
+    table_of_runs = pd.read_csv(tmp_path / "out" / "ablation_runs.csv")
+    assert table_of_runs["seed"].tolist() == [0, 0, 0, 1, 1, 1]
+    for i, group in enumerate(table_of_runs[table_of_runs["variation"] == name] for name in names):
         assert table["return"][i] == pytest.approx(group["return"].mean(), abs=0.01)
         assert table["worst"][i] == pytest.approx(group["return"].min(), abs=0.01)
     # the same demonstrations, and nothing is done again
@@ -120,6 +125,9 @@ def test_the_table_has_a_line_for_every_variation(tmp_path, monkeypatch):
     points = np.random.default_rng(0).uniform(0.0, 0.5, (20, 2)).astype(np.float32)
     assert (rewards[0].of_states(points) == rewards[2].of_states(points)).all()
     assert (rewards[0].of_states(points) != rewards[1].of_states(points)).any()
+    first = {(seed, name) for seed in (100, 1100) for name in ("best", "reward-not-sharpened")}
+    assert {each for each in taught if each[0] in (100, 1100)} == first
+    assert len(taught) == len(set(taught))
     before = result_times(tmp_path)
     run_ablation("best", tmp_path / "out", ["C"], [0, 1], 1, share=0.02)
     assert result_times(tmp_path) == before
@@ -127,6 +135,74 @@ def test_the_table_has_a_line_for_every_variation(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="holds a run with"):
         run_ablation("best", tmp_path / "out", ["C"], [0, 1], 1, share=0.04)
     assert np.isfinite(table["return"]).all()
+
+
+def count_rewards(monkeypatch) -> list[tuple[int, str]]:
+    """Seed and variation of every reward that is learned."""
+    taught = []
+    learn = runs.learn_reward
+
+    def spy(method, settings, demonstrations, seed, folder, *rest):
+        if not (folder / "result.json").exists():
+            taught.append((seed, folder.parents[2].name))
+        learn(method, settings, demonstrations, seed, folder, *rest)
+
+    monkeypatch.setattr(runs, "learn_reward", spy)
+    return taught
+
+
+def make_lines(folder: Path) -> list[Line]:
+    """Two runs that differ in their retraining, the first with a reward."""
+    settings = preset("best", "C")
+    lines = [
+        Line(variation, Cell(folder / variation.folder, settings.changed(variation.changes), 0))
+        for variation in VARIATIONS["best"]["C"]
+        if variation.name in (BASELINE, "noise 2 in retraining")
+    ]
+    write_text(lines[0].folder / "irl" / "reward.pt", "first")
+    return lines
+
+
+def test_what_decides_a_reward_is_told_from_what_comes_after_it(tmp_path):
+    first, other = make_lines(tmp_path)
+    same = ablation._what_makes_the_reward
+    assert same(first) == same(other)
+    for changes in ({"reward_power": 1.0}, {"irl.mazes": 7}, {"expert.mazes": 7}):
+        changed = first.cell._replace(settings=first.cell.settings.changed(changes))
+        assert same(first._replace(cell=changed)) != same(first)
+    assert same(first._replace(variation=Variation("x", "VAIRL"))) != same(first)
+    assert same(first._replace(cell=first.cell._replace(seed=1))) != same(first)
+
+
+def test_a_shared_reward_is_the_first_one_and_replaces_none(tmp_path):
+    first, other = make_lines(tmp_path)
+    ablation._share_reward(first, other)
+    assert (other.folder / "irl" / "reward.pt").read_text() == "first"
+    # the source has put its first one aside, and the target its copy
+    (first.folder / "irl").rename(first.folder / "irl_stuck_0")
+    write_text(first.folder / "irl" / "reward.pt", "second")
+    (other.folder / "irl").rename(other.folder / "irl_stuck_0")
+    ablation._share_reward(first, other)
+    assert not (other.folder / "irl").exists()
+    (other.folder / "irl_stuck_0").rename(tmp_path / "gone")
+    ablation._share_reward(first, other)
+    assert (other.folder / "irl" / "reward.pt").read_text() == "first"
+
+
+def test_a_killed_copy_is_made_again(tmp_path, monkeypatch):
+    first, other = make_lines(tmp_path)
+
+    def killed(source, target):
+        write_text(target / "half", "")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ablation.shutil, "copytree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ablation._share_reward(first, other)
+    ablation._share_reward(first, other)
+    assert [each.name for each in other.folder.iterdir()] == ["irl"]
+    assert [each.name for each in (other.folder / "irl").iterdir()] == ["reward.pt"]
 
 
 def result_times(folder: Path) -> list[float]:

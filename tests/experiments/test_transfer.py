@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from sb3_vdb import Demonstrations, RecoveredReward, cli
 from sb3_vdb.evaluation.curves import read_curve
 from sb3_vdb.evaluation.reward_maps import reward_map
+from sb3_vdb.experiments import versions as versions_module
 from sb3_vdb.experiments.benchmarks import compare
 from sb3_vdb.experiments.transfer import demo, phases, policies, runs, table
 from sb3_vdb.experiments.transfer.report import write_demo_report
@@ -502,6 +503,26 @@ def test_a_run_of_a_version_with_fewer_settings_goes_on(tmp_path):
         Cell(tmp_path, replace(cell.settings, scaled_inputs=False), 0).claim({})
     assert json.loads(path.read_text()) == older
     assert TransferSettings.from_dict(older) == cell.settings
+
+
+def test_all_versions_that_worked_on_a_run_are_named(tmp_path, monkeypatch):
+    cell = Cell(tmp_path, preset("paper", "C"), 0)
+    cell.claim({"commit": "one"})
+    for commit in ("two", "two", "three"):
+        monkeypatch.setattr(versions_module, "versions", lambda commit=commit: {"commit": commit})
+        versions_module.note_versions(cell.folder / "AIRL" / "versions.json")
+    assert [each["commit"] for each in cell.versions()] == ["one", "two", "three"]
+    experiment = table.Experiment(tmp_path, [cell.settings], ("AIRL",), [0])
+    assert table.collect_versions(experiment) == {"commit": "one, three, two"}
+
+
+def test_a_reward_that_was_put_aside_is_not_learned_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "learn_reward", lambda *_: pytest.fail("learned again"))
+    cell = Cell(tmp_path, preset("best", "C"), 0)
+    for name in ("irl_stuck_0", "retraining_stuck_0"):
+        (cell.folder / "VAIRL-GP" / name).mkdir(parents=True)
+    runs.run_reward(cell, "VAIRL-GP", lambda *_: None)
+    assert not (cell.folder / "VAIRL-GP" / "irl").exists()
 
 
 def test_the_papers_numbers():

@@ -18,6 +18,7 @@ from sb3_vdb.vmail.learner import Learner, Steps, resolve_engine
 from sb3_vdb.vmail.replay import SequenceBatch
 from sb3_vdb.vmail.returns import discount_weights, discounted_sum, lambda_returns
 from sb3_vdb.vmail.update import NETWORKS, Update, UpdateMetrics
+from sb3_vdb.vmail.world_model import ModelLoss
 from tests.vmail.small import FORM, make_policy
 
 
@@ -301,3 +302,19 @@ def test_a_captured_update_gives_what_an_eager_one_gives():
         found[engine] = th.stack([learner.step(*batches, i) for i in range(5)]).cpu()
     # the same kernels; atomics may add in another order
     assert th.allclose(found["eager"], found["cuda_graph"], rtol=1e-3, atol=1e-4)
+
+
+def test_an_update_counts_errors_of_standardised_pictures_in_pixel_values(monkeypatch):
+    policy = make_policy(standardize_pictures=True)
+    model = policy.world_model
+    model.encoder.fit([{"observation": BATCH.observations["observation"][:, 0].numpy()}])
+    drawn, draw, losses = [], model.draw, []
+    monkeypatch.setattr(model, "draw", lambda state: drawn.append(draw(state)) or drawn[-1])
+    total = ModelLoss.total
+    monkeypatch.setattr(ModelLoss, "total", lambda loss: losses.append(loss) or total(loss))
+    Update(policy, FORM).losses(BATCH, EXPERT, ZERO)
+    normalizer = model.encoder.normalizer("observation")
+    shown = drawn[0]["observation"] * normalizer.std + normalizer.mean
+    errors = (shown - BATCH.observations["observation"] / 255.0).square().flatten(2).sum(dim=2)
+    assert normalizer.std < 0.5
+    assert losses[0].reconstruction.item() == pytest.approx(0.5 * errors.mean().item(), rel=1e-4)

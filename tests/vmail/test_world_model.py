@@ -149,10 +149,10 @@ def make_belief(posterior, prior):
 
 def test_reconstruction_is_half_the_squared_error_summed_over_pixels():
     drawn, seen = th.zeros(2, 3, 3, 16, 16), th.full((2, 3, 3, 16, 16), 0.5)
-    for unit in (1.0, 0.1):
-        units = {"observation": th.tensor(unit)}
-        loss = reconstruction_loss({"observation": drawn}, {"observation": seen}, units)
-        assert loss.item() == pytest.approx(unit**2 * 0.5 * 0.25 * 3 * 16 * 16)
+    for scale in (1.0, 0.1):
+        scales = {"observation": th.tensor(scale)}
+        loss = reconstruction_loss({"observation": drawn}, {"observation": seen}, scales)
+        assert loss.item() == pytest.approx(scale**2 * 0.5 * 0.25 * 3 * 16 * 16)
 
 
 def test_pixels_come_back_and_lie_between_minus_and_plus_a_half():
@@ -180,7 +180,7 @@ def test_standardized_pictures_are_differences_from_the_demonstrations_mean():
         drawn = (pictures + 3.0) / 255.0
         drawn = (drawn - th.as_tensor(center, dtype=th.float32)) / float(scale)
         loss = reconstruction_loss(
-            {"observation": drawn[None]}, {"observation": found[None]}, encoder.units()
+            {"observation": drawn[None]}, {"observation": found[None]}, encoder.likelihood_scales()
         )
         assert loss.item() == pytest.approx(0.5 * (3 / 255) ** 2 * 3 * 16 * 16, rel=1e-4)
 
@@ -339,7 +339,9 @@ def test_the_world_model_learns_to_draw_a_still_picture():
     for _ in range(150):
         belief = model.observe(observations, th.zeros(4, 3, 2))
         normalized = model.encoder.normalize(observations)
-        loss = reconstruction_loss(model.draw(belief.state), normalized, model.encoder.units())
+        loss = reconstruction_loss(
+            model.draw(belief.state), normalized, model.encoder.likelihood_scales()
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -22,6 +22,7 @@ from sb3_vdb.experiments.transfer.phases import (
 )
 from sb3_vdb.experiments.transfer.policies import PhaseReport, learn_policy
 from sb3_vdb.experiments.transfer.settings import TransferSettings, with_defaults
+from sb3_vdb.experiments.versions import note_versions
 from sb3_vdb.files import write_text
 from sb3_vdb.recovered_reward import RecoveredReward
 from sb3_vdb.vec_env import make_vec_env
@@ -58,6 +59,13 @@ class Cell(NamedTuple):
         :raises ValueError: the folder holds a run with other arguments
         """
         claim(self.folder, {"seed": self.seed, **self.settings.to_dict()}, versions)
+
+    def versions(self) -> list[dict[str, str]]:
+        """What its folder was claimed with, and what worked on its methods."""
+        config = self.folder / "config.json"
+        claimed = [json.loads(config.read_text())["versions"]] if config.exists() else []
+        noted = [json.loads(path.read_text()) for path in self.folder.glob("*/versions.json")]
+        return [*claimed, *(each for versions in noted for each in versions)]
 
     def expert_job(self) -> Job:
         """Trains the expert and records the demonstrations."""
@@ -139,6 +147,7 @@ def run_method(cell: Cell, method: str, report: Report) -> None:
     folder, seed = cell.folder / method, 1000 * cell.seed
     if (folder / "result.json").exists():
         return
+    note_versions(folder / "versions.json")
     watch = Stopwatch(folder / "seconds.txt")
     report = watch.watch(report)
     settings, demonstrations = cell.settings, cell.demonstrations()
@@ -164,7 +173,8 @@ def run_method(cell: Cell, method: str, report: Report) -> None:
     n_retrainings = len(list(folder.glob("retraining*/attempt_*")))
     figures |= {"n_rewards": i + 1, "n_retrainings": n_retrainings}
     figures |= {"imitation_return": imitation["return"]}
-    figures |= {"minutes": round(watch.seconds / 60, 2)}
+    rewards = sum(float(path.read_text()) for path in folder.glob("irl*/seconds.txt"))
+    figures |= {"minutes": round((watch.seconds + rewards) / 60, 2)}
     write_text(folder / "result.json", json.dumps(figures, indent=1))
 
 
@@ -178,9 +188,11 @@ def run_reward(cell: Cell, method: str, report: Report) -> None:
     """The first reward of a method alone, from which :func:`run_method` goes on. Nothing happens
     where it is learned already, or was put aside.
     """
-    if _given_up(cell.folder / method):
+    folder = cell.folder / method
+    if _given_up(folder) or (folder / "irl" / "result.json").exists():
         return
-    watch = Stopwatch(cell.folder / method / "seconds.txt")
+    note_versions(folder / "versions.json")
+    watch = Stopwatch(folder / "irl" / "seconds.txt")  # goes with the reward
     _learn_reward(cell, method, 0, watch.watch(report))
     watch.write()
 

@@ -12,7 +12,7 @@ import pandas as pd
 from rich.console import Console
 
 from sb3_vdb.demonstrations import Demonstrations
-from sb3_vdb.experiments.runner import EngineName, Job, JobsFailedError, run_jobs
+from sb3_vdb.experiments.runner import EngineName, Job, JobsFailedError, try_jobs
 from sb3_vdb.experiments.transfer import curves, maze_pictures
 from sb3_vdb.experiments.transfer.report import write_table_report
 from sb3_vdb.experiments.transfer.runs import (
@@ -99,10 +99,7 @@ def run_table(
     failures: list[str] = []
 
     def run(jobs: Sequence[Job]) -> None:
-        try:
-            run_jobs(jobs, workers, engine, address)
-        except JobsFailedError as error:
-            failures.append(str(error))
+        failures.extend(try_jobs(jobs, workers, engine, address))
 
     run([*(guide_job(cell) for cell in guided), *(cell.expert_job() for cell in cells)])
     taught = [x for x in cells if (x.folder / "expert" / "demonstrations.npz").exists()]
@@ -163,9 +160,8 @@ def collect_versions(experiment: Experiment) -> dict[str, str]:
     """What the runs were made with; where they differ, all of it."""
     found: dict[str, list[str]] = {}
     for cell in experiment.cells:
-        path = cell.folder / "config.json"
-        if path.exists():
-            for name, value in json.loads(path.read_text())["versions"].items():
+        for made_with in cell.versions():
+            for name, value in made_with.items():
                 found.setdefault(name, []).append(str(value))
     return {name: ", ".join(sorted(set(values))) for name, values in found.items()}
 

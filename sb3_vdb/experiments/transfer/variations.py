@@ -1,0 +1,96 @@
+"""What ablations change of a preset, one thing at a time; of ``paper``, what its text leaves
+open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from sb3_vdb.experiments.transfer.settings import MazeName
+
+BASELINE = "best"
+TRANSFERRED = ("AIRL", "VAIRL", "VAIRL-GP")  # what the paper is about
+RAW = {
+    "scaled_inputs": False,
+    "irl.scaled_inputs": False,
+    "retraining.scaled_inputs": False,
+}
+CODE_TRPO = {
+    f"{phase}.{name}": value
+    for phase in ("irl", "retraining")
+    for name, value in (("activation", "tanh"), ("gae_lambda", 1.0), ("baseline", "linear"))
+}
+
+
+class Variation(NamedTuple):
+    """One line of the table.
+
+    :param name: what is different
+    :param method: of :data:`~sb3_vdb.experiments.transfer.settings.METHODS`
+    :param changes: settings by name, those of a phase as ``"retraining.std"``
+    """
+
+    name: str
+    method: str = "VAIRL-GP"
+    changes: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder."""
+        return "".join(each if each.isalnum() else "-" for each in self.name)
+
+
+def _unknowns(changes: Mapping[str, Mapping[str, Any]]) -> tuple[Variation, ...]:
+    """Each change, for each method that the paper is about."""
+    return tuple(
+        Variation(f"{method}, {name}", method, each)
+        for name, each in changes.items()
+        for method in TRANSFERRED
+    )
+
+
+BEST: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
+    {
+        "C": (
+            Variation(BASELINE),
+            Variation("reward not sharpened", changes={"reward_power": 1.0}),
+            Variation("top of the map", changes={"reward_top": "map"}),
+            Variation("80 retraining iterations", changes={"retraining.iterations": 80}),
+            Variation("50 mazes in retraining", changes={"retraining.mazes": 50}),
+            Variation("noise 2 in retraining", changes={"retraining.std": 2.0}),
+            Variation("lambda 0.97 in retraining", changes={"retraining.gae_lambda": 0.97}),
+            Variation("no gradient penalty", "VAIRL"),
+            Variation("no bottleneck", "AIRL-GP"),
+        ),
+        "S": (
+            Variation(BASELINE),
+            Variation("reward not sharpened", changes={"reward_power": 1.0}),
+            Variation("top of the map", changes={"reward_top": "map"}),
+            Variation("60 rounds of inverse RL", changes={"irl.iterations": 60}),
+            Variation("80 retraining iterations", changes={"retraining.iterations": 80}),
+            Variation("noise 3 in retraining", changes={"retraining.std": 3.0}),
+            Variation("lambda 0.97 in retraining", changes={"retraining.gae_lambda": 0.97}),
+            Variation("I_c 0.05", changes={"information_limit": 0.05}),
+            Variation("no gradient penalty", "VAIRL"),
+            Variation("no bottleneck", "AIRL-GP"),
+        ),
+    }
+)
+# the baselines are rows of the table, with the same seeds
+PAPER: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
+    {
+        "C": _unknowns({"positions not scaled": RAW, "TRPO of the code": CODE_TRPO}),
+        "S": _unknowns(
+            {
+                "positions not scaled": RAW,
+                "TRPO of the code": CODE_TRPO,
+                "50,000 steps a round": {"irl.mazes": 500},
+            }
+        ),
+    }
+)
+VARIATIONS: Mapping[str, Mapping[MazeName, Sequence[Variation]]] = MappingProxyType(
+    {"best": BEST, "paper": PAPER}
+)
