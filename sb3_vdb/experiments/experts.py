@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from sb3_vdb.demonstrations import recording
 from sb3_vdb.evaluation import evaluate_returns
 from sb3_vdb.experiments.checkpoints import save_model
+from sb3_vdb.experiments.run_folder import sole_user
 from sb3_vdb.experiments.runner import Job, Report, run_jobs
 from sb3_vdb.experiments.style import STYLE
 from sb3_vdb.experiments.versions import versions
@@ -80,7 +81,8 @@ def train_experts(
         frames = AIMS.get(task, AIMS["WalkerWalk"])[1]
         work = partial(train_expert, folder / f"{task}_{seed}", task, seed, ExpertSettings())
         jobs.append(Job(f"{task}_{seed}", frames, work))
-    run_jobs(jobs, workers)
+    with sole_user(folder):
+        run_jobs(jobs, workers)
     rows = []
     for task in tasks:
         result = json.loads((folder / f"{task}_{seed}" / "result.json").read_text())

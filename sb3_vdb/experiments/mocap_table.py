@@ -26,6 +26,7 @@ from sb3_vdb.experiments.mocap import (
     Run,
     train_skill,
 )
+from sb3_vdb.experiments.run_folder import sole_user
 from sb3_vdb.experiments.runner import Job, Report, run_jobs
 from sb3_vdb.experiments.style import STYLE
 from sb3_vdb.experiments.versions import versions
@@ -87,7 +88,8 @@ def run_table(
             run = Run(folder / f"{skill}_{seed}", skill, seed, settings)
             work = partial(_train_and_evaluate, run)
             jobs.append(Job(run.folder.name, settings.samples, work))
-    run_jobs(jobs, workers)
+    with sole_user(folder):
+        run_jobs(jobs, workers)
     return write_table(folder, docs)
 
 

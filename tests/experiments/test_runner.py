@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from sb3_vdb.experiments.local_engine import LocalEngine
+from sb3_vdb.experiments.run_folder import sole_user
 from sb3_vdb.experiments.runner import Job, JobsFailedError, JobState, make_engine, run_jobs
 from tests.conftest import heed_interrupts
 
@@ -209,3 +210,23 @@ def test_ray_that_is_not_installed_is_named_with_the_remedy(monkeypatch):
     monkeypatch.delitem(sys.modules, "sb3_vdb.experiments.ray_engine", raising=False)
     with pytest.raises(ImportError, match=r'pip install "sb3-vdb\[ray\]"'):
         make_engine("ray", 1)
+
+
+def test_a_second_command_is_kept_out_of_a_run_folder(tmp_path):
+    folder = tmp_path / "runs"
+    code = f"""
+from pathlib import Path
+from sb3_vdb.experiments.run_folder import sole_user
+with sole_user(Path({str(folder)!r})):
+    print("in", flush=True)
+    input()
+"""
+    command = [sys.executable, "-c", code]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as other:
+        assert other.stdout.readline() == "in\n"
+        with pytest.raises(ValueError, match=r"another command is at work in .*runs; wait for it"):
+            sole_user(folder).__enter__()
+        other.kill()  # which leaves nothing locked
+    with sole_user(folder):
+        pass

@@ -6,12 +6,14 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 from rich.console import Console
 
+from sb3_vdb.experiments.run_folder import sole_user
 from sb3_vdb.experiments.runner import EngineName, Job, JobsFailedError, try_jobs
 from sb3_vdb.experiments.transfer.runs import Cell
 from sb3_vdb.experiments.transfer.settings import SOLVED, MazeName, preset
@@ -73,28 +75,30 @@ def run_ablation(
     ]
     for line in lines:
         line.cell.claim(versions())
-    failures: list[str] = []
-
-    def run(jobs: Sequence[Job]) -> None:
-        failures.extend(try_jobs(jobs, workers, engine, address))
-
-    experts = _grouped(lines, _what_makes_the_expert)
-    run([group[0].cell.expert_job() for group in experts])
-    for first, *others in experts:
-        for other in others:
-            _share_expert(first, other)
-    taught = [line for line in lines if _expert(line).exists()]
-    rewards = [group for group in _grouped(taught, _what_makes_the_reward) if len(group) > 1]
-    run([_named(line, line.cell.reward_job, ", reward") for line, *_ in rewards])
-    for first, *others in rewards:
-        for other in others:
-            _share_reward(first, other)
-    run([_named(line, line.cell.method_job) for line in taught])
+    with sole_user(out):
+        failures = _run(lines, partial(try_jobs, workers=workers, engine=engine, address=address))
     finished = [line for line in lines if line.is_finished]
     summary = _write_tables(finished, [out, *([] if docs is None else [docs])])
     if failures:
         raise JobsFailedError("; ".join(failures))
     return summary
+
+
+def _run(lines: Sequence[Line], attempt: Callable[[Sequence[Job]], list[str]]) -> list[str]:
+    """Experts, rewards that several runs have in common, and all runs; what failed."""
+    experts = _grouped(lines, _what_makes_the_expert)
+    failures = attempt([group[0].cell.expert_job() for group in experts])
+    for first, *others in experts:
+        for other in others:
+            _share_expert(first, other)
+    taught = [line for line in lines if _expert(line).exists()]
+    rewards = [group for group in _grouped(taught, _what_makes_the_reward) if len(group) > 1]
+    failures += attempt([_named(line, line.cell.reward_job, ", reward") for line, *_ in rewards])
+    for first, *others in rewards:
+        for other in others:
+            _share_reward(first, other)
+    failures += attempt([_named(line, line.cell.method_job) for line in taught])
+    return failures
 
 
 def _named(line: Line, job: Callable[[str], Job], what: str = "") -> Job:

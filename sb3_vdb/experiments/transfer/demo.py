@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from sb3_vdb.experiments.run_folder import sole_user
 from sb3_vdb.experiments.runner import run_jobs
 from sb3_vdb.experiments.transfer.report import write_demo_report
 from sb3_vdb.experiments.transfer.runs import Cell, result_rows
@@ -45,8 +46,9 @@ def run_demo(
     cell = Cell(out, settings, seed)
     cell.claim(versions())
     try:
-        run_jobs([cell.expert_job()], 1, console=console)
-        run_jobs([cell.method_job(method) for method in methods], workers, console=console)
+        with sole_user(cell.folder):
+            run_jobs([cell.expert_job()], 1, console=console)
+            run_jobs([cell.method_job(method) for method in methods], workers, console=console)
     except KeyboardInterrupt:
         console.print(f"\nstopped; {out} keeps what is finished, the same command goes on")
         if (cell.folder / "expert" / "demonstrations.npz").exists():

@@ -12,6 +12,7 @@ import pandas as pd
 from rich.console import Console
 
 from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.experiments.run_folder import sole_user
 from sb3_vdb.experiments.runner import EngineName, Job, JobsFailedError, try_jobs
 from sb3_vdb.experiments.transfer import curves, maze_pictures
 from sb3_vdb.experiments.transfer.report import write_table_report
@@ -101,10 +102,11 @@ def run_table(
     def run(jobs: Sequence[Job]) -> None:
         failures.extend(try_jobs(jobs, workers, engine, address))
 
-    run([*(guide_job(cell) for cell in guided), *(cell.expert_job() for cell in cells)])
-    taught = [x for x in cells if (x.folder / "expert" / "demonstrations.npz").exists()]
-    run([cell.method_job(method) for cell in taught for method in experiment.methods])
-    run([_snapshot_job(*each) for each in experiment.snapshots() if _has_snapshot(*each)])
+    with sole_user(experiment.out):
+        run([*(guide_job(cell) for cell in guided), *(cell.expert_job() for cell in cells)])
+        taught = [x for x in cells if (x.folder / "expert" / "demonstrations.npz").exists()]
+        run([cell.method_job(method) for cell in taught for method in experiment.methods])
+        run([_snapshot_job(*each) for each in experiment.snapshots() if _has_snapshot(*each)])
     if failures and collect(experiment).empty:
         raise JobsFailedError("; ".join(failures))
     table = write_results(experiment, docs)

@@ -11,6 +11,7 @@ import pandas as pd
 from rich.console import Console
 
 from sb3_vdb.experiments.pages import template
+from sb3_vdb.experiments.run_folder import sole_user
 from sb3_vdb.experiments.runner import EngineName, Job, run_jobs
 from sb3_vdb.experiments.versions import versions
 from sb3_vdb.experiments.vmail import pictures
@@ -54,10 +55,11 @@ def run_table(
     :param table_only: train nothing
     :return: one row a run that has finished
     """
+    folder = runs[0].folder
     if not table_only:
         jobs = [Job(run.name, run.settings.frames, partial(train, run)) for run in runs]
-        run_jobs(jobs, workers, engine, address)
-    folder = runs[0].folder
+        with sole_user(folder):
+            run_jobs(jobs, workers, engine, address)
     table = collect(runs)
     if table.empty:
         raise RuntimeError(f"no run in {folder} has finished")
