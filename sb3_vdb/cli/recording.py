@@ -69,10 +69,11 @@ def record(
 @click.option(
     "--model",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    required=True,
+    default=None,
     help="expert saved by SB3",
 )
 @click.option("--algo", default="SAC", show_default=True, help="class of --model")
+@click.option("--scripted", is_flag=True, help="the mazes' own controller in place of a model")
 @click.option("--episodes", default=10, show_default=True, type=click.IntRange(min=1))
 @click.option("--least-return", default=None, type=float, help="drop episodes below it")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
@@ -86,8 +87,9 @@ def record(
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="npz file")
 def record_demos(
     env_id: str,
-    model: Path,
+    model: Path | None,
     algo: str,
+    scripted: bool,
     episodes: int,
     least_return: float | None,
     seed: int,
@@ -102,7 +104,9 @@ def record_demos(
     known_id(env_id, "ENV_ID")
     kwargs = dict(_argument(each) for each in arguments)
     try:
-        expert = _policy(env_id, False, model, algo)
+        expert = _controller(env_id) if scripted else _policy(env_id, False, model, algo)
+        if (model is None) != scripted:
+            raise ValueError("give either --model or --scripted, for the mazes")
         acting_env = _acting_env(env_id, kwargs, expert.observation_space)
         made = recording.record(
             expert, env_id, episodes, seed, kwargs, acting_env, least_return=least_return
@@ -111,6 +115,18 @@ def record_demos(
     except (ValueError, TypeError, gym.error.DependencyNotInstalled) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{path}: {episodes} episodes, mean return {made.returns.mean():.1f}")
+
+
+def _controller(env_id: str) -> Any:
+    """The scripted expert of a maze, which acts on positions."""
+    from sb3_vdb_envs.maze import WaypointController
+
+    if "Maze" not in env_id:
+        raise ValueError(f"{env_id} has no scripted expert, only mazes have; give --model")
+    env: Any = gym.make(env_id.replace("Pixels-v", "-v")).unwrapped
+    controller: Any = WaypointController(env.layout)
+    controller.observation_space = env.observation_space
+    return controller
 
 
 def _argument(text: str) -> tuple[str, Any]:

@@ -20,11 +20,8 @@ from sb3_vdb.experiments.checkpoints import save_model
 from sb3_vdb.experiments.runner import Report
 from sb3_vdb.experiments.versions import versions
 from sb3_vdb.experiments.vmail.settings import (
-    FRAMES_A_DECISION,
     METHODS,
-    N_STACKED,
     TaskSettings,
-    expert_return,
     vmail_arguments,
 )
 from sb3_vdb.files import write_text
@@ -75,8 +72,7 @@ def demonstrations_of(run: Run, look: dict[str, Any]) -> Demonstrations:
 
 
 def _environments(run: Run, look: dict[str, Any], n: int, seed: int) -> VecEnv:
-    kwargs = {**look, "action_repeat": FRAMES_A_DECISION, "threads": 1}
-    return make_vec_env(run.settings.env_id, n, seed, kwargs)
+    return make_vec_env(run.settings.env_id, n, seed, {**look, **run.settings.env_kwargs})
 
 
 def train(run: Run, report: Report) -> None:
@@ -118,7 +114,7 @@ def _train_vmail(run: Run, report: Report) -> None:
         seconds += time.monotonic() - since
         judges.seed(EVALUATION_SEED)
         reached = evaluate_returns(model, judges, EVALUATION_EPISODES)
-        frames = model.num_timesteps * FRAMES_A_DECISION
+        frames = model.num_timesteps * settings.action_repeat
         rows.append(
             {
                 "frames": frames,
@@ -152,7 +148,8 @@ def _rows(run: Run, model: VMAIL) -> list[Any]:
     """Evaluations up to the checkpoint; a later one is done again."""
     path = run.path / "evaluations.csv"
     rows: list[Any] = pd.read_csv(path).to_dict("records") if path.exists() else []
-    return [row for row in rows if row["frames"] <= model.num_timesteps * FRAMES_A_DECISION]
+    reached = model.num_timesteps * run.settings.action_repeat
+    return [row for row in rows if row["frames"] <= reached]
 
 
 def _make_or_load(run: Run, venv: VecEnv) -> VMAIL:
@@ -174,7 +171,8 @@ def _make_or_load(run: Run, venv: VecEnv) -> VMAIL:
 
 
 def _train_bc(run: Run, report: Report) -> None:
-    look = {**run.settings.look, "frame_stack": N_STACKED}
+    look, n = run.settings.look, run.settings.n_stacked
+    look = look if n == 1 else {**look, "frame_stack": n}
     venv = _environments(run, look, 1, run.seed)
     since = time.monotonic()
     cloned = BehaviouralCloning(
@@ -197,7 +195,7 @@ def _finish(run: Run, model: Any, look: dict[str, Any], last: dict[str, Any]) ->
     result = {
         "return": round(reached.mean, 1),
         "std": round(reached.std, 1),
-        "share": round(reached.mean / expert_return(run.settings.task), 4),
+        "share": round(run.settings.share(reached.mean), 4),
         "frames": int(last["frames"]),
         "updates": int(last["updates"]),
         "minutes": round(float(last["seconds"]) / 60.0, 1),

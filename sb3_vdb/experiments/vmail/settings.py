@@ -10,6 +10,7 @@ from sb3_vdb.vmail import preset
 FRAMES_A_DECISION = 2  # action repeat, the paper's
 LAPTOP_LOOK: dict[str, Any] = {"image_size": 32, "supersample": 2}
 PAPER_LOOK: dict[str, Any] = {"image_size": 64}
+SUITE_KWARGS: dict[str, Any] = {"action_repeat": FRAMES_A_DECISION, "threads": 1}
 N_STACKED = 3  # pictures that behavioural cloning sees, for want of a memory
 
 
@@ -17,12 +18,15 @@ class TaskSettings(NamedTuple):
     """Budget of a task.
 
     :param task: name in the ids
-    :param look: arguments of the pixel environment
+    :param look: arguments of the pixel environment that decide what is seen
     :param frames: environment frames of the policy
     :param preset: settings of V-MAIL
     :param changes: of the preset, for this task
     :param n_envs: environments
     :param device: of the networks
+    :param env_kwargs: other arguments of the environment
+    :param n_stacked: pictures that behavioural cloning sees
+    :param floor: return of doing nothing, from which shares of the expert's are counted
     """
 
     task: str
@@ -32,6 +36,9 @@ class TaskSettings(NamedTuple):
     changes: dict[str, Any]
     n_envs: int = 1
     device: str = "cpu"
+    env_kwargs: dict[str, Any] = SUITE_KWARGS
+    n_stacked: int = N_STACKED
+    floor: float = 0.0
 
     @property
     def env_id(self) -> str:
@@ -41,12 +48,31 @@ class TaskSettings(NamedTuple):
     @property
     def decisions(self) -> int:
         """Time steps of SB3."""
-        return self.frames // FRAMES_A_DECISION
+        return self.frames // self.action_repeat
+
+    @property
+    def action_repeat(self) -> int:
+        """Environment frames of a decision."""
+        return int(self.env_kwargs.get("action_repeat", 1))
+
+    def share(self, reached: float) -> float:
+        """Share of the expert's return."""
+        return (reached - self.floor) / (expert_return(self.task) - self.floor)
 
 
 LAPTOP = {
     "CartpoleSwingup": TaskSettings("CartpoleSwingup", LAPTOP_LOOK, 80_000, "laptop", {}),
     "ReacherEasy": TaskSettings("ReacherEasy", LAPTOP_LOOK, 20_000, "laptop", {}),
+    "CMaze": TaskSettings(
+        "CMaze",
+        {"image_size": 32, "start_noise": 0.04},
+        3_000,
+        "laptop",
+        {"train_freq": 100},  # an episode
+        env_kwargs={},
+        n_stacked=1,
+        floor=-50.0,
+    ),
 }
 # one GPU; the paper's tasks. Four environments act, with the paper's 0.4 updates a decision.
 DMC_CHANGES = {"train_freq": 125}
