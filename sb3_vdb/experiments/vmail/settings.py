@@ -8,7 +8,7 @@ from sb3_vdb.demonstrations import recording
 from sb3_vdb.vmail import preset
 
 FRAMES_A_DECISION = 2  # action repeat, the paper's
-LAPTOP_LOOK: dict[str, Any] = {"image_size": 32, "supersample": 2}
+LAPTOP_LOOK: dict[str, Any] = {"image_size": 32, "supersample": 8}
 PAPER_LOOK: dict[str, Any] = {"image_size": 64}
 SUITE_KWARGS: dict[str, Any] = {"action_repeat": FRAMES_A_DECISION, "threads": 1}
 N_STACKED = 3  # pictures that behavioural cloning sees, for want of a memory
@@ -60,13 +60,18 @@ class TaskSettings(NamedTuple):
         return (reached - self.floor) / (expert_return(self.task) - self.floor)
 
 
+# the best so far, chosen on seed 900; it does not balance the pole yet (docs/benchmarks)
+CARTPOLE_LOOK: dict[str, Any] = {"image_size": 32, "supersample": 8, "frame_stack": 3}
+CARTPOLE_CHANGES: dict[str, Any] = {"kl_coef": 0.02, "gradient_penalty": None}
 LAPTOP = {
-    "CartpoleSwingup": TaskSettings("CartpoleSwingup", LAPTOP_LOOK, 80_000, "laptop", {}),
+    "CartpoleSwingup": TaskSettings(
+        "CartpoleSwingup", CARTPOLE_LOOK, 80_000, "laptop", CARTPOLE_CHANGES
+    ),
     "ReacherEasy": TaskSettings("ReacherEasy", LAPTOP_LOOK, 20_000, "laptop", {}),
     "CMaze": TaskSettings(
         "CMaze",
         {"image_size": 32, "start_noise": 0.04},
-        3_000,
+        5_000,
         "laptop",
         {"train_freq": 100},  # an episode
         env_kwargs={},
