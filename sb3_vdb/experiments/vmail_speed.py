@@ -27,10 +27,11 @@ CPU_VARIANTS: dict[str, dict[str, Any]] = {
     "eager, bf16, a quarter drawn": {**BF16, **QUARTER},
     "eager": {},
 }
+CONV: dict[str, Any] = {"policy_kwargs": {"picture_net": "conv"}}
 NET_VARIANTS: dict[str, dict[str, Any]] = {
-    "eager, patches": {"policy_kwargs": {"picture_net": "patches"}},
-    "eager, patches, a quarter drawn": {"policy_kwargs": {"picture_net": "patches"}, **QUARTER},
     "eager": {},
+    "eager, convolutions, a quarter drawn": {**CONV, **QUARTER},
+    "eager, convolutions": CONV,
 }
 GPU_VARIANTS: dict[str, dict[str, Any]] = {
     "cuda_graph, bf16": {"engine": "cuda_graph", **BF16},
@@ -43,7 +44,8 @@ GPU_VARIANTS: dict[str, dict[str, Any]] = {
 def bench_vmail() -> pd.DataFrame:
     """The preset ``laptop`` on one core; where there is a GPU, the paper's sizes on it."""
     tables = [_updates("laptop", {}, CPU_VARIANTS, "cpu")]
-    tables += [_updates("laptop", {}, NET_VARIANTS, "cpu", PAPER_LOOK)]
+    for look in (LAPTOP_LOOK, PAPER_LOOK):
+        tables.append(_updates("laptop", {}, NET_VARIANTS, "cpu", look))
     tables += [_split("laptop", {}, "cpu"), _acting("cpu")]
     if th.cuda.is_available():
         tables += [_updates("paper", {"batch_size": n}, GPU_VARIANTS, "cuda") for n in (64, 128)]

@@ -39,7 +39,7 @@ STRONG: dict[str, Any] = {
 # values; with half of every batch the expert's, imagination keeps starting from where the expert
 # has been, however many episodes the policy adds; with less weight on the divergence, beliefs are
 # exact enough to balance on. From pictures, the world model learns with standardised patches and
-# this rate in a quarter of the updates that convolutions take; from states 6e-4 was tried.
+# this rate in a quarter of the updates that convolutions take.
 LAPTOP: dict[str, Any] = {
     "learning_rate": 2e-3,
     "discriminator_learning_rate": 2e-4,
@@ -72,14 +72,29 @@ LAPTOP: dict[str, Any] = {
         "init_std": 1.0,
     },
 }
-PRESETS = {"paper": PAPER, "authors-code": AUTHORS_CODE, "strong": STRONG, "laptop": LAPTOP}
+FOR_PICTURES = ("picture_net", "standardize_pictures")
+LAPTOP_STATES: dict[str, Any] = {
+    **LAPTOP,
+    "learning_rate": 6e-4,
+    "policy_kwargs": {
+        name: value for name, value in LAPTOP["policy_kwargs"].items() if name not in FOR_PICTURES
+    },
+}
+PRESETS = {
+    "paper": PAPER,
+    "authors-code": AUTHORS_CODE,
+    "strong": STRONG,
+    "laptop": LAPTOP,
+    "laptop-states": LAPTOP_STATES,
+}
 
 
 def preset(name: str) -> dict[str, Any]:
     """Arguments of :class:`~sb3_vdb.VMAIL`: ``VMAIL("CnnPolicy", env, demos, **preset("laptop"))``.
 
     :param name: ``"paper"`` (its text), ``"authors-code"`` (what its code does otherwise),
-        ``"strong"`` (what later work found to be better) or ``"laptop"`` (for two cores)
+        ``"strong"`` (what later work found to be better), ``"laptop"`` (for two cores, pictures) or
+        ``"laptop-states"`` (the same for vectors)
     :raises ValueError: there is no such preset
     """
     if name not in PRESETS:

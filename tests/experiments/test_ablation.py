@@ -86,7 +86,7 @@ def test_settings_are_changed_by_name():
 def test_the_table_has_a_line_for_every_variation(tmp_path, monkeypatch):
     done = []
 
-    def run_here(jobs, *_):
+    def run_here(jobs, **_):
         for job in jobs:
             done.append(job.name)
             job.work(lambda *_: None)
