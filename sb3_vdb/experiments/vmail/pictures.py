@@ -54,7 +54,8 @@ def learning_curves(runs: Sequence[Run], path: Path) -> None:
                 if result is not None:
                     panel.axhline(result["return"], color=RED, linewidth=0.8, linestyle=":")
             panel.set_xlabel(name)
-            panel.set_ylim(bottom=runs[0].settings.floor)
+            if runs[0].settings.floor == 0.0:
+                panel.set_ylim(bottom=0.0)
         panels[0].set_ylabel("return")
         panels[0].legend(frameon=False, fontsize=7)
         _save(figure, path)
