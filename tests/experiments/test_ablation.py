@@ -189,6 +189,13 @@ def test_a_shared_reward_is_the_first_one_and_replaces_none(tmp_path):
     assert (other.folder / "irl" / "reward.pt").read_text() == "first"
 
 
+def test_a_reward_that_was_not_finished_is_not_shared(tmp_path):
+    first, other = make_lines(tmp_path)
+    (first.folder / "irl" / "reward.pt").unlink()
+    ablation._share_reward(first, other)
+    assert not other.folder.exists()
+
+
 def test_a_killed_copy_is_made_again(tmp_path, monkeypatch):
     first, other = make_lines(tmp_path)
 

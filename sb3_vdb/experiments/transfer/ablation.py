@@ -148,7 +148,9 @@ def _share_reward(source: Line, target: Line) -> None:
     """Give a run the first reward of another one, unless it has one or has put it aside."""
     aside = "irl_stuck_0"
     first = next((path for x in (aside, "irl") if (path := source.folder / x).exists()), None)
-    if first and not any((target.folder / each).exists() for each in ("irl", aside)):
+    if first is None or not (first / "reward.pt").exists():  # its job failed
+        return
+    if not any((target.folder / each).exists() for each in ("irl", aside)):
         _copy(first, target.folder / "irl")
 
 
