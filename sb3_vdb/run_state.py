@@ -2,7 +2,8 @@
 random generators.
 
 States are nested dictionaries and lists of arrays and plain values; :func:`to_tensors` and
-:func:`to_arrays` take them to and from the form that ``torch.load(weights_only=True)`` reads.
+:func:`to_arrays` take them to and from the form that ``torch.load(weights_only=True)`` reads. The
+layout of arrays in memory is kept: the last bit of a sum depends on it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def to_tensors(state: Any) -> Any:
     if isinstance(state, (list, tuple)):
         return [to_tensors(value) for value in state]
     if isinstance(state, np.ndarray):
-        return th.from_numpy(state.copy())
+        return th.from_numpy(state.copy(order="K"))
     return state.item() if isinstance(state, np.generic) else state
 
 
@@ -43,7 +44,7 @@ def to_arrays(state: Any) -> Any:
         return {key: to_arrays(value) for key, value in state.items()}
     if isinstance(state, list):
         return [to_arrays(value) for value in state]
-    return state.numpy().copy() if isinstance(state, th.Tensor) else state
+    return state.numpy().copy(order="K") if isinstance(state, th.Tensor) else state
 
 
 # ---------------------------------------------------------------------- random generators

@@ -196,6 +196,23 @@ def test_actions_are_scaled_by_their_bounds_and_discrete_values_are_one_hot():
     th.testing.assert_close(encoded.actions, th.tensor([[-1.0, 1.0]] * n))
 
 
+def test_the_layout_of_an_environments_arrays_does_not_matter():
+    """Sums over rows round by it, so that a run would go on from a file in another way."""
+    rows = np.random.default_rng(0).standard_normal((60, 3)).astype(np.float32)
+    features, seen = FeatureEncoder(OBSERVATIONS, ACTIONS), []
+    for order in ("C", "F"):
+        values = np.asarray(rows, order=order)
+        transitions = Transitions(values, None, values, np.zeros(60, bool))
+        batch = features.encode(transitions, th.device("cpu"), use_actions=False)
+        seen.append(batch.observations)
+        assert all(each.is_contiguous() for each in batch)
+    normalizers = [make_normalizer("running", OBSERVATIONS, 3) for _ in seen]
+    for normalizer, observations in zip(normalizers, seen, strict=True):
+        normalizer.update(observations)
+    for one, other in zip(*(each.buffers() for each in normalizers), strict=True):
+        assert th.equal(one, other)
+
+
 def test_dictionary_observations_are_refused_with_the_remedy():
     with pytest.raises(ValueError, match="FlattenObservation"):
         FeatureEncoder(spaces.Dict({"a": OBSERVATIONS}), ACTIONS)

@@ -98,9 +98,10 @@ class FeatureEncoder:
 
     @staticmethod
     def _flat(values: Array, space: spaces.Space[Any], device: th.device) -> th.Tensor:
-        # float64 data is rounded here, once, for expert and generator alike
+        # float64 data is rounded here, once, for expert and generator alike; rows lie in memory one
+        # after the other, whatever the environment's layout, since sums round by it
         encoded = preprocess_obs(
             th.as_tensor(values, device=device).reshape(len(values), *(space.shape or ())), space
         )  # type: ignore[misc]
         assert isinstance(encoded, th.Tensor)
-        return encoded.float().reshape(len(values), -1)
+        return encoded.float().reshape(len(values), -1).contiguous()

@@ -250,6 +250,14 @@ def test_stacked_frames_go_on_where_they_were():
     assert np.array_equal(one, other)
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_the_layout_of_arrays_goes_through_a_file(order):
+    array = np.asarray(np.arange(6.0).reshape(2, 3), order=order)
+    back = to_arrays(to_tensors({"rows": [array]}))["rows"][0]
+    assert np.array_equal(back, array)
+    assert back.strides == array.strides
+
+
 def test_a_model_of_a_gpu_is_loaded_on_a_cpu(tmp_path):
     model = make_model()
     model.engine = "cuda_graph"

@@ -53,7 +53,7 @@ class MazeBatch:
 
     def positions(self) -> npt.NDArray[np.float32]:
         """Positions in m, shape (n_mazes, 2)."""
-        return self.physics.positions.T.astype(np.float32)
+        return self.physics.positions.T.astype(np.float32, order="C")
 
     def observe(self) -> npt.NDArray[Any]:
         """Observations, here positions, shape (n_mazes, 2)."""
