@@ -104,15 +104,23 @@ def maze_transfer(
     help="best: what of it matters; paper: what its text leaves open",
 )
 @maze_option
+@click.option(
+    "--variation",
+    "variations",
+    multiple=True,
+    help="only those whose names contain this; all by default",
+)
 @seeds_option(5)
 @first_seed_option
 @share_option
 @out_option(None, "run folder  [default: runs/maze-ablation-<preset>]")
 @docs_option
 @engine_options()
+@table_only_option
 def maze_ablation(
     name: str,
     mazes: tuple[str, ...],
+    variations: tuple[str, ...],
     seeds: int,
     first_seed: int,
     share: float,
@@ -121,25 +129,26 @@ def maze_ablation(
     workers: int,
     engine: str,
     address: str | None,
+    table_only: bool,
 ) -> None:
     """What of a preset matters: one thing changed at a time. Running it again continues what is
     missing.
     """
-    from sb3_vdb.experiments.transfer.ablation import run_ablation
+    from sb3_vdb.experiments.transfer.ablation import Ablation, run_ablation, write_tables
     from sb3_vdb.experiments.transfer.settings import MAZES
 
-    chosen = tuple(dict.fromkeys(mazes or MAZES))
+    experiment = Ablation(
+        name,
+        (out or Path("runs") / f"maze-ablation-{name}").resolve(),
+        tuple(dict.fromkeys(mazes or MAZES)),  # type: ignore[arg-type]
+        range(first_seed, first_seed + seeds),
+        share,
+        variations,
+    )
     try:
-        run_ablation(
-            name,
-            (out or Path("runs") / f"maze-ablation-{name}").resolve(),
-            chosen,  # type: ignore[arg-type]
-            range(first_seed, first_seed + seeds),
-            workers,
-            engine,  # type: ignore[arg-type]
-            address,
-            docs,
-            share,
-        )
+        if table_only:
+            write_tables(experiment, docs)
+        else:
+            run_ablation(experiment, workers, engine, address, docs)  # type: ignore[arg-type]
     except (ValueError, RuntimeError, ImportError) as error:
         raise click.ClickException(str(error)) from error

@@ -11,7 +11,7 @@ from stable_baselines3.common.torch_layers import FlattenExtractor
 
 from sb3_vdb import Demonstrations, RecoveredReward, cli, make_vec_env
 from sb3_vdb.experiments.transfer import ablation, runs
-from sb3_vdb.experiments.transfer.ablation import Line, run_ablation
+from sb3_vdb.experiments.transfer.ablation import Ablation, Line, run_ablation
 from sb3_vdb.experiments.transfer.phases import make_trainer
 from sb3_vdb.experiments.transfer.runs import Cell
 from sb3_vdb.experiments.transfer.settings import MAZES, METHODS, preset
@@ -129,12 +129,21 @@ def test_the_table_has_a_line_for_every_variation(tmp_path, monkeypatch):
     assert {each for each in taught if each[0] in (100, 1100)} == first
     assert len(taught) == len(set(taught))
     before = result_times(tmp_path)
-    run_ablation("best", tmp_path / "out", ["C"], [0, 1], 1, share=0.02)
+    experiment = Ablation("best", tmp_path / "out", ["C"], [0, 1], share=0.02)
+    run_ablation(experiment, 1)
     assert result_times(tmp_path) == before
     # a folder that was filled with other settings is not mixed with these
     with pytest.raises(ValueError, match="holds a run with"):
-        run_ablation("best", tmp_path / "out", ["C"], [0, 1], 1, share=0.04)
+        run_ablation(experiment._replace(share=0.04), 1)
     assert np.isfinite(table["return"]).all()
+    # chosen variations, from what is finished, seed 2 and all others missing
+    only = ["--variation", "noise 2", "--table-only", "--seeds", "3"]
+    done.clear()
+    result = CliRunner().invoke(cli.main, ["reproduce", "maze-ablation", *arguments, *only])
+    assert result.exit_code == 0, result.output
+    assert done == []
+    assert "noise 2 in retraining" in result.output
+    assert "not sharpened" not in result.output
 
 
 def count_rewards(monkeypatch) -> list[tuple[int, str]]:
@@ -161,6 +170,17 @@ def make_lines(folder: Path) -> list[Line]:
     ]
     write_text(lines[0].folder / "irl" / "reward.pt", "first")
     return lines
+
+
+def test_variations_are_chosen_by_a_part_of_their_name(tmp_path):
+    experiment = Ablation("paper", tmp_path, ["C", "S"], [0], containing=["not scaled", "AIRL, "])
+    names = {(each.cell.settings.maze, each.variation.name) for each in experiment.lines()}
+    expected = {each for each in names if "not scaled" in each[1] or "AIRL, " in each[1]}
+    assert names == expected
+    assert ("S", "VAIRL-GP, positions not scaled") in names
+    assert ("S", "VAIRL-GP, TRPO of the code") not in names
+    with pytest.raises(ValueError, match="no variation is called 'unscaled'; there are AIRL, "):
+        experiment._replace(containing=["not scaled", "unscaled"]).lines()
 
 
 def test_what_decides_a_reward_is_told_from_what_comes_after_it(tmp_path):

@@ -39,46 +39,71 @@ class Line(NamedTuple):
         return (self.folder / "result.json").exists()
 
 
+class Ablation(NamedTuple):
+    """Which variations are run, and where.
+
+    :param preset: of :data:`~sb3_vdb.experiments.transfer.variations.VARIATIONS`
+    :param out: run folder
+    :param mazes: which
+    :param seeds: random seeds
+    :param share: of every phase's iterations
+    :param containing: texts; only variations whose names contain one of them, all if there is none
+    """
+
+    preset: str
+    out: Path
+    mazes: Sequence[MazeName]
+    seeds: Sequence[int]
+    share: float = 1.0
+    containing: Sequence[str] = ()
+
+    def lines(self) -> list[Line]:
+        """Its runs.
+
+        :raises ValueError: a text is in no name
+        """
+        chosen = {maze: VARIATIONS[self.preset][maze] for maze in self.mazes}
+        names = dict.fromkeys(each.name for several in chosen.values() for each in several)
+        for text in self.containing:
+            if not any(text in name for name in names):
+                raise ValueError(f"no variation is called {text!r}; there are {'; '.join(names)}")
+        return [
+            Line(variation, Cell(self.out / variation.folder, settings, seed))
+            for seed in self.seeds
+            for maze in self.mazes
+            for variation in chosen[maze]
+            if not self.containing or any(text in variation.name for text in self.containing)
+            for settings in [
+                preset(self.preset, maze).shortened(self.share).changed(variation.changes)
+            ]
+        ]
+
+
 def run_ablation(
-    name: str,
-    out: Path,
-    mazes: Sequence[MazeName],
-    seeds: Sequence[int],
+    experiment: Ablation,
     workers: int,
     engine: EngineName = "local",
     address: str | None = None,
     docs: Path | None = None,
-    share: float = 1.0,
 ) -> pd.DataFrame:
     """Run what is missing; ``<out>/ablation.csv`` and, in ``docs``, the same. What several
     variations have in common, experts and rewards, is learned once.
 
-    :param name: preset, of :data:`~sb3_vdb.experiments.transfer.variations.VARIATIONS`
-    :param out: run folder
-    :param mazes: which
-    :param seeds: random seeds
+    :param experiment: what
     :param workers: jobs at a time, one thread each
     :param engine: ``"local"`` or ``"ray"``
     :param address: of a Ray cluster
     :param docs: where the table goes as well
-    :param share: of every phase's iterations
     :return: one row a maze and variation
     :raises ValueError: a folder holds a run with other settings
     :raises JobsFailedError: some jobs failed; the others are kept
     """
-    lines = [
-        Line(variation, Cell(out / variation.folder, settings, seed))
-        for seed in seeds
-        for maze in mazes
-        for variation in VARIATIONS[name][maze]
-        for settings in [preset(name, maze).shortened(share).changed(variation.changes)]
-    ]
+    lines = experiment.lines()
     for line in lines:
         line.cell.claim(versions())
-    with sole_user(out):
+    with sole_user(experiment.out):
         failures = _run(lines, partial(try_jobs, workers=workers, engine=engine, address=address))
-    finished = [line for line in lines if line.is_finished]
-    summary = _write_tables(finished, [out, *([] if docs is None else [docs])])
+    summary = write_tables(experiment, docs)
     if failures:
         raise JobsFailedError("; ".join(failures))
     return summary
@@ -163,15 +188,21 @@ def _copy(source: Path, target: Path) -> None:
     partly.rename(target)
 
 
-def _write_tables(lines: Sequence[Line], folders: Sequence[Path]) -> pd.DataFrame:
-    """Print and write the table and its runs, if there are any."""
-    if not lines:
+def write_tables(experiment: Ablation, docs: Path | None = None) -> pd.DataFrame:
+    """Print and write the table of finished runs, and the runs themselves, if there are any.
+
+    :param experiment: what was run
+    :param docs: where they go besides the run folder
+    :return: one row a maze and variation
+    """
+    finished = [line for line in experiment.lines() if line.is_finished]
+    if not finished:
         return pd.DataFrame()
-    table = pd.DataFrame([_row(*line) for line in lines])
+    table = pd.DataFrame([_row(*line) for line in finished])
     groups = table.groupby(["maze", "variation"], sort=False)
     summary = pd.DataFrame([_summary(group) for _, group in groups])
     Console(width=140).print(summary.to_string(index=False))
-    for folder in folders:
+    for folder in (experiment.out, *([] if docs is None else [docs])):
         write_text(folder / "ablation.csv", summary.to_csv(index=False))
         write_text(folder / "ablation_runs.csv", table.round(3).to_csv(index=False))
     return summary
