@@ -56,7 +56,7 @@ class InspectionCallback(BaseCallback):
             self.logger.record(f"inspection/{name}_reward", float(course.rewards.mean()))
             self.logger.record(f"inspection/{name}_belief_kl", float(course.belief_kl.mean()))
             too_short = len(rows["actions"]) <= self.n_context
-            if too_short or not model.policy.world_model.encoder.pictures:
+            if too_short or not model.policy.world_model.encoder.picture_names:
                 continue
             prediction = predict_pictures(model, rows, self.n_context, self.n_steps)
             picture = Image(strip(prediction, self.n_shown), "HWC")

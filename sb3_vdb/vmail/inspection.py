@@ -73,7 +73,7 @@ def predict_pictures(
     :param start: first row
     :raises ValueError: there are no pictures in the observations, or too few
     """
-    pictures = sorted(model.policy.world_model.encoder.pictures)
+    pictures = sorted(model.policy.world_model.encoder.picture_names)
     if not pictures:
         raise ValueError("the observations have no pictures to draw; look at `follow(...)`")
     name = pictures[0]

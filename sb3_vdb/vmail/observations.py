@@ -154,11 +154,11 @@ class ObservationEncoder(nn.Module):
         self.standardize_pictures = pictures.standardize
         parts = space_parts(space)
         self.names = tuple(parts)
-        self.pictures = frozenset(name for name, part in parts.items() if is_picture(part))
+        self.picture_names = frozenset(name for name, part in parts.items() if is_picture(part))
         self.nets, self.normalizers = nn.ModuleDict(), nn.ModuleDict()
         self.embed_dim = 0
         for name, part in parts.items():
-            if name in self.pictures:
+            if name in self.picture_names:
                 net = pictures.encoder(part.shape)  # type: ignore[arg-type]
                 self.embed_dim += net.output_dim
                 self.nets[module_key(name)] = net
@@ -174,7 +174,7 @@ class ObservationEncoder(nn.Module):
         :param episodes: observations by part, shape (length, *space)
         """
         for name in self.names:
-            if self.standardize_pictures or name not in self.pictures:
+            if self.standardize_pictures or name not in self.picture_names:
                 values = np.concatenate([each[name] for each in episodes])
                 self.normalizer(name).fit(values)
 
@@ -191,7 +191,7 @@ class ObservationEncoder(nn.Module):
         """
         stds = {name: self.normalizer(name).std for name in self.names}
         return {
-            name: std if name in self.pictures else std.new_ones(()) for name, std in stds.items()
+            name: std if name in self.picture_names else std.new_ones(()) for name, std in stds.items()
         }
 
     def normalize(self, observations: Observations) -> dict[str, th.Tensor]:
@@ -205,7 +205,7 @@ class ObservationEncoder(nn.Module):
         embeds = []
         for name in self.names:
             values = normalized[name]
-            n_axes = 3 if name in self.pictures else 1
+            n_axes = 3 if name in self.picture_names else 1
             leading = values.shape[: values.dim() - n_axes]
             embeds.append(
                 self.nets[module_key(name)](values.flatten(0, -n_axes - 1)).unflatten(0, leading)
