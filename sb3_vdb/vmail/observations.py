@@ -191,7 +191,8 @@ class ObservationEncoder(nn.Module):
         """
         stds = {name: self.normalizer(name).std for name in self.names}
         return {
-            name: std if name in self.picture_names else std.new_ones(()) for name, std in stds.items()
+            name: std if name in self.picture_names else std.new_ones(())
+            for name, std in stds.items()
         }
 
     def normalize(self, observations: Observations) -> dict[str, th.Tensor]:
