@@ -26,6 +26,7 @@ from sb3_vdb.experiments.transfer.report import write_demo_report
 from sb3_vdb.experiments.transfer.runs import Cell
 from sb3_vdb.experiments.transfer.settings import METHODS, PAPER, TransferSettings, preset
 from sb3_vdb_envs import ENVIRONMENTS
+from sb3_vdb_envs.maze import LAYOUTS
 from tests.browser import check_page
 from tests.conftest import heed_interrupts
 
@@ -554,8 +555,10 @@ def test_the_numbers_of_the_authors_code():
         assert settings.potential_gamma == 1.0
         assert (settings.beta, settings.beta_step_size) == (0.005, 1e-5)
     assert s.irl.steps == 200 * 50_000
-    assert s.expert.std == s.irl.std == 2.0
-    assert c.irl.std == 1.0
+    for settings, newtons in ((c, 1.0), (s, 2.0)):  # the code's spread of forces
+        limit = LAYOUTS[f"{settings.maze.lower()}_maze"].force_limit
+        for phase in (settings.expert, settings.irl, settings.retraining):
+            assert phase.std * limit == newtons
 
 
 def test_the_step_size_is_in_nats():

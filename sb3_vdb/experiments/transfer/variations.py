@@ -87,6 +87,7 @@ PAPER: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
                 "positions not scaled": RAW,
                 "TRPO of the code": CODE_TRPO,
                 "50,000 steps a round": {"irl.mazes": 500},
+                "spread of 10 N at first": {"irl.std": 2.0, "retraining.std": 2.0},
             }
         ),
     }
