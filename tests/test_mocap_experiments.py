@@ -14,7 +14,7 @@ from sb3_vdb.baselines import DeepMimicPPO
 from sb3_vdb.cli import main
 from sb3_vdb.evaluation import evaluate_imitation
 from sb3_vdb.evaluation.videos import record_video
-from sb3_vdb.experiments import mocap, mocap_table
+from sb3_vdb.experiments import experts, mocap, mocap_table
 from sb3_vdb.experiments.checkpoints import save_model
 from sb3_vdb.experiments.mocap import MocapSettings, Run, train_skill
 
@@ -206,6 +206,21 @@ def test_a_recording_that_cannot_be_made_is_refused_by_name(
     result = CliRunner().invoke(main, ["record", *arguments])
     assert result.exit_code != 0
     assert message in " ".join(result.output.split())
+
+
+def test_skills_and_experts_can_be_trained_on_a_cluster(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(mocap_table, "run_table", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(experts, "train_experts", lambda *arguments: calls.append(arguments))
+    where = ["--out", str(tmp_path), "--engine", "ray", "--address", "auto", "--workers", "3"]
+    for command in (["humanoid", "--skill", "Run"], ["experts", "--task", "WalkerWalk"]):
+        result = CliRunner().invoke(main, ["reproduce", *command, *where])
+        assert result.exit_code == 0, result.output
+    runs = MocapSettings(samples=4_000_000)
+    assert calls == [
+        (tmp_path, ("Run",), range(3), 3, runs, None, "ray", "auto"),
+        (tmp_path, ["WalkerWalk"], 0, 3, None, None, "ray", "auto"),
+    ]
 
 
 def test_the_command_films_a_saved_model(tmp_path):

@@ -68,6 +68,7 @@ def demo(out: Path, seed: int, methods: tuple[str, ...], share: float) -> None:
             "pixels",
             "trainers",
             "transfer",
+            "transfer-split",
             "vmail",
             "imitation",
         ]

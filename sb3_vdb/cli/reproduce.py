@@ -9,6 +9,7 @@ import click
 from sb3_vdb.cli.ids import known_id
 from sb3_vdb.cli.options import (
     docs_option,
+    engine_options,
     first_seed_option,
     out_option,
     seeds_option,
@@ -42,7 +43,7 @@ def reproduce() -> None:
 )
 @out_option("runs/humanoid")
 @docs_option
-@workers_option()
+@engine_options()
 @table_only_option
 @click.option("--ship", is_flag=True, help="put the best policies into the package")
 def humanoid(
@@ -53,6 +54,8 @@ def humanoid(
     out: Path,
     docs: Path | None,
     workers: int,
+    engine: str,
+    address: str | None,
     table_only: bool,
     ship: bool,
 ) -> None:
@@ -72,11 +75,20 @@ def humanoid(
         else:
             settings = MocapSettings(samples=samples)
             numbers = range(first_seed, first_seed + seeds)
-            mocap_table.run_table(out, chosen, numbers, workers, settings, docs)
+            mocap_table.run_table(
+                out.resolve(),  # Ray's workers are elsewhere
+                chosen,
+                numbers,
+                workers,
+                settings,
+                docs,
+                engine,  # type: ignore[arg-type]
+                address,
+            )
         if ship:
             for path in mocap_table.ship(out, FOLDER):
                 click.echo(path)
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, ImportError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -88,7 +100,7 @@ def humanoid(
     "--demos", type=click.Path(path_type=Path), default=None, help="record demonstrations here"
 )
 @docs_option
-@workers_option()
+@engine_options()
 def experts(
     tasks: tuple[str, ...],
     seed: int,
@@ -96,6 +108,8 @@ def experts(
     demos: Path | None,
     docs: Path | None,
     workers: int,
+    engine: str,
+    address: str | None,
 ) -> None:
     """SAC experts of dm_control tasks on states. Running it again continues what is missing."""
     from sb3_vdb.experiments.experts import AIMS, train_experts
@@ -104,19 +118,29 @@ def experts(
     for task in chosen:
         known_id(f"sb3_vdb/{task}State-v0", "--task")
     try:
-        train_experts(out, chosen, seed, workers, demos, docs)
-    except (ValueError, RuntimeError) as error:
+        train_experts(
+            out.resolve(),
+            chosen,
+            seed,
+            workers,
+            demos,
+            docs,
+            engine,  # type: ignore[arg-type]
+            address,
+        )
+    except (ValueError, RuntimeError, ImportError) as error:
         raise click.ClickException(str(error)) from error
 
 
 @reproduce.command("two-gaussians")
 @out_option("runs/two-gaussians")
+@docs_option
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
-def two_gaussians(out: Path, seed: int) -> None:
+def two_gaussians(out: Path, docs: Path | None, seed: int) -> None:
     """Discriminators between two Gaussians under different information limits (figure 2)."""
     from sb3_vdb.experiments.two_gaussians import run
 
-    run(out, seed)
+    run(out, seed, docs)
     click.echo((out / "two_gaussians.png").resolve())
 
 

@@ -24,7 +24,7 @@ from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.experiments.humanoid_speed import bench_humanoid, bench_humanoid_split
 from sb3_vdb.experiments.pixel_speed import bench_pixels
 from sb3_vdb.experiments.timing import Job, compare, timed
-from sb3_vdb.experiments.transfer_speed import bench_transfer
+from sb3_vdb.experiments.transfer_speed import bench_transfer, bench_transfer_split
 from sb3_vdb.experiments.vmail_speed import bench_vmail
 from sb3_vdb.files import write_text
 from sb3_vdb.vec_env import GYMNASIUM_1
@@ -49,6 +49,7 @@ def run_benchmarks(only: str | None, docs: Path | None) -> pd.DataFrame:
         "pixels": bench_pixels,
         "trainers": bench_trainers,
         "transfer": bench_transfer,
+        "transfer-split": bench_transfer_split,
         "vmail": bench_vmail,
         "imitation": bench_imitation,
     }

@@ -20,7 +20,7 @@ from sb3_vdb.demonstrations import recording
 from sb3_vdb.evaluation import evaluate_returns
 from sb3_vdb.experiments.checkpoints import save_model
 from sb3_vdb.experiments.run_folder import sole_user
-from sb3_vdb.experiments.runner import Job, Report, run_jobs
+from sb3_vdb.experiments.runner import EngineName, Job, Report, run_jobs
 from sb3_vdb.experiments.style import STYLE
 from sb3_vdb.experiments.versions import versions
 from sb3_vdb.files import write_text
@@ -65,15 +65,19 @@ def train_experts(
     workers: int,
     demos: Path | None,
     docs: Path | None = None,
+    engine: EngineName = "local",
+    address: str | None = None,
 ) -> pd.DataFrame:
     """Train what is missing, print the table, and record demonstrations.
 
     :param folder: one run folder a task goes here
     :param tasks: names in the ids, keys of :data:`AIMS` or others with the budget of WalkerWalk
     :param seed: random seed
-    :param workers: processes at a time
+    :param workers: jobs at a time, one thread each
     :param demos: where recordings go; None for nowhere
     :param docs: where table and curves go as well; None for nowhere
+    :param engine: ``"local"`` or ``"ray"``
+    :param address: of a Ray cluster
     :return: one row a task
     """
     tasks, jobs = list(dict.fromkeys(tasks)), []
@@ -82,7 +86,7 @@ def train_experts(
         work = partial(train_expert, folder / f"{task}_{seed}", task, seed, ExpertSettings())
         jobs.append(Job(f"{task}_{seed}", frames, work))
     with sole_user(folder):
-        run_jobs(jobs, workers)
+        run_jobs(jobs, workers, engine, address)
     rows = []
     for task in tasks:
         result = json.loads((folder / f"{task}_{seed}" / "result.json").read_text())

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any
-
 import gymnasium as gym
 import numpy as np
 import pandas as pd
 import torch as th
 
 from sb3_vdb.baselines import DeepMimicPPO
-from sb3_vdb.experiments.timing import Job, compare, timed
+from sb3_vdb.experiments.timing import Job, compare, time_calls, timed
 from sb3_vdb.vec_env import GYMNASIUM_1, make_vec_env
 
 SKILL = "Run"
@@ -98,22 +95,11 @@ def _split(torch_threads: int) -> pd.DataFrame:
     model.learn(PPO_ENVS * PPO_STEPS)
     spent: dict[str, float] = {}
 
-    def timed_method(owner: Any, name: str, label: str) -> None:
-        method = getattr(owner, name)
-
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            start = time.perf_counter()
-            result = method(*args, **kwargs)
-            spent[label] = spent.get(label, 0.0) + time.perf_counter() - start
-            return result
-
-        setattr(owner, name, wrapper)
-
     batch = venv.get_attr("batch")[0]
-    timed_method(batch.engine, "step", "physics")
-    timed_method(batch, "step", "environment step")
-    timed_method(model.policy, "forward", "policy in the rollout")
-    timed_method(model, "train", "learning: 5 epochs")
+    time_calls(batch.engine, "step", "physics", spent)
+    time_calls(batch, "step", "environment step", spent)
+    time_calls(model.policy, "forward", "policy in the rollout", spent)
+    time_calls(model, "train", "learning: 5 epochs", spent)
     total = timed(lambda: model.learn(4 * PPO_ENVS * PPO_STEPS))
     spent["observation, reward, termination"] = spent.pop("environment step") - spent["physics"]
     spent["restarts, buffer, the rest"] = total - sum(spent.values())

@@ -23,6 +23,7 @@ from sb3_vdb.experiments.runner import EngineName, Job, Report, run_jobs
 from sb3_vdb.experiments.style import STYLE
 from sb3_vdb.experiments.transfer.policies import PhaseReport, learn_policy
 from sb3_vdb.experiments.transfer.settings import PolicySettings
+from sb3_vdb.experiments.versions import write_versions
 from sb3_vdb.files import write_text
 from sb3_vdb.trpo import FisherTRPO
 from sb3_vdb.vec_env import make_vec_env
@@ -206,7 +207,7 @@ def run(
     table = compare(trials, n_jobs)
     Console(width=140).print(table.to_string(index=False))
     for target in [folder, *([docs] if docs is not None else [])]:
-        target.mkdir(parents=True, exist_ok=True)
         write_text(target / "killed_workers.csv", table.to_csv(index=False))
+        write_versions(target / "versions.json")
         draw(trials, n_jobs, target / "killed_workers.png")
     return table

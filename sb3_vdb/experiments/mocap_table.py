@@ -27,9 +27,9 @@ from sb3_vdb.experiments.mocap import (
     train_skill,
 )
 from sb3_vdb.experiments.run_folder import sole_user
-from sb3_vdb.experiments.runner import Job, Report, run_jobs
+from sb3_vdb.experiments.runner import EngineName, Job, Report, run_jobs
 from sb3_vdb.experiments.style import STYLE
-from sb3_vdb.experiments.versions import versions
+from sb3_vdb.experiments.versions import write_versions
 from sb3_vdb.files import write_text
 from sb3_vdb.pretrained import load_policy, save_policy
 from sb3_vdb.vec_env import make_vec_env
@@ -70,6 +70,8 @@ def run_table(
     workers: int,
     settings: MocapSettings,
     docs: Path | None,
+    engine: EngineName = "local",
+    address: str | None = None,
 ) -> pd.DataFrame:
     """Train and evaluate what is missing, print and write the table; into ``docs`` also the curves
     and videos.
@@ -77,9 +79,11 @@ def run_table(
     :param folder: one run folder a skill and seed goes here
     :param skills: names as in the ids, for example ``"Run"``
     :param seeds: random seeds
-    :param workers: processes at a time, each with one thread
+    :param workers: jobs at a time, one thread each
     :param settings: of the training
     :param docs: where tables, figure and videos go; None for nowhere else
+    :param engine: ``"local"`` or ``"ray"``
+    :param address: of a Ray cluster
     :return: one row a run and engine
     """
     jobs = []
@@ -89,7 +93,7 @@ def run_table(
             work = partial(_train_and_evaluate, run)
             jobs.append(Job(run.folder.name, settings.samples, work))
     with sole_user(folder):
-        run_jobs(jobs, workers)
+        run_jobs(jobs, workers, engine, address)
     return write_table(folder, docs)
 
 
@@ -167,7 +171,7 @@ def write_table(folder: Path, docs: Path | None) -> pd.DataFrame:
         write_text(target / "table.csv", table.to_csv(index=False))
         write_text(target / "summary.csv", short.to_csv(index=False))
         write_text(target / "curves.csv", curve.to_csv(index=False))
-        write_text(target / "versions.json", json.dumps(versions(), indent=1))
+        write_versions(target / "versions.json")
         plot_curves(curve, target / "curves.png")
     if docs is not None:
         for skill in sorted(set(table["skill"])):

@@ -38,6 +38,25 @@ def compare(jobs: dict[str, Job], repeats: int = REPEATS) -> pd.DataFrame:
     )
 
 
+def time_calls(owner: Any, name: str, label: str, spent: dict[str, float]) -> None:
+    """From now on, add the seconds of every call of an object's method to a sum.
+
+    :param owner: the object
+    :param name: of the method
+    :param label: of the sum
+    :param spent: sums by label
+    """
+    method = getattr(owner, name)
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        start = time.perf_counter()
+        result = method(*args, **kwargs)
+        spent[label] = spent.get(label, 0.0) + time.perf_counter() - start
+        return result
+
+    setattr(owner, name, wrapper)
+
+
 def timed(work: Callable[[], Any]) -> float:
     """Seconds a call takes."""
     start = time.perf_counter()

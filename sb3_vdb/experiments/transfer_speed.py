@@ -16,7 +16,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3_vdb.adversarial import AdversarialTrainer
 from sb3_vdb.demonstrations import Demonstrations
-from sb3_vdb.experiments.timing import Job, compare, timed
+from sb3_vdb.experiments.timing import Job, compare, time_calls, timed
 from sb3_vdb.experiments.transfer.phases import make_trainer, train_expert
 from sb3_vdb.experiments.transfer.policies import make_trpo
 from sb3_vdb.experiments.transfer.settings import EPISODE_STEPS, preset
@@ -24,7 +24,7 @@ from sb3_vdb.trpo import FisherTRPO
 from sb3_vdb.vec_env import make_vec_env
 
 METHODS = ("AIRL", "VAIRL", "VAIRL-GP")
-ROUNDS = 2
+ROUNDS = 4
 
 
 class _Nothing(BaseCallback):
@@ -41,13 +41,18 @@ class _Nothing(BaseCallback):
 def bench_transfer() -> pd.DataFrame:
     """Everything with the numbers of the preset ``paper``; one core."""
     with tempfile.TemporaryDirectory() as folder:
-        brief = preset("paper", "C").shortened(1e-3)
-        train_expert(brief, 0, Path(folder), lambda done, note: None)
-        demonstrations = Demonstrations.load(Path(folder) / "demonstrations.npz")
+        demonstrations = _demonstrations(Path(folder))
         tables = [_updates(method, demonstrations, Path(folder)) for method in METHODS]
         tables += [_iterations(n) for n in (100, 500)]
         tables.append(_rounds(demonstrations, Path(folder)))
     return pd.concat(tables)
+
+
+def _demonstrations(folder: Path) -> Demonstrations:
+    """Of somebody who has hardly begun to learn."""
+    brief = preset("paper", "C").shortened(1e-3)
+    train_expert(brief, 0, folder, lambda done, note: None)
+    return Demonstrations.load(folder / "demonstrations.npz")
 
 
 def _trainer(
@@ -111,6 +116,35 @@ def _rounds(demonstrations: Demonstrations, folder: Path) -> pd.DataFrame:
         what = f"VAIRL-GP, whole rounds, {name}"
         jobs[what] = lambda work=work: timed(work)  # type: ignore[misc]
     return _rates(compare(jobs), steps, "steps")
+
+
+def bench_transfer_split() -> pd.DataFrame:
+    """Where the time of a round of VAIRL-GP goes, with the numbers of the preset ``paper`` for the
+    C-maze; one core.
+    """
+    spent: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = _trainer("VAIRL-GP", _demonstrations(Path(folder)), Path(folder), recorded=True)
+        model = trainer.gen_algo
+        steps = ROUNDS * trainer.gen_train_timesteps
+        trainer.learn(steps)
+        time_calls(model, "train", "TRPO's update", spent)
+        time_calls(trainer, "train_discriminator", "100 updates of the discriminator", spent)
+        time_calls(trainer, "finish_round", "after the rollout", spent)
+        time_calls(model.policy, "forward", "policy in the rollout", spent)
+        time_calls(trainer.venv, "step_wait", "environments in the rollout", spent)
+        total = timed(lambda: trainer.learn(steps, reset_num_timesteps=False))
+    after = spent.pop("after the rollout")
+    spent["reward, statistics, normaliser"] = after - spent["100 updates of the discriminator"]
+    spent["buffers, logs, the rest"] = total - sum(spent.values())
+    return pd.DataFrame(
+        {
+            "part of a round": list(spent),
+            "share": [f"{100 * value / total:.0f} %" for value in spent.values()],
+            "ms": [round(1000 * value / ROUNDS, 1) for value in spent.values()],
+            "steps_per_s": round(steps / total),
+        }
+    )
 
 
 def _rates(table: pd.DataFrame, n: int, unit: str) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from rich.progress import track
 
 from sb3_vdb.discriminators.unit import CodeUnit
 from sb3_vdb.experiments.style import STYLE
+from sb3_vdb.experiments.versions import write_versions
 from sb3_vdb.files import write_text
 from sb3_vdb.vdb import DualVariable, bottleneck_loss, expert_loss, generator_loss
 
@@ -116,11 +117,12 @@ def draw(fields: list[Field], path: Path) -> None:
         figure.savefig(path)
 
 
-def run(folder: Path, seed: int = 0) -> pd.DataFrame:
+def run(folder: Path, seed: int = 0, docs: Path | None = None) -> pd.DataFrame:
     """Train a discriminator for each limit and write ``two_gaussians.png`` and ``.csv``.
 
     :param folder: where the files go
     :param seed: random seed
+    :param docs: where they go as well, with the versions
     :return: one row a limit
     """
     fields = [train(limit, seed=seed) for limit in track(LIMITS, "training")]
@@ -135,7 +137,8 @@ def run(folder: Path, seed: int = 0) -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows)
     Console().print(table.to_string(index=False))
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "two_gaussians.csv", table.to_csv(index=False))
-    draw(fields, folder / "two_gaussians.png")
+    for target in [folder, *([] if docs is None else [docs])]:
+        write_text(target / "two_gaussians.csv", table.to_csv(index=False))
+        write_versions(target / "versions.json")
+        draw(fields, target / "two_gaussians.png")
     return table

@@ -55,6 +55,14 @@ def versions() -> dict[str, str]:
     }
 
 
+def write_versions(path: Path) -> None:
+    """Write the present versions.
+
+    :param path: json file, a dictionary
+    """
+    write_text(path, json.dumps(versions(), indent=1))
+
+
 def note_versions(path: Path) -> None:
     """Add the present versions to those that have worked on something before.
 

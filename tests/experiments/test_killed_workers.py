@@ -20,3 +20,4 @@ def test_killed_jobs_end_where_they_would_have_ended(tmp_path, monkeypatch):
     written = pd.read_csv(tmp_path / "docs" / "killed_workers.csv")
     assert written["trial"].tolist() == ["local, undisturbed", "local, workers killed"]
     assert (tmp_path / "docs" / "killed_workers.png").stat().st_size > 5000
+    assert (tmp_path / "docs" / "versions.json").exists()

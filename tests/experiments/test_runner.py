@@ -80,6 +80,52 @@ def test_killed_workers_lose_no_more_than_a_step_and_failures_stop_nothing_else(
     assert "3 done, 1 failed" in run.output
 
 
+def counts_until_lost(path, report):
+    """Counts to 2 on the first machine and waits there; to 5 on another."""
+    import time
+
+    for step in range(int(path.read_text()) if path.exists() else 0, 5):
+        report(step, "")
+        path.write_text(str(step + 1))
+        with path.with_suffix(".log").open("a") as log:
+            log.write(f"{step} ")
+        while step == 1:
+            time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_lost_machine_costs_no_job_more_than_a_step(tmp_path, by_value):
+    from ray.cluster_utils import Cluster
+
+    from sb3_vdb.experiments.ray_engine import RayEngine
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    lost, engine = cluster.add_node(num_cpus=1), None
+    try:
+        cluster.wait_for_nodes()
+        engine = RayEngine(1, cluster.address)
+        path = tmp_path / "job"
+        engine.start([Job("job", 5, partial(counts_until_lost, path))])
+        wait_until(lambda: path.exists() and path.read_text() == "2")
+        cluster.remove_node(lost, allow_graceful=False)
+        assert not engine.poll()["job"].has_ended
+        cluster.add_node(num_cpus=1)
+        wait_until(lambda: engine.poll()["job"].has_ended)
+        assert engine.poll()["job"] == JobState("done", 4, "", restarts=1)
+        assert path.with_suffix(".log").read_text() == "0 1 2 3 4 "
+    finally:
+        if engine is not None:
+            engine.stop()
+        cluster.shutdown()
+
+
+def wait_until(condition, seconds=60.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def always_dies(report):
     os.kill(os.getpid(), signal.SIGKILL)
 

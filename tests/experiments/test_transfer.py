@@ -15,18 +15,23 @@ import pandas as pd
 import pytest
 import torch as th
 from click.testing import CliRunner
+from stable_baselines3.common.torch_layers import FlattenExtractor
+from torch import nn
 
 from sb3_vdb import Demonstrations, RecoveredReward, cli
 from sb3_vdb.evaluation.curves import read_curve
 from sb3_vdb.evaluation.reward_maps import reward_map
+from sb3_vdb.experiments import transfer_speed
 from sb3_vdb.experiments import versions as versions_module
 from sb3_vdb.experiments.benchmarks import compare
 from sb3_vdb.experiments.transfer import demo, phases, policies, runs, table
 from sb3_vdb.experiments.transfer.report import write_demo_report
 from sb3_vdb.experiments.transfer.runs import Cell
 from sb3_vdb.experiments.transfer.settings import METHODS, PAPER, TransferSettings, preset
+from sb3_vdb.extractors import BoundsExtractor
+from sb3_vdb.trpo import FisherTRPO, LinearBaselineTRPO
 from sb3_vdb_envs import ENVIRONMENTS
-from sb3_vdb_envs.maze import LAYOUTS
+from sb3_vdb_envs.maze import LAYOUTS, WaypointController
 from tests.browser import check_page
 from tests.conftest import heed_interrupts
 
@@ -486,7 +491,7 @@ def test_a_page_of_one_maze_shows_one_maze(cell):
 
 
 @pytest.mark.parametrize("maze", ["C", "S"])
-@pytest.mark.parametrize("name", ["demo", "paper", "authors-code"])
+@pytest.mark.parametrize("name", ["demo", "paper", "authors-code", "best"])
 def test_presets_survive_a_file(name, maze):
     settings = preset(name, maze)
     assert TransferSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
@@ -526,21 +531,35 @@ def test_a_reward_that_was_put_aside_is_not_learned_again(tmp_path, monkeypatch)
     assert not (cell.folder / "VAIRL-GP" / "irl").exists()
 
 
+def newtons(settings: TransferSettings) -> list[float]:
+    """Initial spread of forces in every phase."""
+    limit = LAYOUTS[f"{settings.maze.lower()}_maze"].force_limit
+    return [each.std * limit for each in (settings.expert, settings.irl, settings.retraining)]
+
+
 def test_the_papers_numbers():
     c, s = preset("paper", "C"), preset("paper", "S")
     for settings in (c, s):
         assert settings.expert.iterations == settings.irl.iterations == 200
         assert settings.irl.steps == 200 * 10_000
-        assert settings.irl.target_kl == 0.01
+        for phase in (settings.expert, settings.irl, settings.retraining):
+            assert (phase.activation, phase.baseline, phase.gae_lambda) == ("relu", "critic", 0.97)
+        assert settings.expert.target_kl == settings.irl.target_kl == 0.01
         assert settings.n_disc_updates_per_round == 100
         assert settings.demo_batch_size == 32
-        assert settings.disc_learning_rate == 5e-5
+        assert settings.disc_learning_rate == settings.gail_learning_rate == 5e-5
         assert (settings.demo_policies, settings.demos_per_policy) == (5, 107)
+        assert (settings.beta, settings.beta_step_size) == (0.005, 1e-5)
+        assert (settings.grad_penalty_target, settings.potential_gamma) == ("logits", None)
+        assert (settings.max_rewards, settings.max_retrainings) == (1, 1)
+        assert settings.reward_power == 1.0
     assert (c.information_limit, c.grad_penalty_coef) == (0.5, 0.1)
     assert (s.information_limit, s.grad_penalty_coef) == (0.05, 0.01)
     assert c.retraining.steps == 2_000_000
     assert s.retraining.steps == 400 * 50_000
-    assert s.retraining.target_kl == 0.001
+    assert (c.retraining.target_kl, s.retraining.target_kl) == (0.01, 0.001)
+    assert newtons(c) == [1.0] * 3
+    assert newtons(s) == [2.0] * 3  # the authors' code
 
 
 def test_the_numbers_of_the_authors_code():
@@ -555,16 +574,33 @@ def test_the_numbers_of_the_authors_code():
         assert settings.potential_gamma == 1.0
         assert (settings.beta, settings.beta_step_size) == (0.005, 1e-5)
     assert s.irl.steps == 200 * 50_000
-    for settings, newtons in ((c, 1.0), (s, 2.0)):  # the code's spread of forces
-        limit = LAYOUTS[f"{settings.maze.lower()}_maze"].force_limit
-        for phase in (settings.expert, settings.irl, settings.retraining):
-            assert phase.std * limit == newtons
+    assert newtons(c) == [1.0] * 3
+    assert newtons(s) == [2.0] * 3
+    for settings in (c, s):
+        assert not settings.scaled_inputs
+        assert not settings.irl.scaled_inputs
 
 
-def test_the_step_size_is_in_nats():
-    venv = phases.make_vec_env("sb3_vdb/CMaze-v0", 2, seed=0)
-    model = policies.make_trpo(venv, preset("paper", "C").irl, seed=0)
-    assert model.target_kl == 0.01 / 2  # SB3's divergence is a mean over the two forces
+@pytest.mark.parametrize(
+    ("name", "algorithm", "activation", "gae_lambda", "extractor"),
+    [
+        ("paper", FisherTRPO, nn.ReLU, 0.97, BoundsExtractor),
+        ("authors-code", LinearBaselineTRPO, nn.Tanh, 1.0, FlattenExtractor),
+    ],
+)
+def test_settings_of_a_phase_arrive_at_trpo(name, algorithm, activation, gae_lambda, extractor):
+    venv = phases.make_vec_env("sb3_vdb/SMaze-v0", 8, seed=0)
+    settings = replace(preset(name, "S").retraining, ent_coef=0.1)
+    model = policies.make_trpo(venv, settings, seed=3)
+    assert type(model) is algorithm
+    assert model.target_kl == 0.001 / 2  # SB3's divergence is a mean over the two forces
+    assert (model.gamma, model.gae_lambda, model.ent_coef) == (0.99, gae_lambda, 0.1)
+    assert (model.n_steps, model.cg_max_steps, model.seed) == (100, 10, 3)
+    assert th.allclose(model.policy.log_std.exp(), th.tensor(0.4))
+    layers = [type(each) for each in model.policy.mlp_extractor.policy_net]
+    assert layers == [nn.Linear, activation] * 2
+    assert [each.out_features for each in model.policy.mlp_extractor.policy_net[::2]] == [32, 32]
+    assert type(model.policy.features_extractor) is extractor
 
 
 @pytest.mark.parametrize("arguments", [("fast", "C"), ("paper", "B")])
@@ -573,17 +609,32 @@ def test_unknown_presets_and_mazes_are_refused(arguments):
         preset(*arguments)
 
 
+@pytest.mark.parametrize(("maze", "limit", "weight"), [("C", 0.5, 0.1), ("S", 0.05, 0.01)])
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_is_made_as_the_paper_says(method, tmp_path):
-    settings = replace(preset("paper", "C"), irl=replace(preset("paper", "C").irl, mazes=4))
+def test_every_method_is_made_as_the_paper_says(method, maze, limit, weight, tmp_path):
+    settings = preset("paper", maze)
+    settings = replace(settings, irl=replace(settings.irl, mazes=4), gail_learning_rate=1e-3)
     demos = Demonstrations.from_rollouts(
-        phases._RandomPolicy(venv := phases.make_vec_env("sb3_vdb/CMaze-v0", 4)), venv, 4
+        phases._RandomPolicy(venv := phases.make_vec_env(settings.train_env, 4)), venv, 4
     )
     trainer = phases.make_trainer(method, settings, demos, 0, tmp_path)
     row = METHODS[method]
+    assert trainer.settings.demo_batch_size == 32
+    assert trainer.settings.n_disc_updates_per_round == 100
+    assert trainer.settings.disc_learning_rate == (1e-3 if row.sees_actions else 5e-5)
+    assert trainer.settings.grad_penalty_target == "logits"
+    assert trainer.architecture.net_arch == (32, 32)
+    if row.has_bottleneck:
+        assert trainer.dual.information_limit == limit
+        assert trainer.architecture.code_dim == 32
+        if not row.is_noise_only:
+            assert (trainer.dual.beta, trainer.dual.beta_step_size) == (0.005, 1e-5)
+    if not row.sees_actions:
+        assert trainer.reward_type == "g"
+        assert trainer.architecture.gamma == 0.99
     assert trainer.architecture.use_actions == row.sees_actions
     assert (trainer.dual is not None) == row.has_bottleneck
-    assert trainer.settings.grad_penalty_coef == (0.1 if row.has_penalty else 0.0)
+    assert trainer.settings.grad_penalty_coef == (weight if row.has_penalty else 0.0)
     if row.is_noise_only:
         assert trainer.dual.beta == trainer.dual.beta_step_size == 0.0
     if row.sees_actions:
@@ -596,6 +647,45 @@ def test_a_stuck_run_is_blamed_on_what_failed():
     assert table.verdict("C", stuck, guide_return=-120.0) == "reward"
     assert table.verdict("C", {**stuck, "transfer_return": -9.0}, -120.0) == "solved"
     assert table.verdict("C", stuck, guide_return=None) == "unknown"
+
+
+@pytest.mark.slow
+def test_the_table_says_what_failed(table_folder, tmp_path):
+    """With a guide that solves the flipped maze, its learned return decides."""
+    folder = tmp_path / "run"
+    shutil.copytree(table_folder, folder)
+    settings = preset("demo", "C").shortened(0.03)
+    venv = phases.make_vec_env(settings.test_env, 2, seed=0)
+    guide = Demonstrations.from_rollouts(WaypointController("c_maze_flipped"), venv, 2)
+    guide.save(folder / "C_guide" / "episodes.npz")
+    found = table.write_results(table.Experiment(folder, [settings], ["VAIRL"], [0, 1], 0), None)
+    unsolved = found[found["verdict"] != "solved"]
+    assert len(unsolved)
+    for row in unsolved.itertuples():
+        reward = RecoveredReward.load(folder / f"C_{row.seed}" / "VAIRL" / "irl" / "reward.pt")
+        expected = float(reward(guide.transitions()).sum() / len(guide))
+        assert row.guide_learned_return == pytest.approx(expected)
+        better = expected > row.learned_return_deterministic
+        assert row.verdict == ("optimiser" if better else "reward")
+        assert row.verdict in (folder / "report.html").read_text()
+
+
+def test_options_of_the_table_arrive(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(table, "run_table", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(table, "write_results", lambda *arguments: calls.append(arguments))
+    options = "--preset best --maze S --method AIRL --seeds 2 --first-seed 30 --snapshot-seeds 1"
+    where = ["--out", str(tmp_path / "out"), "--docs", str(tmp_path / "docs")]
+    command = ["reproduce", "maze-transfer", *options.split(), *where]
+    ray = ["--engine", "ray", "--address", "auto", "--workers", "3"]
+    for arguments in ([*command, *ray], [*command, "--table-only"]):
+        result = CliRunner().invoke(cli.main, arguments)
+        assert result.exit_code == 0, result.output
+    experiment = table.Experiment(
+        tmp_path / "out", [preset("best", "S")], ("AIRL",), range(30, 32), 1
+    )
+    docs = tmp_path / "docs"
+    assert calls == [(experiment, 3, "ray", "auto", docs), (experiment, docs)]
 
 
 def test_the_remark_says_why_a_retraining_was_kept():
@@ -681,6 +771,16 @@ def test_benchmarks_compare_pair_by_pair():
     table = compare({"twice": lambda: 2.0, "once": lambda: 1.0}, repeats=3)
     assert table["ratio"].tolist() == [2.0, 1.0]
     assert table["against"].tolist() == ["once", "once"]
+
+
+@pytest.mark.slow
+def test_the_split_of_a_round_adds_up(monkeypatch):
+    monkeypatch.setattr(transfer_speed, "ROUNDS", 1)
+    found = transfer_speed.bench_transfer_split()
+    shares = found["share"].str.removesuffix(" %").astype(int)
+    assert shares.sum() == pytest.approx(100, abs=len(found))
+    assert (shares >= 0).all()
+    assert {"TRPO's update", "100 updates of the discriminator"} <= set(found["part of a round"])
 
 
 def test_reward_maps_need_a_plane():

@@ -1,5 +1,7 @@
 """Figure 2: a tighter limit smooths the discriminator."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,7 +27,9 @@ def test_the_command_writes_table_and_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(two_gaussians, "LIMITS", (None, 0.5))
     train = two_gaussians.train
     monkeypatch.setattr(two_gaussians, "train", lambda limit, seed: train(limit, 3, seed))
-    two_gaussians.run(tmp_path)
-    table = pd.read_csv(tmp_path / "two_gaussians.csv")
-    assert table["information_limit"].tolist() == ["none", "0.5"]
-    assert (tmp_path / "two_gaussians.png").stat().st_size > 5000
+    two_gaussians.run(tmp_path / "run", docs=tmp_path / "docs")
+    for folder in (tmp_path / "run", tmp_path / "docs"):
+        table = pd.read_csv(folder / "two_gaussians.csv")
+        assert table["information_limit"].tolist() == ["none", "0.5"]
+        assert (folder / "two_gaussians.png").stat().st_size > 5000
+        assert "torch" in json.loads((folder / "versions.json").read_text())

@@ -43,6 +43,15 @@ def test_the_bound_falls_with_the_limit_and_stays_positive_as_it_vanishes(dim):
     assert bounds[1] == pytest.approx(bounds[0], abs=1e-3)
 
 
+@pytest.mark.parametrize(("limit", "dim"), [(0.5, 1), (0.1, 8)])
+def test_the_bound_is_that_of_equation_14(limit, dim):
+    """C(I_c) = (2 pi (4 I_c / K + 2))^(-K/2) exp(-4 I_c exp(2 I_c / K + 1))."""
+    normaliser = (2 * math.pi * (4 * limit / dim + 2)) ** (-dim / 2)
+    expected = normaliser * math.exp(-4 * limit * math.exp(2 * limit / dim + 1))
+    bound = embedding_log_likelihood_bound(limit, dim)
+    assert math.exp(bound) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("arguments", [(-0.1, 2), (float("nan"), 2), (0.5, 0)])
 def test_bad_arguments_are_refused(arguments):
     with pytest.raises(ValueError, match=r"must (not be negative|be positive), got"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ from rich.console import Console
 from sb3_vdb.experiments.pages import template
 from sb3_vdb.experiments.run_folder import sole_user
 from sb3_vdb.experiments.runner import EngineName, Job, run_jobs
-from sb3_vdb.experiments.versions import versions
+from sb3_vdb.experiments.versions import versions, write_versions
 from sb3_vdb.experiments.vmail import pictures
 from sb3_vdb.experiments.vmail.runs import Run, train
 from sb3_vdb.experiments.vmail.settings import METHODS, TaskSettings, expert_return
@@ -69,7 +68,7 @@ def run_table(
     for target in filter(None, (folder, docs)):
         write_text(target / "runs.csv", table.to_csv(index=False))
         write_text(target / "summary.csv", summary.to_csv(index=False))
-        write_text(target / "versions.json", json.dumps(versions(), indent=1))
+        write_versions(target / "versions.json")
     if docs is not None:
         for path in drawn:
             write_bytes(docs / path.name, path.read_bytes())
