@@ -21,7 +21,7 @@ def check_page(page: Path, width: int, n_pictures: int) -> str:
             {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
         )
         browser.get(page.as_uri())
-        assert browser.execute_script("return document.documentElement.clientWidth") == width
+        assert browser.execute_script("return window.innerWidth") == width
         pictures = browser.execute_script(
             "return [...document.images].map(i => [i.src, i.complete, i.naturalWidth, i.alt])"
         )
