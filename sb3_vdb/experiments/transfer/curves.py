@@ -85,7 +85,7 @@ def bottleneck_curves(cells: Cells, path: Path) -> None:
     RL.
     """
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9.5, 3.2), layout="constrained")
+        figure = Figure(figsize=(11.0, 3.2), layout="constrained")
         panels = figure.subplots(1, 3)
         limits = set()
         for method, finished in cells.items():
@@ -94,12 +94,14 @@ def bottleneck_curves(cells: Cells, path: Path) -> None:
                 _plot(panels[0], irl, "discriminator/kl", colour, method)
                 _plot(panels[1], irl, "discriminator/beta", colour, method)
                 limits |= {cell.settings.information_limit for cell in finished}
-            _plot(panels[2], irl, "discriminator/accuracy_expert", colour, f"{method}: expert")
+            _plot(panels[2], irl, "discriminator/accuracy_expert", colour, method)
             _plot(panels[2], irl, "discriminator/accuracy_generator", colour, None, ":")
         for limit in limits:
             panels[0].axhline(limit, color="0.3", ls="--", lw=1.0, label="limit")
-        titles = ("information (nats)", "multiplier β", "accuracy (dotted: generator)")
+        titles = ("information (nats)", "multiplier β", "accuracy, expert (dotted: generator)")
         _finish(panels, titles)
+        panels[0].set_yscale("log")  # without a price, information has no bound
+        panels[2].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         figure.savefig(path)
 
 
