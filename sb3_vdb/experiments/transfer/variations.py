@@ -23,7 +23,7 @@ CODE_TRPO = {
     for name, value in (("activation", "tanh"), ("gae_lambda", 1.0), ("baseline", "linear"))
 }
 
-UNKNOWNS = {
+UNKNOWNS: Mapping[str, Mapping[str, Any]] = {
     "positions not scaled": RAW,
     "TRPO of the code": CODE_TRPO,
     "entropy bonus 0.1": {"irl.ent_coef": 0.1, "retraining.ent_coef": 0.1},
