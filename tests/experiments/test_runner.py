@@ -2,7 +2,6 @@
 
 import io
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -113,6 +112,11 @@ def test_a_lost_machine_costs_no_job_more_than_a_step(tmp_path, by_value):
         wait_until(lambda: engine.poll()["job"].has_ended)
         assert engine.poll()["job"] == JobState("done", 4, "", restarts=1)
         assert path.with_suffix(".log").read_text() == "0 1 2 3 4 "
+        engine, _ = None, engine.stop()
+        # the cluster runs on, and a command joins it by its address
+        job = Job("there", 5, partial(count, tmp_path / "n"))
+        run_jobs([job], 4, "ray", cluster.address, console=Console(file=io.StringIO()))
+        assert (tmp_path / "n").read_text() == "5"
     finally:
         if engine is not None:
             engine.stop()
@@ -229,26 +233,6 @@ def test_a_cluster_that_does_not_answer_is_named_with_the_remedy():
     pytest.importorskip("ray")
     with pytest.raises(ValueError, match=r"no Ray cluster answers at 'auto'.*ray start --head"):
         make_engine("ray", 1, "auto")
-
-
-@pytest.mark.slow
-def test_jobs_run_on_a_cluster_by_its_address(tmp_path, by_value):
-    """A cluster that was started from outside, joined and left running."""
-    ray = [sys.executable, "-m", "ray.scripts.scripts"]
-    started = subprocess.run(
-        [*ray, "start", "--head", "--num-cpus=1", "--port=0", "--include-dashboard=false"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    address = re.search(r"--address='([^']+)'", started.stdout).group(1)
-    try:
-        console = Console(file=io.StringIO(), width=120)
-        job = Job("there", 5, partial(count, tmp_path / "n"))
-        run_jobs([job], 4, "ray", address, console=console)
-        assert (tmp_path / "n").read_text() == "5"
-    finally:
-        subprocess.run([*ray, "stop", "--force"], capture_output=True, check=True)
 
 
 def test_ray_that_is_not_installed_is_named_with_the_remedy(monkeypatch):
