@@ -146,9 +146,11 @@ def maze_ablation(
         variations,
     )
     try:
-        if table_only:
-            write_tables(experiment, docs)
-        else:
+        if table_only and write_tables(experiment, docs).empty:
+            raise ValueError(
+                f"{experiment.out} holds no finished run of these variations and seeds"
+            )
+        if not table_only:
             run_ablation(experiment, workers, engine, address, docs)  # type: ignore[arg-type]
     except (ValueError, RuntimeError, ImportError) as error:
         raise click.ClickException(str(error)) from error

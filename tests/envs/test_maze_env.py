@@ -112,6 +112,15 @@ def test_state_can_be_taken_and_given_back():
         np.testing.assert_array_equal(found[1], rewards)
 
 
+def test_observations_lie_in_memory_maze_by_maze():
+    """As they do after a file: a sum over mazes rounds by their layout."""
+    env = make_batch("sb3_vdb/CMaze-v0", 3)
+    first, _ = env.reset(seed=0)
+    after, *_ = env.step(np.zeros((3, 2), np.float32))
+    assert first.flags.c_contiguous
+    assert after.flags.c_contiguous
+
+
 def test_start_noise_fills_a_disc():
     env = MazeVectorEnv(4000, layout="s_maze", start_noise=0.2)
     observations, _ = env.reset(seed=0)

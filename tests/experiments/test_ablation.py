@@ -183,6 +183,13 @@ def test_variations_are_chosen_by_a_part_of_their_name(tmp_path):
         experiment._replace(containing=["not scaled", "unscaled"]).lines()
 
 
+def test_a_table_of_nothing_is_refused(tmp_path):
+    arguments = ["reproduce", "maze-ablation", "--table-only", "--out", str(tmp_path)]
+    result = CliRunner().invoke(cli.main, arguments)
+    assert result.exit_code == 1
+    assert "holds no finished run" in " ".join(result.output.split())
+
+
 def test_what_decides_a_reward_is_told_from_what_comes_after_it(tmp_path):
     first, other = make_lines(tmp_path)
     same = ablation._what_makes_the_reward

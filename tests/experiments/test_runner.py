@@ -112,7 +112,8 @@ def test_a_lost_machine_costs_no_job_more_than_a_step(tmp_path, by_value):
         wait_until(lambda: engine.poll()["job"].has_ended)
         assert engine.poll()["job"] == JobState("done", 4, "", restarts=1)
         assert path.with_suffix(".log").read_text() == "0 1 2 3 4 "
-        engine, _ = None, engine.stop()
+        engine.stop()
+        engine = None
         # the cluster runs on, and a command joins it by its address
         job = Job("there", 5, partial(count, tmp_path / "n"))
         run_jobs([job], 4, "ray", cluster.address, console=Console(file=io.StringIO()))
