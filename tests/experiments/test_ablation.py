@@ -1,5 +1,7 @@
 """Ablations of presets, one thing changed at a time."""
 
+import json
+import platform
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,6 +146,18 @@ def test_the_table_has_a_line_for_every_variation(tmp_path, monkeypatch):
     assert done == []
     assert "noise 2 in retraining" in result.output
     assert "not sharpened" not in result.output
+    # a folder of documents keeps what is not among them
+    only += ["--docs", str(tmp_path / "docs")]
+    assert (
+        CliRunner().invoke(cli.main, ["reproduce", "maze-ablation", *arguments, *only]).exit_code
+        == 0
+    )
+    kept = pd.read_csv(tmp_path / "docs" / "ablation.csv")
+    assert (
+        kept.set_index("variation").sort_index().equals(table.set_index("variation").sort_index())
+    )
+    made_with = json.loads((tmp_path / "docs" / "ablation_versions.json").read_text())
+    assert made_with["python"] == platform.python_version()
 
 
 def count_rewards(monkeypatch) -> list[tuple[int, str]]:

@@ -15,6 +15,11 @@ from rich.console import Console
 
 from sb3_vdb.experiments.run_folder import sole_user
 from sb3_vdb.experiments.runner import EngineName, Job, JobsFailedError, try_jobs
+from sb3_vdb.experiments.transfer.documented import (
+    combined_versions,
+    with_kept_rows,
+    with_kept_versions,
+)
 from sb3_vdb.experiments.transfer.runs import Cell
 from sb3_vdb.experiments.transfer.settings import SOLVED, MazeName, preset
 from sb3_vdb.experiments.transfer.variations import VARIATIONS, Variation
@@ -192,20 +197,37 @@ def write_tables(experiment: Ablation, docs: Path | None = None) -> pd.DataFrame
     """Print and write the table of finished runs, and the runs themselves, if there are any.
 
     :param experiment: what was run
-    :param docs: where they go besides the run folder
+    :param docs: where they go besides the run folder; other runs that are there are kept
     :return: one row a maze and variation
     """
     finished = [line for line in experiment.lines() if line.is_finished]
     if not finished:
         return pd.DataFrame()
-    table = pd.DataFrame([_row(*line) for line in finished])
-    groups = table.groupby(["maze", "variation"], sort=False)
-    summary = pd.DataFrame([_summary(group) for _, group in groups])
+    table = pd.DataFrame([_row(*line) for line in finished]).round(3)
+    summary = summarise(table)
     Console(width=140).print(summary.to_string(index=False))
-    for folder in (experiment.out, *([] if docs is None else [docs])):
-        write_text(folder / "ablation.csv", summary.to_csv(index=False))
-        write_text(folder / "ablation_runs.csv", table.round(3).to_csv(index=False))
+    made_with = combined_versions(each for line in finished for each in line.cell.versions())
+    _write(experiment.out, table, made_with)
+    if docs is not None:
+        keys = ["maze", "variation", "seed"]
+        table = with_kept_rows(docs / "ablation_runs.csv", table, keys)
+        _write(docs, table, with_kept_versions(docs / "ablation_versions.json", made_with))
     return summary
+
+
+def _write(folder: Path, table: pd.DataFrame, made_with: dict[str, str]) -> None:
+    write_text(folder / "ablation.csv", summarise(table).to_csv(index=False))
+    write_text(folder / "ablation_runs.csv", table.to_csv(index=False))
+    write_text(folder / "ablation_versions.json", json.dumps(made_with, indent=1))
+
+
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a maze and variation.
+
+    :param table: one row a run
+    """
+    groups = table.groupby(["maze", "variation"], sort=False)
+    return pd.DataFrame([_summary(group) for _, group in groups])
 
 
 def _row(variation: Variation, cell: Cell) -> dict[str, Any]:

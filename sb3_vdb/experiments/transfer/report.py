@@ -12,7 +12,7 @@ import pandas as pd
 from sb3_vdb.experiments.pages import template
 from sb3_vdb.experiments.transfer import curves, maze_pictures
 from sb3_vdb.experiments.transfer.runs import Cell
-from sb3_vdb.experiments.transfer.settings import OPTIMUM, SOLVED, TransferSettings
+from sb3_vdb.experiments.transfer.settings import SCRIPTED, SOLVED, TransferSettings
 from sb3_vdb.files import write_text
 
 
@@ -82,7 +82,7 @@ def write_table_report(
     mazes = [
         {
             "name": each.maze,
-            "optimum": OPTIMUM[each.maze],
+            "scripted": SCRIPTED[each.maze],
             "solved": SOLVED[each.maze],
             "summary": _records(summary[summary["maze"] == each.maze]),
             "runs": _records(table[table["maze"] == each.maze]),

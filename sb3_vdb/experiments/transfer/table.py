@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,11 @@ from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.experiments.run_folder import sole_user
 from sb3_vdb.experiments.runner import EngineName, Job, JobsFailedError, try_jobs
 from sb3_vdb.experiments.transfer import curves, maze_pictures
+from sb3_vdb.experiments.transfer.documented import (
+    combined_versions,
+    with_kept_rows,
+    with_kept_versions,
+)
 from sb3_vdb.experiments.transfer.report import write_table_report
 from sb3_vdb.experiments.transfer.runs import (
     Cell,
@@ -129,7 +134,7 @@ def write_results(experiment: Experiment, docs: Path | None = None) -> pd.DataFr
     ``report.html``.
 
     :param experiment: what was run
-    :param docs: where tables and figures go as well
+    :param docs: where tables and figures go as well; rows that are there of other mazes are kept
     :return: one row a maze, method and seed
     :raises ValueError: nothing is finished
     """
@@ -140,32 +145,39 @@ def write_results(experiment: Experiment, docs: Path | None = None) -> pd.DataFr
     shown = [each for each in experiment.settings if (table["maze"] == each.maze).any()]
     snapshots, made_with = collect_snapshots(experiment), collect_versions(experiment)
     Console(width=160).print(summary.to_string(index=False))
-    for target in [experiment.out, *([docs] if docs is not None else [])]:
-        write_text(target / "table.csv", table.round(3).to_csv(index=False))
-        write_text(target / "summary.csv", summary.to_csv(index=False))
-        write_text(target / "versions.json", json.dumps(made_with, indent=1))
-        if snapshots.empty:
-            (target / "snapshots.csv").unlink(missing_ok=True)
-        else:
-            write_text(target / "snapshots.csv", snapshots.round(3).to_csv(index=False))
-        pictures = target / "pictures" if target == experiment.out else target
-        for settings in shown:
+    tables = {"table": table.round(3), "summary": summary, "snapshots": snapshots.round(3)}
+    _write(experiment.out, tables, made_with)
+    targets = [(experiment.out, experiment.out / "pictures")]
+    if docs is not None:
+        kept = {
+            name: with_kept_rows(docs / f"{name}.csv", rows, ["maze"])
+            for name, rows in tables.items()
+        }
+        _write(docs, kept, with_kept_versions(docs / "versions.json", made_with))
+        targets.append((docs, docs))
+    for settings in shown:
+        found = curves.curve_table(finished_cells(experiment, settings.maze)).round(4)
+        for folder, pictures in targets:
             draw(experiment, settings, table, snapshots, pictures)
-            found = curves.curve_table(finished_cells(experiment, settings.maze))
-            write_text(target / f"{settings.maze}_curves.csv", found.round(4).to_csv(index=False))
+            write_text(folder / f"{settings.maze}_curves.csv", found.to_csv(index=False))
     with_snapshots = set() if snapshots.empty else set(snapshots["maze"])
     write_table_report(experiment.out, shown, table, summary, with_snapshots, made_with)
     return table
 
 
+def _write(folder: Path, tables: Mapping[str, pd.DataFrame], made_with: dict[str, str]) -> None:
+    """Tables by name, those that are empty not, and versions."""
+    for name, table in tables.items():
+        if table.empty:
+            (folder / f"{name}.csv").unlink(missing_ok=True)
+        else:
+            write_text(folder / f"{name}.csv", table.to_csv(index=False))
+    write_text(folder / "versions.json", json.dumps(made_with, indent=1))
+
+
 def collect_versions(experiment: Experiment) -> dict[str, str]:
     """What the runs were made with; where they differ, all of it."""
-    found: dict[str, list[str]] = {}
-    for cell in experiment.cells:
-        for made_with in cell.versions():
-            for name, value in made_with.items():
-                found.setdefault(name, []).append(str(value))
-    return {name: ", ".join(sorted(set(values))) for name, values in found.items()}
+    return combined_versions(each for cell in experiment.cells for each in cell.versions())
 
 
 def collect(experiment: Experiment) -> pd.DataFrame:
