@@ -1,10 +1,14 @@
 """Single environment and batch."""
 
+import pickle
+from functools import partial
+
 import gymnasium as gym
 import numpy as np
 import pytest
 
-from sb3_vdb_envs.maze import LAYOUTS, MazeEnv, MazeVectorEnv
+from sb3_vdb import make_vec_env
+from sb3_vdb_envs.maze import LAYOUTS, MazeEnv, MazePixelEnv, MazePixelVectorEnv, MazeVectorEnv
 from sb3_vdb_envs.vector import FINAL_OBSERVATION_KEY
 from tests.conftest import GYMNASIUM_1, make_batch
 
@@ -146,6 +150,9 @@ def test_actions_beyond_the_bounds_act_as_the_bound():
         ({"start_noise": 0.06}, "`start_noise` must lie between 0 and 0.050"),
         ({"start_noise": -0.1}, "`start_noise`"),
         ({"render_mode": "human"}, "`render_mode`"),
+        ({"force_limit": 0.0}, "`force_limit` must be a positive number of newtons, got 0.0"),
+        ({"force_limit": float("nan")}, "`force_limit` must be a positive"),
+        ({"layout": "s_maze", "force_limit": 50.0}, "too close for `force_limit` 50"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):
@@ -169,6 +176,39 @@ def test_an_action_that_is_no_number_is_refused_with_its_maze():
     actions[1, 0] = np.nan
     with pytest.raises(ValueError, match="maze 1"):
         env.step(actions)
+
+
+@pytest.mark.parametrize("kind", ["single", "batch", "pixels", "pixel batch"])
+def test_a_force_limit_is_the_terminal_speed(kind):
+    """Straight up in the open: terminal speed in m/s is the force in N, damping being 1."""
+    make = {
+        "single": MazeEnv,
+        "batch": partial(MazeVectorEnv, 1),
+        "pixels": MazePixelEnv,
+        "pixel batch": partial(MazePixelVectorEnv, 1),
+    }[kind]
+    env = make(layout="s_maze", force_limit=0.5)
+    env.reset(seed=0)
+    action = np.array([0.0, 1.0], dtype=np.float32)
+    for _ in range(20):
+        env.step(action if kind in ("single", "pixels") else action[None])
+    assert env._batch.physics.velocities[1, 0] == 0.0  # at the wall
+    env = make(layout="s_maze", force_limit=0.5)
+    env.reset(seed=0)
+    for _ in range(8):
+        env.step(action if kind in ("single", "pixels") else action[None])
+    expected = 0.5 * (1.0 - np.exp(-8 * 0.05 / 0.1131))
+    assert env._batch.physics.velocities[1, 0] == pytest.approx(expected, abs=0.02)
+    assert LAYOUTS["s_maze"].force_limit == 5.0  # the layout itself is as it was
+
+
+def test_a_force_limit_goes_with_the_environment():
+    env = pickle.loads(pickle.dumps(MazeEnv("s_maze", force_limit=1.0)))
+    assert env.layout.force_limit == 1.0
+    assert (
+        make_vec_env("sb3_vdb/SMaze-v0", 2, env_kwargs={"force_limit": 1.0}).get_attr("layout")
+        == [env.layout] * 2
+    )
 
 
 def test_a_batch_renders_one_picture_a_maze():

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from sb3_vdb_envs.maze import LAYOUTS, MazeLayout, MazeVectorEnv, Wall, WaypointController
-from sb3_vdb_envs.maze.layout import CONTACT_DISTANCE
+from sb3_vdb_envs.maze.layout import CONTACT_DISTANCE, layout_named
 from sb3_vdb_envs.maze.mujoco_maze import MujocoMaze
 from sb3_vdb_envs.maze.physics import DAMPING, MASS, TIMESTEP, PointMassPhysics
 from sb3_vdb_envs.maze.rewards import PathLength
@@ -165,6 +165,13 @@ def play(name, predict, seed=0):
 def test_calibration_the_waypoint_controller_is_near_the_optimum(name):
     expected = -4.2 if name.startswith("c") else 183.4
     assert play(name, WaypointController(name).predict) == pytest.approx(expected, abs=0.15)
+
+
+@pytest.mark.parametrize("name", ["s_maze", "s_maze_flipped"])
+def test_calibration_the_papers_expert_had_one_newton(name):
+    """Its 153.2 is what can be had with the C-maze's force, and 30 below what can be with 5 N."""
+    layout = layout_named(name, force_limit=1.0)
+    assert play(layout, WaypointController(layout).predict) == pytest.approx(153.2, abs=2.0)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

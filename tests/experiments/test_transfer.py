@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from torch import nn
 
-from sb3_vdb import Demonstrations, RecoveredReward, cli
+from sb3_vdb import Demonstrations, RecoveredReward, cli, make_vec_env
 from sb3_vdb.evaluation.curves import read_curve
 from sb3_vdb.evaluation.reward_maps import reward_map
 from sb3_vdb.experiments import transfer_speed
@@ -31,7 +31,7 @@ from sb3_vdb.experiments.transfer.settings import METHODS, PAPER, TransferSettin
 from sb3_vdb.extractors import BoundsExtractor
 from sb3_vdb.trpo import FisherTRPO, LinearBaselineTRPO
 from sb3_vdb_envs import ENVIRONMENTS
-from sb3_vdb_envs.maze import LAYOUTS, WaypointController
+from sb3_vdb_envs.maze import WaypointController
 from tests.browser import check_page
 from tests.conftest import heed_interrupts
 
@@ -207,10 +207,10 @@ def test_a_phase_that_is_killed_goes_on_exactly(tmp_path, baseline):
         pass
 
     settings = replace(preset("demo", "C").expert, iterations=30, mazes=4, baseline=baseline)
-    venv = phases.make_vec_env("sb3_vdb/CMaze-v0", 4, seed=0)
+    venv = make_vec_env("sb3_vdb/CMaze-v0", 4, seed=0)
     quiet = policies.PhaseReport(lambda done, note: None, "expert")
     whole = policies.learn_policy(venv, settings, 0, tmp_path / "whole", quiet)
-    venv = phases.make_vec_env("sb3_vdb/CMaze-v0", 4, seed=0)
+    venv = make_vec_env("sb3_vdb/CMaze-v0", 4, seed=0)
 
     def stop(done, note):
         if done >= 25 * 400:
@@ -221,7 +221,7 @@ def test_a_phase_that_is_killed_goes_on_exactly(tmp_path, baseline):
     assert (tmp_path / "checkpoint.zip").exists()
     seen = []
     report = policies.PhaseReport(lambda done, note: seen.append(done), "expert")
-    venv = phases.make_vec_env("sb3_vdb/CMaze-v0", 4, seed=0)
+    venv = make_vec_env("sb3_vdb/CMaze-v0", 4, seed=0)
     model = policies.learn_policy(venv, settings, 0, tmp_path, report)
     assert seen[0] == 21 * 400
     assert model.num_timesteps == 30 * 400
@@ -346,14 +346,14 @@ def test_a_retraining_is_stuck_that_settles_below_the_demonstrators(cell):
         assert found["learned_return"] == max(found["retrainings"])
     # what it settles at, from its own episodes without noise
     model = policies.learn_policy(
-        phases.make_vec_env(SHORT.test_env, 4),
+        make_vec_env(SHORT.test_env, 4),
         SHORT.retraining,
         200,
         cell.out / "1" / "attempt_0",
         policies.PhaseReport(quiet, ""),
     )
     episodes = Demonstrations.from_rollouts(
-        model, phases.make_vec_env(SHORT.test_env, 50, seed=700), 50, deterministic=True
+        model, make_vec_env(SHORT.test_env, 50, seed=700), 50, deterministic=True
     )
     settled = phases.settled_reward(reward, episodes)
     assert result["shortfall"] == pytest.approx((goal - settled) / span, abs=0.02)
@@ -533,7 +533,7 @@ def test_a_reward_that_was_put_aside_is_not_learned_again(tmp_path, monkeypatch)
 
 def newtons(settings: TransferSettings) -> list[float]:
     """Initial spread of forces in every phase."""
-    limit = LAYOUTS[f"{settings.maze.lower()}_maze"].force_limit
+    limit = settings.train_mazes(1, 0).get_attr("layout")[0].force_limit
     return [each.std * limit for each in (settings.expert, settings.irl, settings.retraining)]
 
 
@@ -560,6 +560,7 @@ def test_the_papers_numbers():
     assert (c.retraining.target_kl, s.retraining.target_kl) == (0.01, 0.001)
     assert newtons(c) == [1.0] * 3
     assert newtons(s) == [2.0] * 3  # the authors' code
+    assert (c.force_limit, s.force_limit) == (None, 1.0)  # the return of the table's expert
 
 
 def test_the_numbers_of_the_authors_code():
@@ -576,6 +577,7 @@ def test_the_numbers_of_the_authors_code():
     assert s.irl.steps == 200 * 50_000
     assert newtons(c) == [1.0] * 3
     assert newtons(s) == [2.0] * 3
+    assert c.force_limit is s.force_limit is None
     for settings in (c, s):
         assert not settings.scaled_inputs
         assert not settings.irl.scaled_inputs
@@ -589,18 +591,26 @@ def test_the_numbers_of_the_authors_code():
     ],
 )
 def test_settings_of_a_phase_arrive_at_trpo(name, algorithm, activation, gae_lambda, extractor):
-    venv = phases.make_vec_env("sb3_vdb/SMaze-v0", 8, seed=0)
+    venv = make_vec_env("sb3_vdb/SMaze-v0", 8, seed=0)
     settings = replace(preset(name, "S").retraining, ent_coef=0.1)
     model = policies.make_trpo(venv, settings, seed=3)
     assert type(model) is algorithm
     assert model.target_kl == 0.001 / 2  # SB3's divergence is a mean over the two forces
     assert (model.gamma, model.gae_lambda, model.ent_coef) == (0.99, gae_lambda, 0.1)
     assert (model.n_steps, model.cg_max_steps, model.seed) == (100, 10, 3)
-    assert th.allclose(model.policy.log_std.exp(), th.tensor(0.4))
+    assert th.allclose(model.policy.log_std.exp(), th.tensor(settings.std))
     layers = [type(each) for each in model.policy.mlp_extractor.policy_net]
     assert layers == [nn.Linear, activation] * 2
     assert [each.out_features for each in model.policy.mlp_extractor.policy_net[::2]] == [32, 32]
     assert type(model.policy.features_extractor) is extractor
+
+
+@pytest.mark.parametrize(
+    ("name", "maze", "expected"),
+    [("paper", "S", 153.4), ("best", "S", 183.4), ("paper", "C", -4.2)],
+)
+def test_the_scripted_controller_has_the_presets_forces(name, maze, expected):
+    assert phases.scripted_return(preset(name, maze)) == pytest.approx(expected, abs=0.15)
 
 
 @pytest.mark.parametrize("arguments", [("fast", "C"), ("paper", "B")])
@@ -615,7 +625,7 @@ def test_every_method_is_made_as_the_paper_says(method, maze, limit, weight, tmp
     settings = preset("paper", maze)
     settings = replace(settings, irl=replace(settings.irl, mazes=4), gail_learning_rate=1e-3)
     demos = Demonstrations.from_rollouts(
-        phases._RandomPolicy(venv := phases.make_vec_env(settings.train_env, 4)), venv, 4
+        phases._RandomPolicy(venv := make_vec_env(settings.train_env, 4)), venv, 4
     )
     trainer = phases.make_trainer(method, settings, demos, 0, tmp_path)
     row = METHODS[method]
@@ -655,7 +665,7 @@ def test_the_table_says_what_failed(table_folder, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(table_folder, folder)
     settings = preset("demo", "C").shortened(0.03)
-    venv = phases.make_vec_env(settings.test_env, 2, seed=0)
+    venv = make_vec_env(settings.test_env, 2, seed=0)
     guide = Demonstrations.from_rollouts(WaypointController("c_maze_flipped"), venv, 2)
     guide.save(folder / "C_guide" / "episodes.npz")
     found = table.write_results(table.Experiment(folder, [settings], ["VAIRL"], [0, 1], 0), None)

@@ -28,8 +28,8 @@ class MazeEnv(gym.Env[npt.NDArray[Any], npt.NDArray[np.float32]], EzPickle):
 
     ## Action Space
     ``Box(-1, 1, (2,), float32)``: force along x and y as a share of the force limit (1 N in the
-    C-maze, 5 N in the S-maze, so also the terminal speed in m/s). Values beyond the bounds act as
-    the bound.
+    C-maze, 5 N in the S-maze, so also the terminal speed in m/s; ``force_limit`` changes it).
+    Values beyond the bounds act as the bound.
 
     ## Observation Space
     ``Box`` of shape (2,): position (x, y) in m. The velocity is not observed (paper). The released
@@ -61,7 +61,9 @@ class MazeEnv(gym.Env[npt.NDArray[Any], npt.NDArray[np.float32]], EzPickle):
     :param start_noise: radius in m of the disc of start positions
     :param render_mode: ``"rgb_array"`` or None
     :param render_height: height of pictures in pixels
-    :raises ValueError: unknown layout, a start disc that touches a wall, unknown render mode
+    :param force_limit: largest force along each axis in N; None for the layout's
+    :raises ValueError: unknown layout, a start disc that touches a wall, unknown render mode, a
+        force that is not positive or too strong for the walls' distance
 
     ## Version History
     v0: first version.
@@ -78,11 +80,12 @@ class MazeEnv(gym.Env[npt.NDArray[Any], npt.NDArray[np.float32]], EzPickle):
         start_noise: float = 0.0,
         render_mode: str | None = None,
         render_height: int = IMAGE_HEIGHT,
+        force_limit: float | None = None,
     ) -> None:
-        EzPickle.__init__(self, layout, start_noise, render_mode, render_height)
+        EzPickle.__init__(self, layout, start_noise, render_mode, render_height, force_limit)
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f'`render_mode` must be "rgb_array" or None, got {render_mode!r}')
-        self.layout = layout_named(layout)
+        self.layout = layout_named(layout, force_limit)
         self.render_mode, self.render_height = render_mode, render_height
         self._batch = self._make_batch(start_noise)
         self.observation_space = self._make_observation_space()

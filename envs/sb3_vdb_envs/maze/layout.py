@@ -8,7 +8,7 @@ C-maze is the one of Fu et al. 2018 (AIRL).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -120,15 +120,22 @@ LAYOUTS: Mapping[str, MazeLayout] = MappingProxyType(
 )
 
 
-def layout_named(layout: str | MazeLayout) -> MazeLayout:
+def layout_named(layout: str | MazeLayout, force_limit: float | None = None) -> MazeLayout:
     """Layout of that name, or the layout itself.
 
-    :raises ValueError: unknown name
+    :param layout: either
+    :param force_limit: largest force along each axis in N, in place of the layout's
+
+    :raises ValueError: unknown name, or a force that is not positive
     """
-    if isinstance(layout, MazeLayout):
+    if not isinstance(layout, MazeLayout):
+        if layout not in LAYOUTS:
+            raise ValueError(
+                f"`layout` must be one of {', '.join(LAYOUTS)} or a MazeLayout, got {layout!r}"
+            )
+        layout = LAYOUTS[layout]
+    if force_limit is None:
         return layout
-    if layout not in LAYOUTS:
-        raise ValueError(
-            f"`layout` must be one of {', '.join(LAYOUTS)} or a MazeLayout, got {layout!r}"
-        )
-    return LAYOUTS[layout]
+    if not 0.0 < force_limit < float("inf"):
+        raise ValueError(f"`force_limit` must be a positive number of newtons, got {force_limit}")
+    return replace(layout, force_limit=force_limit)

@@ -109,6 +109,7 @@ class MazePixelEnv(MazeEnv):
     :param render_mode: ``"rgb_array"`` or None
     :param render_height: height of rendered pictures in pixels
     :param image_size: height and width of observations in pixels
+    :param force_limit: as for :class:`MazeEnv`
     :raises ValueError: a bad argument
 
     ## Version History
@@ -122,10 +123,13 @@ class MazePixelEnv(MazeEnv):
         render_mode: str | None = None,
         render_height: int = IMAGE_HEIGHT,
         image_size: int = IMAGE_SIZE,
+        force_limit: float | None = None,
     ) -> None:
         self.image_size = image_size
-        super().__init__(layout, start_noise, render_mode, render_height)
-        EzPickle.__init__(self, layout, start_noise, render_mode, render_height, image_size)
+        super().__init__(layout, start_noise, render_mode, render_height, force_limit)
+        EzPickle.__init__(
+            self, layout, start_noise, render_mode, render_height, image_size, force_limit
+        )
 
     def _make_batch(self, start_noise: float) -> MazeBatch:
         self._view = MazeView(self.layout, self.image_size)
@@ -146,6 +150,7 @@ class MazePixelVectorEnv(MazeVectorEnv):
     :param render_mode: ``"rgb_array"`` or None
     :param render_height: height of rendered pictures in pixels
     :param image_size: height and width of observations in pixels
+    :param force_limit: as for :class:`MazeEnv`
     :raises ValueError: a bad argument
     """
 
@@ -159,6 +164,7 @@ class MazePixelVectorEnv(MazeVectorEnv):
         render_mode: str | None = None,
         render_height: int = IMAGE_HEIGHT,
         image_size: int = IMAGE_SIZE,
+        force_limit: float | None = None,
     ) -> None:
         self.image_size = image_size
         super().__init__(
@@ -169,6 +175,7 @@ class MazePixelVectorEnv(MazeVectorEnv):
             autoreset_mode,
             render_mode,
             render_height,
+            force_limit,
         )
 
     def _make_batch(self, num_envs: int, start_noise: float) -> MazeBatch:

@@ -32,6 +32,7 @@ class MazeVectorEnv(BatchVectorEnv):
         0.29 knows), ``"NextStep"`` or ``"Disabled"``, with the meaning Gymnasium gives them
     :param render_mode: ``"rgb_array"`` or None
     :param render_height: height of pictures in pixels
+    :param force_limit: as for :class:`MazeEnv`
     :raises ValueError: a bad argument
     """
 
@@ -46,10 +47,12 @@ class MazeVectorEnv(BatchVectorEnv):
         autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
         render_mode: str | None = None,
         render_height: int = IMAGE_HEIGHT,
+        force_limit: float | None = None,
     ) -> None:
         if num_envs < 1:
             raise ValueError(f"`num_envs` must be at least 1, got {num_envs}")
-        self.layout, self.render_height = layout_named(layout), render_height
+        self.layout = layout_named(layout, force_limit)
+        self.render_height = render_height
         super().__init__(
             self._make_batch(num_envs, start_noise),
             num_envs,

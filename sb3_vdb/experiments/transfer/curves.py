@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from sb3_vdb.evaluation.curves import read_curve
 from sb3_vdb.experiments.style import COLOURS, STYLE
 from sb3_vdb.experiments.transfer.runs import Cell
-from sb3_vdb.experiments.transfer.settings import METHODS, PAPER, SCRIPTED
+from sb3_vdb.experiments.transfer.settings import METHODS, PAPER
 
 RETURN = "rollout/ep_rew_mean"
 Cells = Mapping[str, Sequence[Cell]]  # by method, the cells that have finished
@@ -105,10 +105,11 @@ def bottleneck_curves(cells: Cells, path: Path) -> None:
         figure.savefig(path)
 
 
-def returns_by_seed(table: pd.DataFrame, path: Path) -> None:
+def returns_by_seed(table: pd.DataFrame, scripted: float, path: Path) -> None:
     """Every seed's transfer return by method, beside the paper's mean and standard deviation.
 
     :param table: rows of one maze
+    :param scripted: return of the scripted controller
     :param path: of the picture
     """
     maze = table["maze"].iloc[0]
@@ -123,7 +124,7 @@ def returns_by_seed(table: pd.DataFrame, path: Path) -> None:
             mean, std = PAPER[maze][method]
             label = "paper: mean, std" if i == 0 else None
             axes.errorbar(i + 0.3, mean, std, fmt="_", color="0.3", ms=10, capsize=3, label=label)
-        axes.axhline(SCRIPTED[maze], color="tab:green", lw=0.8, label="scripted controller")
+        axes.axhline(scripted, color="tab:green", lw=0.8, label="scripted controller")
         axes.set_xticks(range(len(methods)), methods)
         axes.set_xlim(-0.6, len(methods) - 0.4)
         axes.set_ylabel("true return, flipped maze")

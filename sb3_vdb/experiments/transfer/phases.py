@@ -34,7 +34,8 @@ from sb3_vdb.experiments.transfer.settings import (
 )
 from sb3_vdb.files import write_text
 from sb3_vdb.recovered_reward import RecoveredReward
-from sb3_vdb.vec_env import make_vec_env
+from sb3_vdb_envs.maze import WaypointController
+from sb3_vdb_envs.maze.layout import layout_named
 
 TRAINERS: dict[str, type[AdversarialTrainer]] = {
     each.__name__: each for each in (GAIL, VAIL, AIRL, VAIRL)
@@ -51,14 +52,13 @@ def train_expert(settings: TransferSettings, seed: int, folder: Path, report: Re
     if (folder / "demonstrations.npz").exists():
         return
     phase, n = settings.expert, settings.demos_per_policy
-    venv = make_vec_env(settings.train_env, phase.mazes, seed=seed)
+    venv = settings.train_mazes(phase.mazes, seed)
     model = learn_policy(
         venv, phase, seed, folder, PhaseReport(report, "expert"), settings.demo_policies
     )
     last = [type(model).load(path, device="cpu") for path in sorted(folder.glob("policy_*.zip"))]
     results = [  # each with noise of its own
-        _episodes(policy, settings.train_env, seed + 1 + i, n)
-        for i, policy in enumerate([*last, model])
+        _episodes(policy, settings, seed + 1 + i, n) for i, policy in enumerate([*last, model])
     ]
     returns = np.concatenate([each.returns for each in results])
     successes = [each.success_rate or 0.0 for each in results]
@@ -73,9 +73,9 @@ def train_expert(settings: TransferSettings, seed: int, folder: Path, report: Re
     )
 
 
-def _episodes(model: Any, env_id: str, seed: int, n: int) -> EvaluationResult:
+def _episodes(model: Any, settings: TransferSettings, seed: int, n: int) -> EvaluationResult:
     th.manual_seed(seed)  # the same episodes, whether the policy was trained now or before
-    venv = make_vec_env(env_id, min(n, 100), seed=seed)
+    venv = settings.train_mazes(min(n, 100), seed)
     return evaluate_returns(model, venv, n, deterministic=False)
 
 
@@ -88,7 +88,7 @@ def make_trainer(
 ) -> AdversarialTrainer:
     """The trainer of one of :data:`METHODS`."""
     row = METHODS[method]
-    venv = make_vec_env(settings.train_env, settings.irl.mazes, seed=seed)
+    venv = settings.train_mazes(settings.irl.mazes, seed)
     imitation = row.sees_actions
     networks: dict[str, Any] = {"net_arch": (32, 32)}
     if not imitation and settings.potential_gamma is not None:
@@ -188,7 +188,7 @@ def learn_reward(
         return
     checkpoints = sorted(folder.glob("checkpoint_*.zip"), key=lambda path: path.stat().st_mtime)
     if checkpoints:
-        venv = make_vec_env(settings.train_env, settings.irl.mazes, seed=seed)
+        venv = settings.train_mazes(settings.irl.mazes, seed)
         trainer = TRAINERS[METHODS[method].kind].load(checkpoints[-1], venv, "cpu")
     else:
         trainer = make_trainer(method, settings, demonstrations, seed, folder)
@@ -202,7 +202,7 @@ def learn_reward(
         trainer.learn(left, callback=callbacks, reset_num_timesteps=False)
     standardized(trainer, settings, demonstrations).save(folder / "reward.pt")
     th.manual_seed(seed)
-    venv = make_vec_env(settings.train_env, N_EVAL_EPISODES, seed=seed + 50)
+    venv = settings.train_mazes(N_EVAL_EPISODES, seed + 50)
     result = trainer.evaluate(venv, N_EVAL_EPISODES, deterministic=False)
     result.episodes.save(folder / "episodes.npz")
     write_text(folder / "result.json", json.dumps({"return": result.mean, "std": result.std}))
@@ -279,12 +279,12 @@ def _retrain_once(
     phase: PhaseReport,
 ) -> Retraining:
     """One retraining; ``goal`` is the learned reward at which the demonstrators settle."""
-    venv = reward.wrap(make_vec_env(settings.test_env, settings.retraining.mazes, seed=seed))
+    venv = reward.wrap(settings.test_mazes(settings.retraining.mazes, seed))
     model = learn_policy(venv, settings.retraining, seed, folder, phase)
     th.manual_seed(seed)  # the same evaluation, whether the policy was trained now or before
 
     def evaluate(deterministic: bool) -> EvaluationResult:
-        fresh = make_vec_env(settings.test_env, N_EVAL_EPISODES, seed=seed + 500)
+        fresh = settings.test_mazes(N_EVAL_EPISODES, seed + 500)
         return evaluate_returns(model, fresh, N_EVAL_EPISODES, deterministic, reward)
 
     settled = evaluate(deterministic=True)
@@ -300,12 +300,19 @@ def settled_reward(reward: RecoveredReward, episodes: Demonstrations) -> float:
 
 
 def evaluate_random(
-    env_id: str, seed: int, reward: RecoveredReward | None = None
+    settings: TransferSettings, seed: int, reward: RecoveredReward | None = None
 ) -> EvaluationResult:
-    """Returns of uniformly random actions."""
-    venv = make_vec_env(env_id, N_EVAL_EPISODES, seed=seed)
+    """Returns of uniformly random actions in the flipped maze."""
+    venv = settings.test_mazes(N_EVAL_EPISODES, seed)
     venv.action_space.seed(seed)
     return evaluate_returns(_RandomPolicy(venv), venv, N_EVAL_EPISODES, reward=reward)  # type: ignore[arg-type]
+
+
+def scripted_return(settings: TransferSettings) -> float:
+    """Return of the scripted controller in the flipped maze, near the best possible."""
+    layout = layout_named(f"{settings.maze.lower()}_maze_flipped", settings.force_limit)
+    venv = settings.test_mazes(1, 0)
+    return evaluate_returns(WaypointController(layout), venv, 1).mean  # type: ignore[arg-type]
 
 
 class _RandomPolicy:

@@ -11,8 +11,9 @@ import pandas as pd
 
 from sb3_vdb.experiments.pages import template
 from sb3_vdb.experiments.transfer import curves, maze_pictures
+from sb3_vdb.experiments.transfer.phases import scripted_return
 from sb3_vdb.experiments.transfer.runs import Cell
-from sb3_vdb.experiments.transfer.settings import SCRIPTED, SOLVED, TransferSettings
+from sb3_vdb.experiments.transfer.settings import SOLVED, TransferSettings
 from sb3_vdb.files import write_text
 
 
@@ -82,7 +83,7 @@ def write_table_report(
     mazes = [
         {
             "name": each.maze,
-            "scripted": SCRIPTED[each.maze],
+            "scripted": scripted_return(each),
             "solved": SOLVED[each.maze],
             "summary": _records(summary[summary["maze"] == each.maze]),
             "runs": _records(table[table["maze"] == each.maze]),

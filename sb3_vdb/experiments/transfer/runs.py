@@ -25,7 +25,6 @@ from sb3_vdb.experiments.transfer.settings import TransferSettings, with_default
 from sb3_vdb.experiments.versions import note_versions
 from sb3_vdb.files import write_text
 from sb3_vdb.recovered_reward import RecoveredReward
-from sb3_vdb.vec_env import make_vec_env
 
 WRITE_EVERY = 5.0  # seconds between two notes of the time spent
 GUIDE_SEED = 77_000
@@ -237,9 +236,9 @@ def run_guide(cell: Cell, report: Report) -> None:
     if (folder / "episodes.npz").exists():
         return
     phase = cell.settings.expert
-    venv = make_vec_env(cell.settings.test_env, phase.mazes, seed=GUIDE_SEED)
+    venv = cell.settings.test_mazes(phase.mazes, GUIDE_SEED)
     model = learn_policy(venv, phase, GUIDE_SEED, folder, PhaseReport(report, "guide"))
-    fresh = make_vec_env(cell.settings.test_env, 20, seed=GUIDE_SEED + 500)
+    fresh = cell.settings.test_mazes(20, GUIDE_SEED + 500)
     result = evaluate_returns(model, fresh, 20, deterministic=True)
     write_text(folder / "result.json", json.dumps({"return": result.mean, "std": result.std}))
     result.episodes.save(folder / "episodes.npz")
@@ -256,7 +255,7 @@ def claim_guide(cell: Cell, versions: dict[str, str]) -> None:
     :raises ValueError: the folder holds a run with other arguments
     """
     settings = cell.settings.to_dict()
-    arguments = {name: settings[name] for name in ("maze", "expert")}
+    arguments = {name: settings[name] for name in ("maze", "expert", "force_limit")}
     claim(guide_folder(cell), arguments, versions)
 
 
@@ -277,7 +276,7 @@ def result_rows(cell: Cell, methods: list[str]) -> list[dict[str, Any]]:
         judge = RecoveredReward.load(cell.folder / finished[0] / "irl" / "reward.pt")
     expert = json.loads((cell.folder / "expert" / "result.json").read_text())
     demonstrations = cell.demonstrations()
-    random = evaluate_random(cell.settings.test_env, 1000 * cell.seed + 950, judge)
+    random = evaluate_random(cell.settings, 1000 * cell.seed + 950, judge)
     judged = {"judge": finished[0]} if finished else {}
     learned = judge and float(judge(demonstrations.transitions()).sum() / len(demonstrations))
     rows = [

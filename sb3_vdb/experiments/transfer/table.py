@@ -20,6 +20,7 @@ from sb3_vdb.experiments.transfer.documented import (
     with_kept_rows,
     with_kept_versions,
 )
+from sb3_vdb.experiments.transfer.phases import scripted_return
 from sb3_vdb.experiments.transfer.report import write_table_report
 from sb3_vdb.experiments.transfer.runs import (
     Cell,
@@ -318,7 +319,7 @@ def draw(
     experts = [cell for cell in experiment.cells if cell.settings.maze == maze]
     curves.learning_curves(cells, experts, folder / f"{maze}_returns.png")
     curves.bottleneck_curves(cells, folder / f"{maze}_bottleneck.png")
-    curves.returns_by_seed(rows, folder / f"{maze}_seeds.png")
+    curves.returns_by_seed(rows, scripted_return(settings), folder / f"{maze}_seeds.png")
     maze_pictures.heat_maps(_median_cells(cells, rows), folder / f"{maze}_rewards.png")
     if not snapshots.empty and (snapshots["maze"] == maze).any():
         chosen = snapshots[snapshots["maze"] == maze]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from sb3_vdb.experiments.transfer.settings import MazeName
+from sb3_vdb.experiments.transfer.settings import PHASES, MazeName
 
 BASELINE = "best"
 TRANSFERRED = ("AIRL", "VAIRL", "VAIRL-GP")  # what the paper is about
@@ -22,6 +22,8 @@ CODE_TRPO = {
     for phase in ("irl", "retraining")
     for name, value in (("activation", "tanh"), ("gae_lambda", 1.0), ("baseline", "linear"))
 }
+# of the released code, as is the spread of 2 N; the expert and its demonstrations are others
+FORCES_OF_5N = {"force_limit": 5.0, **{f"{phase}.std": 0.4 for phase in PHASES}}
 
 UNKNOWNS: Mapping[str, Mapping[str, Any]] = {
     "positions not scaled": RAW,
@@ -92,7 +94,8 @@ PAPER: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
             {
                 **UNKNOWNS,
                 "50,000 steps a round": {"irl.mazes": 500},
-                "spread of 10 N at first": {"irl.std": 2.0, "retraining.std": 2.0},
+                "spread of 1 N at first": {"irl.std": 1.0, "retraining.std": 1.0},
+                "forces of 5 N": FORCES_OF_5N,
             }
         ),
     }
