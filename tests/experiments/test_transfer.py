@@ -551,6 +551,7 @@ def test_the_papers_numbers():
         assert (settings.demo_policies, settings.demos_per_policy) == (5, 107)
         assert (settings.beta, settings.beta_step_size) == (0.005, 1e-5)
         assert (settings.grad_penalty_target, settings.potential_gamma) == ("logits", None)
+        assert settings.force_limit is settings.test_force_limit is None
         assert (settings.max_rewards, settings.max_retrainings) == (1, 1)
         assert settings.reward_power == 1.0
     assert (c.information_limit, c.grad_penalty_coef) == (0.5, 0.1)
@@ -560,7 +561,6 @@ def test_the_papers_numbers():
     assert (c.retraining.target_kl, s.retraining.target_kl) == (0.01, 0.001)
     assert newtons(c) == [1.0] * 3
     assert newtons(s) == [2.0] * 3  # the authors' code
-    assert (c.force_limit, s.force_limit) == (None, 1.0)  # the return of the table's expert
 
 
 def test_the_numbers_of_the_authors_code():
@@ -572,12 +572,12 @@ def test_the_numbers_of_the_authors_code():
         assert (settings.disc_learning_rate, settings.gail_learning_rate) == (5e-5, 1e-3)
         assert (settings.demo_policies, settings.demos_per_policy) == (5, 100)
         assert settings.grad_penalty_target == "terms"
+        assert settings.force_limit is settings.test_force_limit is None
         assert settings.potential_gamma == 1.0
         assert (settings.beta, settings.beta_step_size) == (0.005, 1e-5)
     assert s.irl.steps == 200 * 50_000
     assert newtons(c) == [1.0] * 3
     assert newtons(s) == [2.0] * 3
-    assert c.force_limit is s.force_limit is None
     for settings in (c, s):
         assert not settings.scaled_inputs
         assert not settings.irl.scaled_inputs
@@ -606,11 +606,17 @@ def test_settings_of_a_phase_arrive_at_trpo(name, algorithm, activation, gae_lam
 
 
 @pytest.mark.parametrize(
-    ("name", "maze", "expected"),
-    [("paper", "S", 153.4), ("best", "S", 183.4), ("paper", "C", -4.2)],
+    ("maze", "force", "expected"), [("S", 1.0, 153.4), ("S", None, 183.4), ("C", None, -4.2)]
 )
-def test_the_scripted_controller_has_the_presets_forces(name, maze, expected):
-    assert phases.scripted_return(preset(name, maze)) == pytest.approx(expected, abs=0.15)
+def test_the_scripted_controller_has_the_forces_of_the_flipped_maze(maze, force, expected):
+    settings = replace(preset("paper", maze), test_force_limit=force)
+    assert phases.scripted_return(settings) == pytest.approx(expected, abs=0.15)
+
+
+def test_each_maze_has_its_own_forces():
+    settings = replace(preset("paper", "S"), force_limit=2.0, test_force_limit=3.0)
+    for make, force in ((settings.train_mazes, 2.0), (settings.test_mazes, 3.0)):
+        assert [each.force_limit for each in make(1, 0).get_attr("layout")] == [force]
 
 
 @pytest.mark.parametrize("arguments", [("fast", "C"), ("paper", "B")])

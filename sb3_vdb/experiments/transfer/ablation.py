@@ -148,7 +148,7 @@ def _grouped(lines: Sequence[Line], key: Callable[[Line], Any]) -> list[list[Lin
 def _what_makes_the_expert(line: Line) -> tuple[Any, ...]:
     settings = line.cell.settings
     n = settings.demo_policies, settings.demos_per_policy
-    return line.cell.seed, settings.maze, settings.expert, n
+    return line.cell.seed, settings.maze, settings.force_limit, settings.expert, n
 
 
 def _what_makes_the_reward(line: Line) -> tuple[Any, ...]:
@@ -160,6 +160,7 @@ def _what_makes_the_reward(line: Line) -> tuple[Any, ...]:
         max_rewards=1,
         max_retrainings=1,
         stuck_shortfall=0.0,
+        test_force_limit=None,
     )
     return line.cell.seed, line.variation.method, same
 

@@ -310,7 +310,7 @@ def evaluate_random(
 
 def scripted_return(settings: TransferSettings) -> float:
     """Return of the scripted controller in the flipped maze, near the best possible."""
-    layout = layout_named(f"{settings.maze.lower()}_maze_flipped", settings.force_limit)
+    layout = layout_named(f"{settings.maze.lower()}_maze_flipped", settings.test_force_limit)
     venv = settings.test_mazes(1, 0)
     return evaluate_returns(WaypointController(layout), venv, 1).mean  # type: ignore[arg-type]
 

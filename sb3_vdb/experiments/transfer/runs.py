@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -235,7 +236,7 @@ def run_guide(cell: Cell, report: Report) -> None:
     folder = guide_folder(cell)
     if (folder / "episodes.npz").exists():
         return
-    phase = cell.settings.expert
+    phase = cell.settings.guide
     venv = cell.settings.test_mazes(phase.mazes, GUIDE_SEED)
     model = learn_policy(venv, phase, GUIDE_SEED, folder, PhaseReport(report, "guide"))
     fresh = cell.settings.test_mazes(20, GUIDE_SEED + 500)
@@ -254,15 +255,19 @@ def claim_guide(cell: Cell, versions: dict[str, str]) -> None:
 
     :raises ValueError: the folder holds a run with other arguments
     """
-    settings = cell.settings.to_dict()
-    arguments = {name: settings[name] for name in ("maze", "expert", "force_limit")}
+    settings = cell.settings
+    arguments = {
+        "maze": settings.maze,
+        "test_force_limit": settings.test_force_limit,
+        "expert": asdict(settings.guide),
+    }
     claim(guide_folder(cell), arguments, versions)
 
 
 def guide_job(cell: Cell) -> Job:
     """See :func:`run_guide`."""
     name = f"{cell.settings.maze} guide"
-    return Job(name, cell.settings.expert.steps, partial(run_guide, cell))
+    return Job(name, cell.settings.guide.steps, partial(run_guide, cell))
 
 
 def result_rows(cell: Cell, methods: list[str]) -> list[dict[str, Any]]:

@@ -150,7 +150,8 @@ class TransferSettings:
     :param stuck_shortfall: how far below the demonstrators' a new policy may settle in the learned
         reward, as a share of the map's range, before it counts as stuck
     :param snapshot_every: rounds between two snapshots of the reward
-    :param force_limit: of both mazes, largest force along each axis in N; None for theirs
+    :param force_limit: of the training maze, largest force along each axis in N; None for its own
+    :param test_force_limit: the same of the flipped maze
     """
 
     maze: MazeName
@@ -177,6 +178,7 @@ class TransferSettings:
     stuck_shortfall: float = 0.15
     snapshot_every: int = 20
     force_limit: float | None = None
+    test_force_limit: float | None = None
 
     def __post_init__(self) -> None:
         if self.reward_top not in REWARD_TOPS:
@@ -197,16 +199,18 @@ class TransferSettings:
         """Id of the flipped maze."""
         return f"sb3_vdb/{self.maze}MazeFlipped-v0"
 
+    @property
+    def guide(self) -> PolicySettings:
+        """TRPO on the true reward in the flipped maze; see :func:`.runs.run_guide`."""
+        return replace(self.expert, std=self.retraining.std)
+
     def train_mazes(self, n: int, seed: int) -> VecEnv:
         """Mazes in which the reward is learned."""
-        return self._make_mazes(self.train_env, n, seed)
+        return make_vec_env(self.train_env, n, seed, {"force_limit": self.force_limit})
 
     def test_mazes(self, n: int, seed: int) -> VecEnv:
         """Flipped mazes."""
-        return self._make_mazes(self.test_env, n, seed)
-
-    def _make_mazes(self, env_id: str, n: int, seed: int) -> VecEnv:
-        return make_vec_env(env_id, n, seed, {"force_limit": self.force_limit})
+        return make_vec_env(self.test_env, n, seed, {"force_limit": self.test_force_limit})
 
     def shortened(self, share: float) -> TransferSettings:
         """The same experiment with only a share of every phase's iterations, for trying it out."""
@@ -283,8 +287,8 @@ def preset(name: str, maze: MazeName) -> TransferSettings:
 
 def _paper(maze: MazeName) -> TransferSettings:
     # what the paper leaves open: critic and lambda are TRPO's usual choice, the initial spread of
-    # forces is the code's, 1 N and 2 N
-    std = {"C": 1.0, "S": 2.0}[maze]
+    # forces is the code's, 1 N of 1 and 2 N of 5
+    std = {"C": 1.0, "S": 0.4}[maze]
     policy = PolicySettings(iterations=200, mazes=100, std=std, activation="relu")
     if maze == "C":
         return TransferSettings("C", expert=policy, irl=policy, retraining=policy)
@@ -295,7 +299,6 @@ def _paper(maze: MazeName) -> TransferSettings:
         retraining=replace(policy, iterations=400, mazes=500, target_kl=0.001),
         information_limit=0.05,
         grad_penalty_coef=0.01,
-        force_limit=1.0,  # with which an expert gets the 153.2 of the table; the code's 5 N pay 182
     )
 
 
@@ -308,11 +311,9 @@ def _authors_code(maze: MazeName) -> TransferSettings:
         for name, phase in paper._phases().items()
     }
     if maze == "S":
-        phases = {name: replace(phase, std=0.4) for name, phase in phases.items()}  # 2 N of 5
         phases["irl"] = replace(phases["irl"], mazes=500)
     return replace(
         paper,
-        force_limit=None,
         **phases,  # type: ignore[arg-type]
         demos_per_policy=100,
         n_disc_updates_per_round=50,

@@ -22,9 +22,6 @@ CODE_TRPO = {
     for phase in ("irl", "retraining")
     for name, value in (("activation", "tanh"), ("gae_lambda", 1.0), ("baseline", "linear"))
 }
-# of the released code, as is the spread of 2 N; the expert and its demonstrations are others
-FORCES_OF_5N = {"force_limit": 5.0, **{f"{phase}.std": 0.4 for phase in PHASES}}
-
 UNKNOWNS: Mapping[str, Mapping[str, Any]] = {
     "positions not scaled": RAW,
     "TRPO of the code": CODE_TRPO,
@@ -48,6 +45,20 @@ class Variation(NamedTuple):
     def folder(self) -> str:
         """Name of its folder."""
         return "".join(each if each.isalnum() else "-" for each in self.name)
+
+
+def _forces_of_one(
+    spread: float, phases: Sequence[str] = PHASES, mazes: Sequence[str] = ("", "test_")
+) -> dict[str, Any]:
+    """The C-maze's forces in the S-maze, with which an expert gets the return of the paper's; its
+    demonstrations are others.
+
+    :param spread: of the policies' forces at first, in N
+    :param phases: which have these forces
+    :param mazes: prefix of each maze that has them
+    """
+    spreads = {f"{phase}.std": spread for phase in phases}
+    return {**{f"{maze}force_limit": 1.0 for maze in mazes}, **spreads}
 
 
 def _unknowns(changes: Mapping[str, Mapping[str, Any]]) -> tuple[Variation, ...]:
@@ -94,8 +105,10 @@ PAPER: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
             {
                 **UNKNOWNS,
                 "50,000 steps a round": {"irl.mazes": 500},
-                "spread of 1 N at first": {"irl.std": 1.0, "retraining.std": 1.0},
-                "forces of 5 N": FORCES_OF_5N,
+                "spread of 10 N at first": {"irl.std": 2.0, "retraining.std": 2.0},
+                "forces of 1 N": _forces_of_one(spread=1.0),
+                "forces of 1 N in training": _forces_of_one(1.0, ("expert", "irl"), ("",)),
+                "forces of 1 N, spread of 2 N": _forces_of_one(spread=2.0),
             }
         ),
     }
