@@ -9,6 +9,7 @@ import pytest
 from stable_baselines3 import SAC
 
 from sb3_vdb import Demonstrations
+from sb3_vdb.demonstrations import recording
 from sb3_vdb.experiments import experts
 from sb3_vdb.experiments.experts import ExpertSettings, record_expert, train_expert
 
@@ -25,7 +26,7 @@ class Stopped(Exception):
 def test_an_expert_goes_on_where_it_was_stopped_and_is_recorded(tmp_path, monkeypatch):
     monkeypatch.setitem(experts.AIMS, TASK, (2000.0, 3000))
     monkeypatch.setattr(experts, "EPISODES", 2)
-    folder = tmp_path / "expert"
+    folder = tmp_path / f"{TASK}_0"
 
     def stop(frames, note):
         if frames >= 2000:
@@ -46,6 +47,22 @@ def test_an_expert_goes_on_where_it_was_stopped_and_is_recorded(tmp_path, monkey
     path = record_expert(folder, TASK, tmp_path / "demos.npz", episodes=1)
     demonstrations = Demonstrations.from_recording(path, progress_bar=False, cache=False)
     assert demonstrations[0].observations.shape == (501, 64, 64, 3)
+    with pytest.raises(ValueError, match="holds an expert whose actions last 2 frames, not 4"):
+        experts.train_experts(
+            tmp_path, [TASK], 0, 1, None, settings=SMALL._replace(action_repeat=4)
+        )
+
+
+@pytest.mark.slow
+def test_actions_last_as_long_as_they_are_asked_to(tmp_path, monkeypatch):
+    monkeypatch.setitem(experts.AIMS, TASK, (2000.0, 2000))
+    monkeypatch.setattr(experts, "EPISODES", 1)
+    train_expert(tmp_path, TASK, 0, SMALL._replace(action_repeat=4), lambda frames, note: None)
+    assert SAC.load(tmp_path / "best.zip", device="cpu").num_timesteps in (250, 500)
+    path = record_expert(tmp_path, TASK, tmp_path / "demos.npz", episodes=1)
+    recorded = recording.load(path)
+    assert recorded.env_kwargs["action_repeat"] == 4
+    assert len(recorded.episodes[0].actions) == 250
 
 
 @pytest.mark.slow

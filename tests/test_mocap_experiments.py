@@ -213,13 +213,26 @@ def test_skills_and_experts_can_be_trained_on_a_cluster(tmp_path, monkeypatch):
     monkeypatch.setattr(mocap_table, "run_table", lambda *arguments: calls.append(arguments))
     monkeypatch.setattr(experts, "train_experts", lambda *arguments: calls.append(arguments))
     where = ["--out", str(tmp_path), "--engine", "ray", "--address", "auto", "--workers", "3"]
-    for command in (["humanoid", "--skill", "Run"], ["experts", "--task", "WalkerWalk"]):
+    for command in (
+        ["humanoid", "--skill", "Run"],
+        ["experts", "--task", "WalkerWalk", "--action-repeat", "4"],
+    ):
         result = CliRunner().invoke(main, ["reproduce", *command, *where])
         assert result.exit_code == 0, result.output
     runs = MocapSettings(samples=4_000_000)
     assert calls == [
         (tmp_path, ("Run",), range(3), 3, runs, None, "ray", "auto"),
-        (tmp_path, ["WalkerWalk"], 0, 3, None, None, "ray", "auto"),
+        (
+            tmp_path,
+            ["WalkerWalk"],
+            0,
+            3,
+            None,
+            None,
+            "ray",
+            "auto",
+            experts.ExpertSettings(action_repeat=4),
+        ),
     ]
 
 

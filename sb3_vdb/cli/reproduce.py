@@ -95,6 +95,13 @@ def humanoid(
 @reproduce.command("experts")
 @click.option("--task", "tasks", multiple=True, help="WalkerWalk, CheetahRun, ... as in the ids")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--action-repeat",
+    default=2,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="frames that an action lasts",
+)
 @out_option("runs/experts")
 @click.option(
     "--demos", type=click.Path(path_type=Path), default=None, help="record demonstrations here"
@@ -104,6 +111,7 @@ def humanoid(
 def experts(
     tasks: tuple[str, ...],
     seed: int,
+    action_repeat: int,
     out: Path,
     demos: Path | None,
     docs: Path | None,
@@ -112,7 +120,7 @@ def experts(
     address: str | None,
 ) -> None:
     """SAC experts of dm_control tasks on states. Running it again continues what is missing."""
-    from sb3_vdb.experiments.experts import AIMS, train_experts
+    from sb3_vdb.experiments.experts import AIMS, ExpertSettings, train_experts
 
     chosen = list(tasks or AIMS)
     for task in chosen:
@@ -127,6 +135,7 @@ def experts(
             docs,
             engine,  # type: ignore[arg-type]
             address,
+            ExpertSettings(action_repeat=action_repeat),
         )
     except (ValueError, RuntimeError, ImportError) as error:
         raise click.ClickException(str(error)) from error

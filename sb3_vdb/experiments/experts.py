@@ -29,7 +29,6 @@ from sb3_vdb.vec_env import make_vec_env
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-ACTION_REPEAT = 2  # frames, as in the pixel environments that the demonstrations are for
 EPISODES = 10
 EVALUATION_SEED, CONFIRMATION_SEED, RESULT_SEED = 30_000, 32_500, 35_000
 LEAST_SHARE = 0.9  # of the expert's mean return, for an episode to be a demonstration
@@ -56,6 +55,10 @@ class ExpertSettings(NamedTuple):
     first_steps: int = 5_000  # random decisions before learning
     width: int = 256
     evaluate_every: int = 20_000  # frames
+    action_repeat: int = 2  # frames, as in the pixel environments that demonstrations are for
+
+
+DEFAULT = ExpertSettings()
 
 
 def train_experts(
@@ -67,6 +70,7 @@ def train_experts(
     docs: Path | None = None,
     engine: EngineName = "local",
     address: str | None = None,
+    settings: ExpertSettings = DEFAULT,
 ) -> pd.DataFrame:
     """Train what is missing, print the table, and record demonstrations.
 
@@ -78,12 +82,15 @@ def train_experts(
     :param docs: where table and curves go as well; None for nowhere
     :param engine: ``"local"`` or ``"ray"``
     :param address: of a Ray cluster
+    :param settings: of every expert
     :return: one row a task
+    :raises ValueError: a folder holds an expert of another action repeat
     """
     tasks, jobs = list(dict.fromkeys(tasks)), []
     for task in tasks:
+        _refuse_another_repeat(folder / f"{task}_{seed}", settings.action_repeat)
         frames = AIMS.get(task, AIMS["WalkerWalk"])[1]
-        work = partial(train_expert, folder / f"{task}_{seed}", task, seed, ExpertSettings())
+        work = partial(train_expert, folder / f"{task}_{seed}", task, seed, settings)
         jobs.append(Job(f"{task}_{seed}", frames, work))
     with sole_user(folder):
         run_jobs(jobs, workers, engine, address)
@@ -107,6 +114,20 @@ def train_experts(
         write_text(docs / "versions.json", json.dumps(kept["versions"], indent=1))
         _draw_curves(folder, tasks, seed, docs / "curves.png")
     return table
+
+
+def _action_repeat(folder: Path) -> int:
+    """Of the expert in a run folder."""
+    trained_with = json.loads((folder / "config.json").read_text()).get("settings", {})
+    return int(trained_with.get("action_repeat", 2))  # all had 2 before there was a choice
+
+
+def _refuse_another_repeat(folder: Path, action_repeat: int) -> None:
+    if (folder / "config.json").exists() and _action_repeat(folder) != action_repeat:
+        raise ValueError(
+            f"{folder} holds an expert whose actions last {_action_repeat(folder)} frames, not "
+            f"{action_repeat}; choose another folder with --out or remove it"
+        )
 
 
 def _draw_curves(folder: Path, tasks: list[str], seed: int, path: Path) -> None:
@@ -138,18 +159,18 @@ def train_expert(
     aim, frames = AIMS.get(task, (np.inf, AIMS["WalkerWalk"][1]))
     config = {"task": task, "seed": seed, "settings": settings._asdict(), "versions": versions()}
     write_text(folder / "config.json", json.dumps(config, indent=1))
-    venv = _make(task, settings.n_envs, seed)
+    venv = _make(task, settings, settings.n_envs, seed)
     model = _model(folder, venv, seed, settings)
     callback = KeepBest(folder, task, aim, settings, report)
-    total = frames // ACTION_REPEAT - model.num_timesteps
+    total = frames // settings.action_repeat - model.num_timesteps
     if total > 0:
         model.learn(total, callback=callback, reset_num_timesteps=model.num_timesteps == 0)
     callback.finish()
     venv.close()
 
 
-def _make(task: str, n: int, seed: int) -> VecEnv:
-    kwargs = {"action_repeat": ACTION_REPEAT, "threads": 1}
+def _make(task: str, settings: ExpertSettings, n: int, seed: int) -> VecEnv:
+    kwargs = {"action_repeat": settings.action_repeat, "threads": 1}
     return make_vec_env(f"sb3_vdb/{task}State-v0", n, seed=seed, env_kwargs=kwargs)
 
 
@@ -192,7 +213,7 @@ class KeepBest(BaseCallback):
     ) -> None:
         super().__init__()
         self.folder, self.aim, self.settings, self.report = folder, aim, settings, report
-        self._venv = _make(task, EPISODES, EVALUATION_SEED)
+        self._venv = _make(task, settings, EPISODES, EVALUATION_SEED)
         self._path = folder / "evaluations.csv"
         self._rows: list[Any] = (
             pd.read_csv(self._path).to_dict("records") if self._path.exists() else []
@@ -206,7 +227,7 @@ class KeepBest(BaseCallback):
         )
 
     def _on_step(self) -> bool:
-        frames = self.num_timesteps * ACTION_REPEAT
+        frames = self.num_timesteps * self.settings.action_repeat
         if frames < self._next:
             return True
         self._next = frames + self.settings.evaluate_every
@@ -265,7 +286,8 @@ def record_expert(folder: Path, task: str, path: Path, episodes: int = EPISODES)
     """
     import gymnasium as gym
 
-    env = gym.make(f"sb3_vdb/{task}State-v0", action_repeat=ACTION_REPEAT)
+    action_repeat = _action_repeat(folder)
+    env = gym.make(f"sb3_vdb/{task}State-v0", action_repeat=action_repeat)
     model = SAC.load(folder / "best.zip", device="cpu")
     reached = json.loads((folder / "result.json").read_text())["return"]
     made = recording.record(
@@ -273,6 +295,7 @@ def record_expert(folder: Path, task: str, path: Path, episodes: int = EPISODES)
         f"sb3_vdb/{task}Pixels-v0",
         episodes,
         seed=RECORDING_SEED,
+        env_kwargs={"action_repeat": action_repeat},
         acting_env=env,
         least_return=LEAST_SHARE * reached,
     )
