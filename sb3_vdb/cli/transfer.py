@@ -68,7 +68,8 @@ def maze_transfer(
     Running it again continues what is missing.
     """
     from sb3_vdb.experiments.transfer import settings
-    from sb3_vdb.experiments.transfer.table import Experiment, run_table, write_results
+    from sb3_vdb.experiments.transfer.results import Experiment
+    from sb3_vdb.experiments.transfer.table import run_table, write_results
 
     for method in methods:
         if method not in settings.METHODS:

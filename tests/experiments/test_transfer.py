@@ -24,7 +24,7 @@ from sb3_vdb.evaluation.reward_maps import reward_map
 from sb3_vdb.experiments import transfer_speed
 from sb3_vdb.experiments import versions as versions_module
 from sb3_vdb.experiments.benchmarks import compare
-from sb3_vdb.experiments.transfer import demo, phases, policies, runs, table
+from sb3_vdb.experiments.transfer import demo, phases, policies, results, runs, table
 from sb3_vdb.experiments.transfer.report import write_demo_report
 from sb3_vdb.experiments.transfer.runs import Cell
 from sb3_vdb.experiments.transfer.settings import METHODS, PAPER, TransferSettings, preset
@@ -165,7 +165,7 @@ def test_the_table_has_every_run_beside_the_papers(table_folder):
     assert row["return"] == pytest.approx(chosen.mean(), abs=0.01)
     assert row["std"] == pytest.approx(chosen.std(ddof=0), abs=0.01)
     assert row["paper"] == PAPER["S"]["VAIRL"][0]
-    for name in ("C_seeds.png", "S_rewards.png", "C_bottleneck.png", "S_returns.png"):
+    for name in ("C_seeds.png", "S_rewards_VAIRL.png", "C_bottleneck.png", "S_returns.png"):
         assert (table_folder / "docs" / name).stat().st_size > 5000
     curves = pd.read_csv(table_folder / "docs" / "C_curves.csv")
     assert {"rollout/ep_rew_mean", "discriminator/kl"} <= set(curves["key"])
@@ -186,14 +186,30 @@ def test_snapshots_are_retrained_on_and_shown(table_folder):
     reward = (path / "reward.pt").read_bytes()
     for n in (1, 2):
         (path / f"reward_{n:04d}.pt").write_bytes(reward)
-    experiment = table.Experiment(table_folder, settings, ["VAIL"], [0], snapshot_seeds=1)
+    experiment = results.Experiment(table_folder, settings, ["VAIL"], [0], snapshot_seeds=1)
     for cell, method, n in experiment.snapshots():
-        table.run_snapshot(cell, method, n, lambda done, note: None)
-    found = table.collect_snapshots(experiment)
+        runs.run_snapshot(cell, method, n, lambda done, note: None)
+    found = results.collect_snapshots(experiment)
     assert found["round"].tolist() == [1, 2, 3]
     assert found["transfer_return"].nunique() == 1  # the same reward and seed each time
-    table.write_results(experiment, table_folder / "snapshots")
-    assert (table_folder / "snapshots" / "C_snapshots.png").stat().st_size > 5000
+    docs = table_folder / "snapshots"
+    shutil.copytree(table_folder / "docs", docs)
+    before = {path.name: path.read_text() for path in docs.glob("*.csv")}
+    table.write_results(experiment, docs)
+    assert (docs / "C_snapshots.png").stat().st_size > 5000
+    # what this run has nothing of stays: other methods, the other maze
+    kept = pd.read_csv(docs / "table.csv")
+    runs_before = pd.read_csv(table_folder / "docs" / "table.csv")
+    of_others = ~((kept["maze"] == "C") & (kept["method"] == "VAIL"))
+    was_of_others = ~((runs_before["maze"] == "C") & (runs_before["method"] == "VAIL"))
+    assert (
+        kept[of_others].to_csv()
+        == runs_before[was_of_others].set_axis(kept[of_others].index).to_csv()
+    )
+    assert kept[~of_others]["seed"].tolist() == [0]
+    curves = pd.read_csv(docs / "C_curves.csv")
+    assert set(curves["method"]) == {"expert", "VAIL", "AIRL-GP", "VAIRL"}
+    assert (docs / "S_curves.csv").read_text() == before["S_curves.csv"]
 
 
 @pytest.mark.slow
@@ -324,8 +340,8 @@ def test_snapshots_are_of_their_round_and_retrained_on(cell):
     ]
     assert learned[0] != learned[1]
     claimed = replace(SHORT, snapshot_every=1)
-    experiment = table.Experiment(cell.out, [claimed], ["AIRL"], [0], snapshot_seeds=1)
-    assert table.collect_snapshots(experiment)["round"].tolist() == [1, 3, 4]
+    experiment = results.Experiment(cell.out, [claimed], ["AIRL"], [0], snapshot_seeds=1)
+    assert results.collect_snapshots(experiment)["round"].tolist() == [1, 3, 4]
 
 
 def test_a_retraining_is_stuck_that_settles_below_the_demonstrators(cell):
@@ -470,7 +486,7 @@ def test_a_failed_run_costs_no_other_and_the_table_is_written(tmp_path, monkeypa
     bad = Cell(tmp_path, settings, 1).folder / "expert"
     bad.mkdir(parents=True)
     (bad / "checkpoint.zip").write_bytes(b"PK broken")
-    experiment = table.Experiment(tmp_path, [settings], ["AIRL"], [0, 1])
+    experiment = results.Experiment(tmp_path, [settings], ["AIRL"], [0, 1])
     with pytest.raises(RuntimeError, match=r"1 of 3 jobs failed .*delete it, and its phase begins"):
         table.run_table(experiment, workers=2)
     assert pd.read_csv(tmp_path / "table.csv")["seed"].tolist() == [0]
@@ -481,7 +497,7 @@ def test_a_failed_run_costs_no_other_and_the_table_is_written(tmp_path, monkeypa
 
 def test_a_page_of_one_maze_shows_one_maze(cell):
     runs.run_method(cell, "VAIL", quiet)
-    experiment = table.Experiment(cell.out, [SHORT, preset("demo", "S")], ["VAIL"], [0])
+    experiment = results.Experiment(cell.out, [SHORT, preset("demo", "S")], ["VAIL"], [0])
     found = table.write_results(experiment)
     assert found["verdict"].tolist() == ["unknown"]  # there is no guide
     page = (cell.out / "report.html").read_text()
@@ -518,8 +534,8 @@ def test_all_versions_that_worked_on_a_run_are_named(tmp_path, monkeypatch):
         monkeypatch.setattr(versions_module, "versions", lambda commit=commit: {"commit": commit})
         versions_module.note_versions(cell.folder / "AIRL" / "versions.json")
     assert [each["commit"] for each in cell.versions()] == ["one", "two", "three"]
-    experiment = table.Experiment(tmp_path, [cell.settings], ("AIRL",), [0])
-    assert table.collect_versions(experiment) == {"commit": "one, three, two"}
+    experiment = results.Experiment(tmp_path, [cell.settings], ("AIRL",), [0])
+    assert results.collect_versions(experiment) == {"commit": "one, three, two"}
 
 
 def test_a_reward_that_was_put_aside_is_not_learned_again(tmp_path, monkeypatch):
@@ -659,10 +675,10 @@ def test_every_method_is_made_as_the_paper_says(method, maze, limit, weight, tmp
 
 def test_a_stuck_run_is_blamed_on_what_failed():
     stuck = {"transfer_return": -26.0, "learned_return_deterministic": -80.0}
-    assert table.verdict("C", stuck, guide_return=-20.0) == "optimiser"
-    assert table.verdict("C", stuck, guide_return=-120.0) == "reward"
-    assert table.verdict("C", {**stuck, "transfer_return": -9.0}, -120.0) == "solved"
-    assert table.verdict("C", stuck, guide_return=None) == "unknown"
+    assert results.verdict("C", stuck, guide_return=-20.0) == "optimiser"
+    assert results.verdict("C", stuck, guide_return=-120.0) == "reward"
+    assert results.verdict("C", {**stuck, "transfer_return": -9.0}, -120.0) == "solved"
+    assert results.verdict("C", stuck, guide_return=None) == "unknown"
 
 
 @pytest.mark.slow
@@ -674,7 +690,7 @@ def test_the_table_says_what_failed(table_folder, tmp_path):
     venv = make_vec_env(settings.test_env, 2, seed=0)
     guide = Demonstrations.from_rollouts(WaypointController("c_maze_flipped"), venv, 2)
     guide.save(folder / "C_guide" / "episodes.npz")
-    found = table.write_results(table.Experiment(folder, [settings], ["VAIRL"], [0, 1], 0), None)
+    found = table.write_results(results.Experiment(folder, [settings], ["VAIRL"], [0, 1], 0), None)
     unsolved = found[found["verdict"] != "solved"]
     assert len(unsolved)
     for row in unsolved.itertuples():
@@ -697,7 +713,7 @@ def test_options_of_the_table_arrive(tmp_path, monkeypatch):
     for arguments in ([*command, *ray], [*command, "--table-only"]):
         result = CliRunner().invoke(cli.main, arguments)
         assert result.exit_code == 0, result.output
-    experiment = table.Experiment(
+    experiment = results.Experiment(
         tmp_path / "out", [preset("best", "S")], ("AIRL",), range(30, 32), 1
     )
     docs = tmp_path / "docs"

@@ -15,9 +15,12 @@ from matplotlib.figure import Figure
 from sb3_vdb.evaluation.curves import read_curve
 from sb3_vdb.experiments.style import COLOURS, STYLE
 from sb3_vdb.experiments.transfer.runs import Cell
-from sb3_vdb.experiments.transfer.settings import METHODS, PAPER
+from sb3_vdb.experiments.transfer.settings import EXPERT, METHODS, PAPER
 
 RETURN = "rollout/ep_rew_mean"
+DISCRIMINATOR = tuple(
+    f"discriminator/{name}" for name in ("kl", "beta", "accuracy_expert", "accuracy_generator")
+)
 Cells = Mapping[str, Sequence[Cell]]  # by method, the cells that have finished
 
 
@@ -40,69 +43,76 @@ def kept_attempt(cell: Cell, method: str) -> Path:
     return folder / "retraining" / f"attempt_{result['kept']}"
 
 
-def curve_table(cells: Cells) -> pd.DataFrame:
-    """All learning curves, one row a method, phase and step."""
-    parts = []
+def curve_table(cells: Cells, experts: Sequence[Cell]) -> pd.DataFrame:
+    """Mean and spread of all learning curves, one row a method, phase, key and step.
+
+    :param cells: by method
+    :param experts: whose experts are shown
+    """
+    parts = [_part(EXPERT, "expert", RETURN, [cell.folder / "expert" for cell in experts])]
     for method, finished in cells.items():
-        for phase, key, folders in _curves_of(method, finished):
-            curve = mean_curve(folders, key)
-            parts.append(curve.assign(method=method, phase=phase, key=key))
-    return pd.concat(parts) if parts else pd.DataFrame()
+        irl = [cell.folder / method / "irl" for cell in finished]
+        retraining = [kept_attempt(cell, method) for cell in finished]
+        parts += [_part(method, "irl", key, irl) for key in (RETURN, *DISCRIMINATOR)]
+        parts.append(_part(method, "retraining", RETURN, retraining))
+    return pd.concat(parts, ignore_index=True)
 
 
-def _curves_of(method: str, finished: Sequence[Cell]) -> list[tuple[str, str, list[Path]]]:
-    irl = [cell.folder / method / "irl" for cell in finished]
-    retraining = [kept_attempt(cell, method) for cell in finished]
-    return [
-        ("irl", RETURN, irl),
-        ("retraining", RETURN, retraining),
-        ("irl", "discriminator/kl", irl),
-        ("irl", "discriminator/beta", irl),
-        ("irl", "discriminator/accuracy_expert", irl),
-        ("irl", "discriminator/accuracy_generator", irl),
-    ]
+def _part(method: str, phase: str, key: str, folders: Sequence[Path]) -> pd.DataFrame:
+    return mean_curve(folders, key).assign(method=method, phase=phase, key=key)
 
 
-def learning_curves(cells: Cells, experts: Sequence[Cell], path: Path) -> None:
-    """True return of experts, of the imitating policies and of the retrained ones."""
+def learning_curves(curves: pd.DataFrame, path: Path) -> None:
+    """True return of experts, of the imitating policies and of the retrained ones.
+
+    :param curves: of :func:`curve_table`
+    :param path: of the picture
+    """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.5, 3.2), layout="constrained")
         panels = figure.subplots(1, 3, sharey=True)
-        _plot(panels[0], [cell.folder / "expert" for cell in experts], RETURN, "0.3", "TRPO")
-        for method, finished in cells.items():
-            irl = [cell.folder / method / "irl" for cell in finished]
-            retraining = [kept_attempt(cell, method) for cell in finished]
-            _plot(panels[1], irl, RETURN, COLOURS[method], method)
-            _plot(panels[2], retraining, RETURN, COLOURS[method], method)
+        _plot(panels[0], curves, (EXPERT, "expert", RETURN), "0.3", "TRPO")
+        for method in _methods(curves):
+            _plot(panels[1], curves, (method, "irl", RETURN), COLOURS[method], method)
+            _plot(panels[2], curves, (method, "retraining", RETURN), COLOURS[method], method)
         titles = ("expert (true reward)", "inverse RL, training maze", "retraining, flipped maze")
         _finish(panels, titles)
         panels[0].set_ylabel("true return")
         figure.savefig(path)
 
 
-def bottleneck_curves(cells: Cells, path: Path) -> None:
+def bottleneck_curves(curves: pd.DataFrame, limit: float, path: Path) -> None:
     """Information against its limit, the multiplier, and the discriminator's accuracy, over inverse
     RL.
+
+    :param curves: of :func:`curve_table`
+    :param limit: of the information, in nats
+    :param path: of the picture
     """
+    information, multiplier, *accuracies = DISCRIMINATOR
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(11.0, 3.2), layout="constrained")
         panels = figure.subplots(1, 3)
-        limits = set()
-        for method, finished in cells.items():
-            irl, colour = [cell.folder / method / "irl" for cell in finished], COLOURS[method]
+        for method in _methods(curves):
+            colour = COLOURS[method]
             if METHODS[method].has_bottleneck:
-                _plot(panels[0], irl, "discriminator/kl", colour, method)
-                _plot(panels[1], irl, "discriminator/beta", colour, method)
-                limits |= {cell.settings.information_limit for cell in finished}
-            _plot(panels[2], irl, "discriminator/accuracy_expert", colour, method)
-            _plot(panels[2], irl, "discriminator/accuracy_generator", colour, None, ":")
-        for limit in limits:
+                _plot(panels[0], curves, (method, "irl", information), colour, method)
+                _plot(panels[1], curves, (method, "irl", multiplier), colour, method)
+            for key, label, style in zip(accuracies, (method, None), ("-", ":"), strict=True):
+                _plot(panels[2], curves, (method, "irl", key), colour, label, style)
+        if panels[0].get_lines():
             panels[0].axhline(limit, color="0.3", ls="--", lw=1.0, label="limit")
         titles = ("information (nats)", "multiplier β", "accuracy, expert (dotted: generator)")
         _finish(panels, titles)
         panels[0].set_yscale("log")  # without a price, information has no bound
         panels[2].legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         figure.savefig(path)
+
+
+def _methods(curves: pd.DataFrame) -> list[str]:
+    """Methods that have curves, in the order of the paper's table."""
+    there = set(curves["method"])
+    return [method for method in METHODS if method in there]
 
 
 def returns_by_seed(table: pd.DataFrame, scripted: float, path: Path) -> None:
@@ -155,16 +165,26 @@ def snapshot_curves(table: pd.DataFrame, path: Path) -> None:
 
 
 def _plot(
-    axes: Axes, folders: Sequence[Path], key: str, colour: str, label: str | None, style: str = "-"
+    axes: Axes,
+    curves: pd.DataFrame,
+    which: tuple[str, str, str],
+    colour: str,
+    label: str | None,
+    style: str = "-",
 ) -> None:
-    curve = mean_curve(folders, key)
+    """One curve with its spread, if there is one.
+
+    :param which: method, phase and key
+    """
+    method, phase, key = which
+    is_it = (curves["method"] == method) & (curves["phase"] == phase) & (curves["key"] == key)
+    curve = curves.loc[is_it, ["step", "mean", "std"]].astype(float)
     if curve.empty:
         return
     step = curve["step"] / 1000
     axes.plot(step, curve["mean"], style, color=colour, label=label, lw=1.3)
-    if len(folders) > 1:
-        low, high = curve["mean"] - curve["std"], curve["mean"] + curve["std"]
-        axes.fill_between(step, low, high, color=colour, alpha=0.12, lw=0)
+    low, high = curve["mean"] - curve["std"], curve["mean"] + curve["std"]
+    axes.fill_between(step, low, high, color=colour, alpha=0.12, lw=0)
 
 
 def _finish(panels: Sequence[Axes], titles: Sequence[str]) -> None:

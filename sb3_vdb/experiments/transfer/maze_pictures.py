@@ -66,6 +66,7 @@ def heat_maps(cells: Mapping[str, Cell], path: Path) -> None:
     :param cells: by method, the cell whose reward is shown
     :param path: of the picture
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(2.3 * len(cells) + 0.3, 5.2), layout="constrained")
         grid = figure.subplots(2, len(cells), squeeze=False)

@@ -32,8 +32,9 @@ def write_demo_report(
     pictures = cell.folder / "pictures"
     pictures.mkdir(exist_ok=True)
     cells = {method: [cell] for method in finished}
-    curves.learning_curves(cells, [cell], pictures / "curves.png")
-    curves.bottleneck_curves(cells, pictures / "bottleneck.png")
+    found = curves.curve_table(cells, [cell])
+    curves.learning_curves(found, pictures / "curves.png")
+    curves.bottleneck_curves(found, cell.settings.information_limit, pictures / "bottleneck.png")
     if finished:
         maze_pictures.heat_maps({each: cell for each in finished}, pictures / "rewards.png")
         maze_pictures.animation(cell, finished, pictures / "policies.gif")

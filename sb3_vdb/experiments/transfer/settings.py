@@ -56,6 +56,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "VAIRL-GP": Method("VAIRL", has_penalty=True),
     }
 )
+EXPERT = "expert"  # its row of tables
 # Figure 7 (table): true return in the flipped maze, mean and standard deviation over five runs
 PAPER: Mapping[MazeName, Mapping[str, tuple[float, float]]] = MappingProxyType(
     {
