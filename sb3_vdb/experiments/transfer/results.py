@@ -112,9 +112,9 @@ def collect_all(experiment: Experiment) -> Results:
         experts = [cell for cell in experiment.cells if cell.settings.maze == maze]
         found[maze] = curves.curve_table(finished_cells(experiment, maze), experts).round(4)
     return Results(
-        table.round(3),
+        table,
         summarise(table, experiment),
-        collect_snapshots(experiment).round(3),
+        collect_snapshots(experiment),
         found,
         collect_versions(experiment),
     )

@@ -123,7 +123,7 @@ def _write(
         if table.empty:
             (folder / f"{name}.csv").unlink(missing_ok=True)
         else:
-            write_text(folder / f"{name}.csv", table.to_csv(index=False))
+            write_text(folder / f"{name}.csv", table.round(3).to_csv(index=False))
     write_text(folder / "versions.json", json.dumps(results.made_with, indent=1))
     for settings in shown:
         curve_rows = results.curves[settings.maze]
