@@ -626,6 +626,10 @@ def test_settings_of_a_phase_arrive_at_trpo(name, algorithm, activation, gae_lam
 def test_the_scripted_controller_has_the_forces_of_the_flipped_maze(maze, force, expected):
     settings = replace(preset("paper", maze), test_force_limit=force)
     assert phases.scripted_return(settings) == pytest.approx(expected, abs=0.15)
+    venv = settings.test_mazes(1, 0)
+    controller = WaypointController(venv.get_attr("layout")[0])
+    played = phases.evaluate_returns(controller, venv, 1).mean
+    assert played == pytest.approx(expected, abs=0.15)
 
 
 def test_each_maze_has_its_own_forces():
