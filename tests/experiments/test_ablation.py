@@ -214,6 +214,13 @@ def test_what_decides_a_reward_is_told_from_what_comes_after_it(tmp_path):
         changed = first.cell._replace(settings=first.cell.settings.changed(changes))
         assert same(first._replace(cell=changed)) != same(first)
     assert same(first._replace(variation=Variation("x", "VAIRL"))) != same(first)
+    # forces of the training maze decide expert and reward, those of the flipped one neither
+    for name, is_same in (("force_limit", False), ("test_force_limit", True)):
+        settings = first.cell.settings.changed({name: 0.5})
+        changed = first._replace(cell=first.cell._replace(settings=settings))
+        assert (same(changed) == same(first)) == is_same
+        expert = ablation._what_makes_the_expert
+        assert (expert(changed) == expert(first)) == is_same
     assert same(first._replace(cell=first.cell._replace(seed=1))) != same(first)
 
 

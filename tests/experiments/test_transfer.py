@@ -494,6 +494,13 @@ def test_a_failed_run_costs_no_other_and_the_table_is_written(tmp_path, monkeypa
     assert versions["torch"] == th.__version__
 
 
+def test_tables_of_forces_that_were_never_scripted_are_written(cell):
+    runs.run_method(cell, "VAIL", quiet)
+    settings = replace(SHORT, test_force_limit=0.7)
+    table.write_results(results.Experiment(cell.out, [settings], ["VAIL"], [0]))
+    assert "scripted controller" not in (cell.out / "report.html").read_text()
+
+
 def test_a_page_of_one_maze_shows_one_maze(cell):
     runs.run_method(cell, "VAIL", quiet)
     experiment = results.Experiment(cell.out, [SHORT, preset("demo", "S")], ["VAIL"], [0])
@@ -633,7 +640,11 @@ def test_the_scripted_controller_has_the_forces_of_the_flipped_maze(maze, force,
 
 
 def test_each_maze_has_its_own_forces():
-    settings = replace(preset("paper", "S"), force_limit=2.0, test_force_limit=3.0)
+    settings = preset("demo", "S")
+    assert settings.guide == settings.expert
+    settings = replace(settings, force_limit=2.0, test_force_limit=3.0)
+    assert settings.guide == replace(settings.expert, std=settings.retraining.std)
+    assert phases.scripted_return(settings) is None  # pictures and page do without
     for make, force in ((settings.train_mazes, 2.0), (settings.test_mazes, 3.0)):
         assert [each.force_limit for each in make(1, 0).get_attr("layout")] == [force]
 

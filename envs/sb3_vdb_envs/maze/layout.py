@@ -125,7 +125,6 @@ def layout_named(layout: str | MazeLayout, force_limit: float | None = None) -> 
 
     :param layout: either
     :param force_limit: largest force along each axis in N, in place of the layout's
-
     :raises ValueError: unknown name, or a force that is not positive
     """
     if not isinstance(layout, MazeLayout):

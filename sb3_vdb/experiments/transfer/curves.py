@@ -115,11 +115,11 @@ def _methods(curves: pd.DataFrame) -> list[str]:
     return [method for method in METHODS if method in there]
 
 
-def returns_by_seed(table: pd.DataFrame, scripted: float, path: Path) -> None:
+def returns_by_seed(table: pd.DataFrame, scripted: float | None, path: Path) -> None:
     """Every seed's transfer return by method, beside the paper's mean and standard deviation.
 
     :param table: rows of one maze
-    :param scripted: return of the scripted controller
+    :param scripted: return of the scripted controller, if it is known
     :param path: of the picture
     """
     maze = table["maze"].iloc[0]
@@ -134,7 +134,8 @@ def returns_by_seed(table: pd.DataFrame, scripted: float, path: Path) -> None:
             mean, std = PAPER[maze][method]
             label = "paper: mean, std" if i == 0 else None
             axes.errorbar(i + 0.3, mean, std, fmt="_", color="0.3", ms=10, capsize=3, label=label)
-        axes.axhline(scripted, color="tab:green", lw=0.8, label="scripted controller")
+        if scripted is not None:
+            axes.axhline(scripted, color="tab:green", lw=0.8, label="scripted controller")
         axes.set_xticks(range(len(methods)), methods)
         axes.set_xlim(-0.6, len(methods) - 0.4)
         axes.set_ylabel("true return, flipped maze")

@@ -40,8 +40,12 @@ TRAINERS: dict[str, type[AdversarialTrainer]] = {
 }
 N_EVAL_EPISODES = 50
 LATE_STEPS = 25  # last steps of an episode, by which a policy has settled
-# by maze and force limit; the tests play the controller
-SCRIPTED = {("C", None): -4.2, ("S", None): 183.4, ("S", 1.0): 153.4}
+# return of the waypoint controller by maze and force limit in N; the tests play it
+SCRIPTED: dict[tuple[str, float | None], float] = {
+    ("C", None): -4.2,
+    ("S", None): 183.4,
+    ("S", 1.0): 153.4,
+}
 NO_FORCE = np.zeros(N_FORCES, dtype=np.float32)
 
 
@@ -308,9 +312,11 @@ def evaluate_random(
     return evaluate_returns(_RandomPolicy(venv), venv, N_EVAL_EPISODES, reward=reward)  # type: ignore[arg-type]
 
 
-def scripted_return(settings: TransferSettings) -> float:
-    """Return of the scripted controller in the flipped maze, near the best possible."""
-    return SCRIPTED[settings.maze, settings.test_force_limit]
+def scripted_return(settings: TransferSettings) -> float | None:
+    """Return of the scripted controller in the flipped maze, near the best possible; None if it was
+    never played with such forces.
+    """
+    return SCRIPTED.get((settings.maze, settings.test_force_limit))
 
 
 class _RandomPolicy:

@@ -202,7 +202,9 @@ class TransferSettings:
 
     @property
     def guide(self) -> PolicySettings:
-        """TRPO on the true reward in the flipped maze; see :func:`.runs.run_guide`."""
+        """TRPO on the true reward in the flipped maze, the expert's but where forces are others."""
+        if self.test_force_limit == self.force_limit:
+            return self.expert
         return replace(self.expert, std=self.retraining.std)
 
     def train_mazes(self, n: int, seed: int) -> VecEnv:

@@ -22,6 +22,7 @@ CODE_TRPO = {
     for phase in ("irl", "retraining")
     for name, value in (("activation", "tanh"), ("gae_lambda", 1.0), ("baseline", "linear"))
 }
+
 UNKNOWNS: Mapping[str, Mapping[str, Any]] = {
     "positions not scaled": RAW,
     "TRPO of the code": CODE_TRPO,
