@@ -1,5 +1,5 @@
-"""sb3-contrib's TRPO with a faster Fisher-vector product, and with the baseline of the VDB paper's
-released code.
+"""sb3-contrib's TRPO with faster Fisher-vector products and a faster critic, and with the
+baseline of the VDB paper's released code.
 """
 
 from __future__ import annotations
@@ -58,15 +58,43 @@ class FisherTRPO(TRPO):
         if ent_coef > 0.0 and not kwargs.get("normalize_advantage", True):
             raise ValueError("`ent_coef` is relative to normalised advantages; normalise them")
         self._fisher: Fisher | None = None
+        self._actor_params: list[nn.Parameter] = []  # of the update under way
         super().__init__(*args, **kwargs)
         self.ent_coef = ent_coef  # sb3-contrib's TRPO sets it to zero
 
     def train(self) -> None:
-        """Update the policy from the rollout buffer."""
+        """Update policy and critic from the rollout buffer."""
         if self.ent_coef > 0.0:
             self._add_entropy_bonus()
-        super().train()
-        self._fisher = None
+        n_critic_updates, self.n_critic_updates = self.n_critic_updates, 0
+        try:
+            with warnings.catch_warnings(), np.errstate(invalid="ignore"):
+                warnings.filterwarnings("ignore", "Mean of empty slice")  # of critic losses
+                super().train()
+        finally:
+            self.n_critic_updates = n_critic_updates
+        self._train_critic()
+        self._fisher, self._actor_params = None, []
+
+    def _train_critic(self) -> None:
+        """sb3-contrib's regression of returns, the same to the last bit: its minibatches gather all
+        six arrays of the buffer, where two are read.
+        """
+        buffer, observations, losses = self.rollout_buffer, self._observations(), []
+        returns = buffer.to_torch(buffer.returns).flatten()
+        for _ in range(self.n_critic_updates):
+            order = np.random.permutation(len(returns))
+            for chosen in buffer.to_torch(order).split(self.batch_size):
+                values = self.policy.predict_values(_select(observations, chosen))
+                loss = nn.functional.mse_loss(returns[chosen], values.flatten())
+                losses.append(loss.detach())
+                self.policy.optimizer.zero_grad()
+                loss.backward()
+                for parameter in self._actor_params:  # what they share with the critic is bounded
+                    parameter.grad = None  # by the divergence alone
+                self.policy.optimizer.step()
+        if losses:
+            self.logger.record("train/value_loss", th.stack(losses).mean().item())
 
     def _add_entropy_bonus(self) -> None:
         """Normalise the advantages and add -ent_coef log pi(a|s), whose policy gradient is that of
@@ -82,25 +110,19 @@ class FisherTRPO(TRPO):
         self, kl_div: th.Tensor, policy_objective: th.Tensor
     ) -> tuple[list[nn.Parameter], th.Tensor, th.Tensor, list[tuple[int, ...]]]:
         if not isinstance(self.policy.action_dist, DiagGaussianDistribution):
-            return super()._compute_actor_grad(kl_div, policy_objective)
+            found = super()._compute_actor_grad(kl_div, policy_objective)
+            self._actor_params = found[0]
+            return found
         named = [each for name, each in self.policy.named_parameters() if "value" not in name]
-        found = th.autograd.grad(policy_objective, named, retain_graph=True, allow_unused=True)
-        params = [each for each, gradient in zip(named, found, strict=True) if gradient is not None]
-        gradient = th.cat([each.reshape(-1) for each in found if each is not None])
-        self._fisher = self._make_fisher(params)
+        slopes = th.autograd.grad(policy_objective, named, retain_graph=True, allow_unused=True)
+        params = [each for each, slope in zip(named, slopes, strict=True) if slope is not None]
+        gradient = th.cat([each.reshape(-1) for each in slopes if each is not None])
+        self._fisher, self._actor_params = self._make_fisher(params), params
         return params, gradient, th.zeros_like(gradient), [each.shape for each in params]
 
     def _make_fisher(self, params: list[nn.Parameter]) -> Fisher:
         """F of the whole rollout, in the buffer's order: it is a sum over samples."""
-        observations: Any = self.rollout_buffer.observations
-        step = self.sub_sampling_factor
-        if isinstance(observations, dict):
-            tensors: Any = {
-                key: self.rollout_buffer.to_torch(each[::step])
-                for key, each in observations.items()
-            }
-        else:
-            tensors = self.rollout_buffer.to_torch(observations[::step])
+        tensors = _select(self._observations(), slice(None, None, self.sub_sampling_factor))
         is_mean = tuple(each is not self.policy.log_std for each in params)
         moving = [each for each, moves in zip(params, is_mean, strict=True) if moves]
         distribution: Any = self.policy.get_distribution(tensors).distribution
@@ -109,6 +131,13 @@ class FisherTRPO(TRPO):
         )
         std = distribution.stddev[0].detach()
         return Fisher(jacobian, is_mean, 1.0 / (std.square() * distribution.mean.numel()))
+
+    def _observations(self) -> Any:
+        """The whole rollout's, flat, in the buffer's order: a tensor, or one for each part."""
+        observations: Any = self.rollout_buffer.observations
+        if isinstance(observations, dict):
+            return {key: self.rollout_buffer.to_torch(each) for key, each in observations.items()}
+        return self.rollout_buffer.to_torch(observations)
 
     def _perceptron_jacobian(
         self, observations: Any, means: th.Tensor, moving: list[nn.Parameter]
@@ -156,7 +185,7 @@ class FisherTRPO(TRPO):
         return th.cat(product) + self.cg_damping * vector
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_fisher"]
+        return [*super()._excluded_save_params(), "_fisher", "_actor_params"]
 
 
 class LinearBaselineTRPO(FisherTRPO):
@@ -184,9 +213,7 @@ class LinearBaselineTRPO(FisherTRPO):
         """Fit the baseline, then update the policy from the rollout buffer."""
         self._apply_baseline()
         self.n_critic_updates = 0
-        with warnings.catch_warnings(), np.errstate(invalid="ignore"):
-            warnings.filterwarnings("ignore", "Mean of empty slice")  # of critic losses
-            super().train()
+        super().train()
 
     def _apply_baseline(self) -> None:
         """Advantages and returns of the rollout, and the regression for the next one."""
@@ -212,6 +239,12 @@ class LinearBaselineTRPO(FisherTRPO):
         flat = features.reshape(-1, features.shape[-1])
         gram = flat.T @ flat + self.RIDGE * np.eye(flat.shape[-1])
         self.baseline_weights = np.linalg.solve(gram, flat.T @ returns.reshape(-1))
+
+
+def _select(observations: Any, chosen: Any) -> Any:
+    if isinstance(observations, dict):
+        return {key: each[chosen] for key, each in observations.items()}
+    return observations[chosen]
 
 
 def _time_features(observations: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -144,6 +144,28 @@ def test_an_update_is_that_of_trpo(shared):
     assert (after[1] - after[0]).norm() < 0.1 * (after[0] - before).norm()
 
 
+class CriticOfContrib(FisherTRPO):
+    train = TRPO.train
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["plain", "features shared"])
+def test_the_critic_is_trained_as_by_sb3_contrib_to_the_last_bit(shared):
+    features = LearntFeatures if shared else BoundsExtractor
+    policies, losses = [], []
+    for algorithm in (FisherTRPO, CriticOfContrib):
+        kwargs = {**POLICY, "features_extractor_class": features}
+        model = make(algorithm, policy_kwargs=kwargs, n_critic_updates=3, n_steps=60)
+        before = copy.deepcopy(model.policy.value_net.weight.detach())
+        model.learn(480)
+        assert not th.equal(before, model.policy.value_net.weight)
+        assert model.n_critic_updates == 3
+        policies.append(model.policy.state_dict())
+        losses.append(model.logger.name_to_value.get("train/value_loss"))
+    for name, each in policies[0].items():
+        assert th.equal(each, policies[1][name]), name
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
 def test_a_policy_learns_and_goes_on_after_loading(tmp_path):
     model = make(n_envs=30, learning_rate=3e-3, policy_kwargs=POLICY)
     model.learn(3000)
