@@ -12,7 +12,7 @@ from stable_baselines3.common.preprocessing import is_image_space, is_image_spac
 from torch import nn
 
 from sb3_vdb.vmail.networks import mlp
-from sb3_vdb.vmail.picture_nets import PictureSettings
+from sb3_vdb.vmail.picture_nets import Layout, PictureLayout, PictureSettings
 
 Observations = Mapping[str, th.Tensor]  # raw, as the environment gave them; shape (..., *space)
 
@@ -80,10 +80,12 @@ class PictureNormalizer(nn.Module):
     through here.
 
     :param shape: of a picture, channels first
+    :param layout: of normalised pictures
     """
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], layout: Layout | None = None) -> None:
         super().__init__()
+        self.layout = layout or PictureLayout()
         self.mean: th.Tensor
         self.std: th.Tensor
         self.register_buffer("mean", th.full(shape, 0.5))
@@ -100,14 +102,14 @@ class PictureNormalizer(nn.Module):
         self.std.fill_(max(deviation, 1.0 / PIXEL_RANGE))
 
     def forward(self, pictures: th.Tensor) -> th.Tensor:
-        """Normalised pictures, same shape."""
+        """Normalised pictures in the networks' layout, from pictures of shape (..., *shape)."""
         # in place: a batch of pictures is too large for the processor's cache
-        scaled = pictures.to(th.float32, copy=True).div_(PIXEL_RANGE)
-        return scaled.sub_(self.mean).div_(self.std)
+        scaled = self.layout.arrange(pictures).to(th.float32, copy=True).div_(PIXEL_RANGE)
+        return scaled.sub_(self.layout.arrange(self.mean)).div_(self.std)
 
     def pixels(self, normalized: th.Tensor) -> th.Tensor:
         """The inverse, rounded and clipped, uint8."""
-        scaled = normalized * self.std + self.mean
+        scaled = self.layout.restore(normalized) * self.std + self.mean
         return (scaled * PIXEL_RANGE).round().clamp(0, PIXEL_RANGE).to(th.uint8)
 
 
@@ -159,10 +161,13 @@ class ObservationEncoder(nn.Module):
         self.embed_dim = 0
         for name, part in parts.items():
             if name in self.picture_names:
-                net = pictures.encoder(part.shape)  # type: ignore[arg-type]
+                assert part.shape is not None
+                shape = part.shape[0], part.shape[1], part.shape[2]
+                net = pictures.encoder(shape)
                 self.embed_dim += net.output_dim
                 self.nets[module_key(name)] = net
-                self.normalizers[module_key(name)] = PictureNormalizer(part.shape)
+                layout = pictures.layout(shape)
+                self.normalizers[module_key(name)] = PictureNormalizer(shape, layout)
             else:
                 self.nets[module_key(name)] = mlp(part.shape[0], width, N_VECTOR_LAYERS, width)
                 self.normalizers[module_key(name)] = VectorNormalizer(part.shape[0])
@@ -196,13 +201,13 @@ class ObservationEncoder(nn.Module):
         }
 
     def normalize(self, observations: Observations) -> dict[str, th.Tensor]:
-        """What the networks see and the decoder draws, of the same shapes."""
+        """What the networks see and the decoder draws: vectors of the same shapes, pictures in the
+        networks' layout.
+        """
         return {name: self.normalizer(name)(observations[name]) for name in self.names}
 
     def forward(self, normalized: Mapping[str, th.Tensor]) -> th.Tensor:
-        """Embeddings of shape (..., embed_dim) from normalised observations of shape (...,
-        *space).
-        """
+        """Embeddings of shape (..., embed_dim) from what :meth:`normalize` gives."""
         embeds = []
         for name in self.names:
             values = normalized[name]
@@ -238,7 +243,9 @@ class ObservationDecoder(nn.Module):
             )
 
     def forward(self, feat: th.Tensor) -> dict[str, th.Tensor]:
-        """Normalised observations of shape (..., *space) from features of shape (..., feat_dim)."""
+        """Normalised observations, as of :meth:`ObservationEncoder.normalize`, from features of
+        shape (..., feat_dim).
+        """
         leading, flat = feat.shape[:-1], feat.flatten(0, -2)
         drawn = {name: self.nets[module_key(name)](flat) for name in self.names}
         return {name: values.unflatten(0, leading) for name, values in drawn.items()}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from itertools import product
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import torch as th
 from torch import nn
@@ -17,6 +18,8 @@ DECODER_KERNELS = range(3, 9)
 MAX_DEPTH_FACTOR = 8  # channels of a layer, as a multiple of the first layer's
 GRID = 8  # patches along a picture's height and width
 LEAST_SIZE = 16  # pixels
+# integers of so many bytes
+WORDS = {1: th.uint8, 2: th.int16, 4: th.int32, 8: th.int64}
 Shape = tuple[int, int, int]  # channels, height and width of a picture, with height = width
 
 
@@ -35,14 +38,18 @@ class PictureSettings(NamedTuple):
     standardize: bool = False
     bf16: bool = False
 
+    def layout(self, shape: Shape) -> Layout:
+        """How these networks want pictures in memory."""
+        return PictureLayout() if self.net == "conv" else PatchLayout(patch_size(shape[1]))
+
     def encoder(self, shape: Shape) -> PictureEncoder:
-        """What sees a picture."""
+        """What sees a picture in that layout."""
         if self.net == "conv":
             return ConvEncoder(shape, self.depth, self.bf16)
         return PatchEncoder(shape, self.depth, self.bf16)
 
     def decoder(self, input_dim: int, shape: Shape) -> PictureDecoder:
-        """What draws a picture from vectors of width ``input_dim``."""
+        """What draws a picture in that layout, from vectors of width ``input_dim``."""
         if self.net == "conv":
             return ConvDecoder(input_dim, shape, self.depth, self.bf16)
         return PatchDecoder(input_dim, shape, self.depth, self.bf16)
@@ -67,6 +74,66 @@ def patch_size(image_size: int) -> int:
             f"multiple of {GRID} pixels, or `picture_net='conv'`"
         )
     return image_size // GRID
+
+
+class Layout(Protocol):
+    """How networks want pictures in memory."""
+
+    def arrange(self, pictures: th.Tensor) -> th.Tensor:
+        """Pictures of shape (..., channels, height, width) in this layout, which has three axes for
+        them, too.
+        """
+        ...
+
+    def restore(self, arranged: th.Tensor) -> th.Tensor:
+        """The inverse of :meth:`arrange`."""
+        ...
+
+
+class PictureLayout:
+    """Pictures as they are; see :class:`Layout`."""
+
+    def arrange(self, pictures: th.Tensor) -> th.Tensor:
+        """Pictures of shape (..., channels, height, width), unchanged."""
+        return pictures
+
+    def restore(self, arranged: th.Tensor) -> th.Tensor:
+        """The same."""
+        return arranged
+
+
+class PatchLayout(NamedTuple):
+    """Patch after patch, so that a layer for all of them is one product of matrices and a drawn
+    picture is compared with a seen one as it is; see :class:`Layout`.
+
+    :param size: height and width of a patch, pixels
+    """
+
+    size: int
+
+    def arrange(self, pictures: th.Tensor) -> th.Tensor:
+        """Patches of shape (..., 8, 8, channels * size^2), by channels, rows and columns each, from
+        pictures of shape (..., channels, height, width).
+        """
+        words = self._words(pictures).unflatten(-1, (GRID, -1)).unflatten(-3, (GRID, self.size))
+        # (..., channels, patch row, row, patch column, words of a row)
+        patches = words.movedim((-4, -2), (-5, -4)).contiguous()
+        if patches.dtype != pictures.dtype:  # no gradients pass a view of another type
+            patches = patches.view(pictures.dtype)
+        return patches.flatten(-3)
+
+    def restore(self, arranged: th.Tensor) -> th.Tensor:
+        """The inverse of :meth:`arrange`."""
+        patches = arranged.unflatten(-1, (-1, self.size, self.size))
+        return patches.movedim((-5, -4), (-4, -2)).flatten(-2).flatten(-3, -2)
+
+    def _words(self, pictures: th.Tensor) -> th.Tensor:
+        """Pictures with a patch's bytes of a row in as few numbers as possible, which move faster
+        than bytes.
+        """
+        if pictures.dtype != th.uint8:
+            return pictures
+        return pictures.contiguous().view(WORDS[math.gcd(self.size, max(WORDS))])
 
 
 def n_conv_layers(image_size: int) -> int:
@@ -127,7 +194,9 @@ class PictureEncoder(nn.Module):
         self.bf16 = bf16
 
     def forward(self, pictures: th.Tensor) -> th.Tensor:
-        """Vectors of shape (batch, output_dim) from pictures (batch, channels, height, width)."""
+        """Vectors of shape (batch, output_dim) from normalised pictures in the networks' layout,
+        shape (batch, three axes).
+        """
         with _bf16(pictures, self.bf16):
             return self._see(pictures).float()
 
@@ -146,7 +215,9 @@ class PictureDecoder(nn.Module):
         self.bf16 = bf16
 
     def forward(self, features: th.Tensor) -> th.Tensor:
-        """Pictures of shape (batch, channels, height, width) from vectors (batch, input_dim)."""
+        """Pictures in the networks' layout, shape (batch, three axes), from vectors (batch,
+        input_dim).
+        """
         with _bf16(features, self.bf16):
             return self._draw(features).float().contiguous()
 
@@ -215,9 +286,9 @@ class ConvDecoder(PictureDecoder):
 
 
 class PatchEncoder(PictureEncoder):
-    """Pictures to vectors: one layer for all 8 x 8 patches, and a convolution over their grid. In
-    pictures of 64 pixels it takes a fraction of :class:`ConvEncoder`'s time, which goes into
-    layers as large as the picture.
+    """Pictures in :class:`PatchLayout` to vectors: one layer for all 8 x 8 patches, and a
+    convolution over their grid. In pictures of 64 pixels it takes a fraction of
+    :class:`ConvEncoder`'s time, which goes into layers as large as the picture.
 
     :param shape: channels, height and width of a picture, with height = width
     :param depth: half the width of a patch's vector
@@ -235,15 +306,20 @@ class PatchEncoder(PictureEncoder):
             nn.ELU(),
             nn.Flatten(),
         )
+        _channels_last(self.layers[2])
         self.output_dim = 4 * depth * (GRID // STRIDE) ** 2
 
     def _see(self, pictures: th.Tensor) -> th.Tensor:
-        return self.layers(pictures)
+        first = self.layers[0]
+        assert isinstance(first, nn.Conv2d)
+        # of patches side by side, a convolution is a product with its kernels
+        seen = functional.linear(pictures, first.weight.flatten(1), first.bias)
+        return self.layers[1:](seen.movedim(-1, 1))
 
 
 class PatchDecoder(PictureDecoder):
-    """Vectors to pictures: a perceptron draws a vector for each of 8 x 8 patches, one layer the
-    pixels of each; a bias of its own for every pixel is the background.
+    """Vectors to pictures in :class:`PatchLayout`: a perceptron draws a vector for each of 8 x 8
+    patches, one layer the pixels of each; a bias of its own for every pixel is the background.
 
     :param input_dim: width of the vectors
     :param shape: channels, height and width of a picture, with height = width
@@ -255,7 +331,7 @@ class PatchDecoder(PictureDecoder):
     def __init__(self, input_dim: int, shape: Shape, depth: int, bf16: bool = False) -> None:
         super().__init__(bf16)
         size, width, hidden = patch_size(shape[1]), 2 * depth, 16 * depth
-        self.patch = (shape[0], size, size)
+        self.layout = PatchLayout(size)
         self.patches = nn.Sequential(
             nn.Linear(input_dim, hidden),
             nn.ELU(),
@@ -267,6 +343,4 @@ class PatchDecoder(PictureDecoder):
         self.background = nn.Parameter(th.zeros(shape))
 
     def _draw(self, features: th.Tensor) -> th.Tensor:
-        patches = self.pixels(self.patches(features)).unflatten(3, self.patch)
-        # (batch, row, column, channels, height, width) side by side
-        return patches.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3) + self.background
+        return self.pixels(self.patches(features)) + self.layout.arrange(self.background)

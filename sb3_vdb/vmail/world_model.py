@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import gymnasium as gym
 import torch as th
 from torch import nn
+from torch.nn import functional
 
 from sb3_vdb.vmail.latents import Latent
 from sb3_vdb.vmail.observations import ObservationDecoder, ObservationEncoder, Observations
@@ -40,13 +41,16 @@ def reconstruction_loss(
     """-log U(x | z) of Gaussians with variance 1, without its constant: half the squared error,
     summed over an observation's entries and averaged over time and batch.
 
-    :param drawn: means, shape ``(time, batch, *space)`` a part
+    :param drawn: means, shape (time, batch, ...) a part
     :param normalized: observations, same shapes
     :param scales: of a part's errors, see
         :meth:`~sb3_vdb.vmail.observations.ObservationEncoder.likelihood_scales`
     """
     errors = [
-        scales[name] ** 2 * (mean - normalized[name]).square().flatten(2).sum(dim=2).mean()
+        # one pass over the pictures, which are larger than a processor's cache
+        scales[name] ** 2
+        * functional.mse_loss(mean, normalized[name], reduction="sum")
+        / mean.shape[:2].numel()
         for name, mean in drawn.items()
     ]
     return 0.5 * th.stack(errors).sum()
@@ -125,5 +129,5 @@ class WorldModel(nn.Module):
         return self.rssm.observe(self.embed(observations), actions, sample=sample)
 
     def draw(self, state: State) -> dict[str, th.Tensor]:
-        """Normalised observations that a state shows, shape (..., *space) a part."""
+        """Normalised observations that a state shows, as the encoder's ``normalize`` gives them."""
         return self.decoder(state.feat)

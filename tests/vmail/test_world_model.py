@@ -25,6 +25,7 @@ from sb3_vdb.vmail.picture_nets import (
     ConvEncoder,
     PatchDecoder,
     PatchEncoder,
+    PatchLayout,
     PictureEncoder,
     PictureSettings,
     decoder_kernels,
@@ -204,8 +205,31 @@ def test_sizes_are_those_of_the_paper():
 def test_pictures_of_every_size_are_drawn_as_large_as_they_are(net, size):
     settings, shape = PictureSettings(net, depth=2), (3, size, size)
     encoder, decoder = settings.encoder(shape), settings.decoder(10, shape)
-    assert encoder(th.zeros(2, 3, size, size)).shape == (2, encoder.output_dim)
-    assert decoder(th.zeros(2, 10)).shape == (2, 3, size, size)
+    layout, pictures = settings.layout(shape), th.zeros(2, 3, size, size)
+    assert encoder(layout.arrange(pictures)).shape == (2, encoder.output_dim)
+    assert layout.restore(decoder(th.zeros(2, 10))).shape == pictures.shape
+
+
+@pytest.mark.parametrize("size", [16, 24, 40, 48, 64, 128])
+def test_patches_are_pieces_of_the_picture_side_by_side(size):
+    rng, layout, n = th.Generator().manual_seed(size), PatchLayout(size // 8), size // 8
+    pictures = th.randint(0, 256, (2, 3, 5, size, size), dtype=th.uint8, generator=rng)
+    # as they come from replay and environments, also seen through other axes
+    for given in (pictures, pictures.transpose(-1, -2).contiguous().transpose(-1, -2)):
+        patches = layout.arrange(given)
+        assert patches.shape == (2, 3, 8, 8, 5 * n * n)
+        for row, column in ((0, 0), (7, 2), (3, 7)):
+            piece = pictures[..., row * n : (row + 1) * n, column * n : (column + 1) * n]
+            assert th.equal(patches[:, :, row, column], piece.flatten(2))
+        assert th.equal(layout.restore(patches), pictures)
+    assert th.equal(layout.arrange(pictures.float()), layout.arrange(pictures).float())
+
+
+def test_the_layer_of_patches_is_a_convolution_of_the_picture():
+    encoder, layout = PatchEncoder((3, 32, 32), 4), PatchLayout(4)
+    pictures = th.randn(5, 3, 32, 32)
+    expected = encoder.layers(pictures)
+    assert th.allclose(encoder(layout.arrange(pictures)), expected, atol=1e-5)
 
 
 def test_patches_that_do_not_come_out_even_are_refused():
@@ -219,18 +243,19 @@ def test_patches_that_do_not_come_out_even_are_refused():
 
 def test_a_patch_is_seen_and_drawn_where_it_is():
     encoder, decoder = PatchEncoder((3, 32, 32), 1), PatchDecoder(10, (3, 32, 32), 1)
-    picture = th.zeros(1, 3, 32, 32)
-    picture[:, :, 4:8, 24:28] = 1.0  # row 1, column 6 of patches of 4 pixels
-    with th.no_grad():
-        changed = (encoder.layers[0](picture) != encoder.layers[0](th.zeros_like(picture))).any(1)
-    assert changed[0].nonzero().tolist() == [[1, 6]]
+    picture, layout, seen = th.zeros(2, 3, 32, 32), PatchLayout(4), []
+    picture[0, :, 4:8, 24:28] = 1.0  # row 1, column 6 of patches of 4 pixels
+    encoder.layers[1].register_forward_hook(lambda *each: seen.append(each[2]))
+    encoder(layout.arrange(picture))
+    changed = (seen[0][0] != seen[0][1]).any(dim=0)
+    assert changed.nonzero().tolist() == [[1, 6]]
 
     patches = th.zeros(1, 8, 8, 2)
     patches[0, 1, 6] = 1.0
     decoder.patches.forward = lambda _: patches
     decoder.pixels.weight.data = th.arange(48.0).view(48, 1).expand(48, 2) / 2.0
     decoder.background.data = th.full((3, 32, 32), 100.0)
-    drawn = decoder(th.zeros(1, 10))[0] - 100.0
+    drawn = layout.restore(decoder(th.zeros(1, 10)))[0] - 100.0
     # of a patch, channels come first, then rows, then columns
     assert th.equal(drawn[:, 4:8, 24:28], th.arange(48.0).view(3, 4, 4))
     assert drawn.count_nonzero() == 47
@@ -251,7 +276,10 @@ def test_bfloat16_changes_pictures_little_and_weights_not_at_all():
         (PatchDecoder(10, (3, 32, 32), 4), PatchDecoder(10, (3, 32, 32), 4, bf16=True)),
     ):
         rough.load_state_dict(exact.state_dict())
-        inputs = th.randn(5, 3, 32, 32) if isinstance(exact, PictureEncoder) else th.randn(5, 10)
+        pictures = th.randn(5, 3, 32, 32)
+        if isinstance(exact, PatchEncoder):
+            pictures = PatchLayout(4).arrange(pictures)
+        inputs = pictures if isinstance(exact, PictureEncoder) else th.randn(5, 10)
         expected, found = exact(inputs), rough(inputs)
         assert found.dtype == th.float32
         scale = expected.abs().max()
