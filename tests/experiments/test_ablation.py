@@ -106,7 +106,9 @@ def test_the_table_has_a_line_for_every_variation(tmp_path, monkeypatch):
         cli.main, ["reproduce", "maze-ablation", *arguments, "--docs", str(tmp_path / "docs")]
     )
     assert result.exit_code == 0, result.output
-    assert done[:4] == ["C_0 expert", "C_1 expert", "C_0 best, reward", "C_1 best, reward"]
+    assert done[:4] == [
+        f"C_{seed} best, {what}" for what in ("expert", "reward") for seed in (0, 1)
+    ]
     assert done[4:] == [f"C_{seed} {name}" for seed in (0, 1) for name in names]
     table = pd.read_csv(tmp_path / "docs" / "ablation.csv")
     assert table["variation"].tolist() == list(names)
@@ -204,6 +206,30 @@ def test_a_table_of_nothing_is_refused(tmp_path):
     result = CliRunner().invoke(cli.main, arguments)
     assert result.exit_code == 1
     assert "holds no finished run" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("name", ["best", "paper"])
+def test_all_variations_can_be_run_by_one_command(tmp_path, name):
+    # several of them may have experts of their own
+    jobs: list[list[str]] = []
+
+    def attempt(found):
+        jobs.append([job.name for job in found])
+        return []
+
+    lines = Ablation(name, tmp_path, MAZES, (0, 1)).lines()
+    for line in lines:
+        path = ablation._expert(line)
+        path.parent.mkdir(parents=True)
+        path.touch()
+    assert ablation._run(lines, attempt) == []
+    experts, rewards, methods = jobs
+    for names in jobs:
+        assert len(names) == len(set(names))
+    assert len(methods) == len(lines)
+    assert len(experts) == len({ablation._what_makes_the_expert(line) for line in lines})
+    assert all(each.endswith(", expert") for each in experts)
+    assert all(each.endswith(", reward") for each in rewards)
 
 
 def test_what_decides_a_reward_is_told_from_what_comes_after_it(tmp_path):

@@ -117,24 +117,30 @@ def run_ablation(
 def _run(lines: Sequence[Line], attempt: Callable[[Sequence[Job]], list[str]]) -> list[str]:
     """Experts, rewards that several runs have in common, and all runs; what failed."""
     experts = _grouped(lines, _what_makes_the_expert)
-    failures = attempt([group[0].cell.expert_job() for group in experts])
+    failures = attempt([_named(line, line.cell.expert_job(), ", expert") for line, *_ in experts])
     for first, *others in experts:
         for other in others:
             _share_expert(first, other)
     taught = [line for line in lines if _expert(line).exists()]
     rewards = [group for group in _grouped(taught, _what_makes_the_reward) if len(group) > 1]
-    failures += attempt([_named(line, line.cell.reward_job, ", reward") for line, *_ in rewards])
+    failures += attempt(
+        [
+            _named(line, line.cell.reward_job(line.variation.method), ", reward")
+            for line, *_ in rewards
+        ]
+    )
     for first, *others in rewards:
         for other in others:
             _share_reward(first, other)
-    failures += attempt([_named(line, line.cell.method_job) for line in taught])
+    failures += attempt(
+        [_named(line, line.cell.method_job(line.variation.method)) for line in taught]
+    )
     return failures
 
 
-def _named(line: Line, job: Callable[[str], Job], what: str = "") -> Job:
-    """A job of a run, with its variation in the name."""
-    name = f"{line.cell.name} {line.variation.name}{what}"
-    return job(line.variation.method)._replace(name=name)
+def _named(line: Line, job: Job, what: str = "") -> Job:
+    """A job of a run, with its variation in the name: experts differ between variations, too."""
+    return job._replace(name=f"{line.cell.name} {line.variation.name}{what}")
 
 
 def _grouped(lines: Sequence[Line], key: Callable[[Line], Any]) -> list[list[Line]]:
