@@ -30,6 +30,7 @@ LOG_KEYS = {
     "policy_return": "actor/return",
     "action_std": "actor/std",
     "entropy": "actor/entropy",
+    "cloning_loss": "actor/cloning_loss",
     "value_loss": "value/loss",
     "value": "value/value",
 }

@@ -39,6 +39,7 @@ class UpdateForm(NamedTuple):
     values_of_next_states: bool
     reward_type: str
     ent_coef: float
+    bc_coef: float
     gradient_penalty: GradientPenalty | None
     gradient_penalty_coef: float
     information_limit: float | None
@@ -63,6 +64,7 @@ class UpdateMetrics(NamedTuple):
     policy_return: th.Tensor
     action_std: th.Tensor
     entropy: th.Tensor
+    cloning_loss: th.Tensor
     value_loss: th.Tensor
     value: th.Tensor
 
@@ -167,11 +169,12 @@ class Update(nn.Module):
         rewards, returns = self._returns(imagined)
         weights = discount_weights(len(returns), self.form.gamma, returns)
         entropy, action_std = self._entropy(imagined)
-        actor = -(weights * returns).mean() - self.form.ent_coef * entropy
+        cloning = self._cloning(expert_inputs)
+        actor = self._actor_loss((weights * returns).mean(), entropy, cloning)
         values = self.policy.value(self._valued_states(imagined, len(returns))[:-1].detach())
         value = 0.5 * (weights * (values - returns.detach()).square()).mean()
         metrics = self._metrics(
-            model, adversarial, actor, rewards, returns, action_std, entropy, value, values
+            model, adversarial, actor, rewards, returns, action_std, entropy, cloning, value, values
         )
         return Losses(model.total(), adversarial.loss.total(), actor, value, metrics)
 
@@ -284,6 +287,22 @@ class Update(nn.Module):
         entropy = -distribution.sample_with_log_prob()[1].mean()
         return entropy, distribution.std.mean().detach()
 
+    def _cloning(self, expert_inputs: th.Tensor) -> th.Tensor:
+        """Mean squared difference between the policy's deterministic actions and the expert's, in
+        the expert's states; scalar.
+
+        :param expert_inputs: of :meth:`_stored_inputs`
+        """
+        sizes = [self.policy.world_model.feat_dim, self.policy.action_dim]
+        feat, actions = expert_inputs.detach().split(sizes, dim=-1)
+        return (self.policy.actor(feat).mode() - actions).square().mean()
+
+    def _actor_loss(
+        self, objective: th.Tensor, entropy: th.Tensor, cloning: th.Tensor
+    ) -> th.Tensor:
+        """Negative objective with the entropy's bonus and the price of acting unlike the expert."""
+        return self.form.bc_coef * cloning - objective - self.form.ent_coef * entropy
+
     def _metrics(
         self,
         model: ModelLoss,
@@ -293,6 +312,7 @@ class Update(nn.Module):
         returns: th.Tensor,
         action_std: th.Tensor,
         entropy: th.Tensor,
+        cloning: th.Tensor,
         value: th.Tensor,
         values: th.Tensor,
     ) -> UpdateMetrics:
@@ -314,6 +334,7 @@ class Update(nn.Module):
             policy_return=returns[0].mean(),
             action_std=action_std,
             entropy=entropy,
+            cloning_loss=cloning,
             value_loss=value,
             value=values.mean(),
         )

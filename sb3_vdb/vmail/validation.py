@@ -29,6 +29,7 @@ NOT_NEGATIVE = (
     "learning_starts",
     "pretrain_steps",
     "ent_coef",
+    "bc_coef",
     "exploration_noise",
     "kl_coef",
     "free_nats",

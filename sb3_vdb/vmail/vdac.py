@@ -97,10 +97,12 @@ class ReplayUpdate(Update):
         q_values = self.policy.value(*inputs.split([feat.shape[-1], actions.shape[-1]], dim=-1))
         value = 0.5 * (q_values - targets).square().sum(dim=0).mean()
         entropy = -log_probs.mean()
-        actor = -self.policy.value(feat, actions).amin(dim=0).mean() - self.form.ent_coef * entropy
+        cloning = self._cloning(inputs[:, n:])
+        objective = self.policy.value(feat, actions).amin(dim=0).mean()
+        actor = self._actor_loss(objective, entropy, cloning)
         std = distribution.std.mean().detach()
         metrics = self._metrics(
-            model, adversarial, actor, rewards, targets, std, entropy, value, q_values
+            model, adversarial, actor, rewards, targets, std, entropy, cloning, value, q_values
         )
         return Losses(model.total(), adversarial.loss.total(), actor, value, metrics)
 

@@ -90,6 +90,9 @@ class VMAIL(BaseAlgorithm):
     :param reward_type: ``"log_d"`` (eq. 8), ``"probability"`` (the authors' code), ``"logit"`` or
         ``"gail"``, see :mod:`sb3_vdb.rewards`
     :param ent_coef: weight of the policy's entropy
+    :param bc_coef: weight of the squared difference between the policy's actions and the expert's
+        in the expert's states, beside eq. 8, as in `TD3+BC <https://arxiv.org/abs/2106.06860>`_;
+        the paper has none
     :param exploration_noise: standard deviation of the noise that is added to actions in training
     :param kl_coef: weight of the divergence in eq. 7
     :param free_nats: mean divergence below which nothing is gained
@@ -158,6 +161,7 @@ class VMAIL(BaseAlgorithm):
         values_of_next_states: bool = False,
         reward_type: str = "log_d",
         ent_coef: float = 0.0,
+        bc_coef: float = 0.0,
         exploration_noise: float = 0.3,
         kl_coef: float = 1.0,
         free_nats: float = 3.0,
@@ -206,7 +210,7 @@ class VMAIL(BaseAlgorithm):
         self.horizon, self.n_imagined = horizon, n_imagined
         self.returns, self.td_lambda = returns, td_lambda
         self.drop_last_reward, self.values_of_next_states = drop_last_reward, values_of_next_states
-        self.reward_type, self.ent_coef = reward_type, ent_coef
+        self.reward_type, self.ent_coef, self.bc_coef = reward_type, ent_coef, bc_coef
         self.exploration_noise = exploration_noise
         self.kl_coef, self.free_nats, self.kl_balance = kl_coef, free_nats, kl_balance
         self.gradient_penalty, self.gradient_penalty_coef = gradient_penalty, gradient_penalty_coef

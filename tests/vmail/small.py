@@ -46,6 +46,7 @@ FORM = UpdateForm(
     values_of_next_states=False,
     reward_type="log_d",
     ent_coef=0.0,
+    bc_coef=0.0,
     gradient_penalty="inputs",
     gradient_penalty_coef=1.0,
     information_limit=None,

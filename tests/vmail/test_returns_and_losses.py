@@ -133,6 +133,24 @@ def test_each_loss_reaches_its_own_network_only(latent, returns):
     assert all(parameter.grad is None for parameter in policy.parameters())
 
 
+def test_cloning_pulls_the_policy_to_the_experts_actions():
+    policy = make_policy()
+    plain, cloning = (
+        Update(policy, FORM._replace(bc_coef=coef, reward_type="probability"))
+        for coef in (0.0, 7.0)
+    )
+    th.manual_seed(0)
+    without = plain.losses(BATCH, EXPERT, ZERO)
+    th.manual_seed(0)
+    with_it = cloning.losses(BATCH, EXPERT, ZERO)
+    apart = with_it.metrics.cloning_loss.item()
+    assert apart == pytest.approx(without.metrics.cloning_loss.item())
+    assert with_it.actor.item() == pytest.approx(without.actor.item() + 7.0 * apart, rel=1e-5)
+    feat, actions = th.randn(2, 3, policy.world_model.feat_dim), th.rand(2, 3, 2)
+    expected = (policy.actor(feat).mode() - actions).square().mean()
+    assert plain._cloning(th.cat([feat, actions], dim=-1)).item() == pytest.approx(expected.item())
+
+
 def test_the_model_learns_nothing_from_the_experts_batch():
     policy = make_policy()
     update = Update(policy, FORM)

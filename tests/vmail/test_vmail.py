@@ -67,7 +67,13 @@ def test_it_learns_and_logs_every_figure(kind, tmp_path):
     [
         preset("authors-code"),
         {"returns": "sum", "reward_type": "gail", "gradient_penalty": None},
-        {"reward_type": "logit", "n_imagined": 3, "ent_coef": 1e-3, "kl_balance": 0.8},
+        {
+            "reward_type": "logit",
+            "n_imagined": 3,
+            "ent_coef": 1e-3,
+            "bc_coef": 1.0,
+            "kl_balance": 0.8,
+        },
         {"information_limit": 0.5, "policy_kwargs": {"code_dim": 4}, "tau": 0.01},
         {"policy_kwargs": {"latent": "categorical", "n_classes": 3}, "gradient_steps": -1},
         {"expert_fraction": 0.5, "learning_starts": 15},

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 
 from sb3_vdb.experiments.style import STYLE
 from sb3_vdb.experiments.vmail.runs import Run
-from sb3_vdb.experiments.vmail.settings import expert_return
 from sb3_vdb.vmail import VMAIL
 from sb3_vdb.vmail.inspection import Course, Prediction, follow, predict_pictures
 
@@ -32,7 +31,7 @@ def learning_curves(runs: Sequence[Run], path: Path) -> None:
     :param runs: finished or not, of one task
     :param path: of the figure
     """
-    expert = expert_return(runs[0].settings.task)
+    expert = runs[0].settings.expert_return
     cloned = [run.result() for run in runs if run.method == "BC"]
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(1, 2, figsize=(9.0, 3.2), sharey=True)

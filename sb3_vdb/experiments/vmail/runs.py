@@ -67,12 +67,19 @@ class Run(NamedTuple):
 
 def demonstrations_of(run: Run, look: dict[str, Any]) -> Demonstrations:
     """The demonstrations of a run, drawn as its environment draws."""
-    whole = Demonstrations.from_recording(run.settings.task, look, progress_bar=False, redraw=True)
+    arguments = {**look, **run.settings.env_kwargs}
+    arguments.pop("threads", None)  # recordings are of single environments
+    whole = Demonstrations.from_recording(
+        run.settings.demonstrations, arguments, progress_bar=False, redraw=True
+    )
     return whole[: run.n_demonstrations]
 
 
-def _environments(run: Run, look: dict[str, Any], n: int, seed: int) -> VecEnv:
-    return make_vec_env(run.settings.env_id, n, seed, {**look, **run.settings.env_kwargs})
+def _environments(
+    run: Run, look: dict[str, Any], n: int, seed: int, steps: int | None = None
+) -> VecEnv:
+    limit = {} if steps is None else {"max_episode_steps": steps}
+    return make_vec_env(run.settings.env_id, n, seed, {**look, **run.settings.env_kwargs, **limit})
 
 
 def train(run: Run, report: Report) -> None:
@@ -100,7 +107,7 @@ def train(run: Run, report: Report) -> None:
 
 def _train_vmail(run: Run, report: Report) -> None:
     settings = run.settings
-    venv = _environments(run, settings.look, settings.n_envs, run.seed)
+    venv = _environments(run, settings.look, settings.n_envs, run.seed, settings.episode_steps)
     judges = _environments(run, settings.look, EVALUATION_EPISODES, EVALUATION_SEED)
     model = _make_or_load(run, venv)
     rows = _rows(run, model)

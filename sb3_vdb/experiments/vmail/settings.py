@@ -27,6 +27,9 @@ class TaskSettings(NamedTuple):
     :param env_kwargs: other arguments of the environment
     :param n_stacked: pictures that behavioural cloning sees
     :param floor: return of doing nothing, from which shares of the expert's are counted
+    :param episode_steps: decisions after which an episode of training ends, so that more of them
+        are spent near what the expert shows; None for the task's own length
+    :param recording: of the expert, one that ships; None for the one with the task's name
     """
 
     task: str
@@ -39,6 +42,8 @@ class TaskSettings(NamedTuple):
     env_kwargs: dict[str, Any] = SUITE_KWARGS
     n_stacked: int = N_STACKED
     floor: float = 0.0
+    episode_steps: int | None = None
+    recording: str | None = None
 
     @property
     def env_id(self) -> str:
@@ -55,9 +60,19 @@ class TaskSettings(NamedTuple):
         """Environment frames of a decision."""
         return int(self.env_kwargs.get("action_repeat", 1))
 
+    @property
+    def demonstrations(self) -> str:
+        """Name of the recording."""
+        return self.recording or self.task
+
+    @property
+    def expert_return(self) -> float:
+        """Mean return of the recording's episodes."""
+        return float(recording.load(self.demonstrations).returns.mean())
+
     def share(self, reached: float) -> float:
         """Share of the expert's return."""
-        return (reached - self.floor) / (expert_return(self.task) - self.floor)
+        return (reached - self.floor) / (self.expert_return - self.floor)
 
 
 # the best so far, chosen on seed 900; it does not balance the pole yet (docs/benchmarks)
@@ -120,8 +135,3 @@ def vmail_arguments(settings: TaskSettings, method: str) -> dict[str, Any]:
         sizes = {**arguments.get("policy_kwargs", {}), **changes.get("policy_kwargs", {})}
         arguments = {**arguments, **changes, "policy_kwargs": sizes}
     return arguments
-
-
-def expert_return(task: str) -> float:
-    """Mean return of the demonstrations that ship."""
-    return float(recording.load(task).returns.mean())

@@ -15,7 +15,7 @@ from sb3_vdb.experiments.runner import EngineName, Job, run_jobs
 from sb3_vdb.experiments.versions import versions, write_versions
 from sb3_vdb.experiments.vmail import pictures
 from sb3_vdb.experiments.vmail.runs import Run, train
-from sb3_vdb.experiments.vmail.settings import METHODS, TaskSettings, expert_return
+from sb3_vdb.experiments.vmail.settings import METHODS, TaskSettings
 from sb3_vdb.files import write_bytes, write_text
 
 
@@ -87,6 +87,7 @@ def collect(runs: Sequence[Run]) -> pd.DataFrame:
                 "method": run.method,
                 "demonstrations": run.n_demonstrations,
                 "seed": run.seed,
+                "expert": round(run.settings.expert_return, 1),
             }
             rows.append({**names, **result})
     return pd.DataFrame(rows)
@@ -103,7 +104,7 @@ def summarize(table: pd.DataFrame) -> pd.DataFrame:
                 "method": method,
                 "demonstrations": n,
                 "seeds": len(group),
-                "expert": round(expert_return(str(task)), 1),
+                "expert": group["expert"].iloc[0],
                 "return": round(group["return"].mean(), 1),
                 "std": round(group["return"].std(ddof=0), 1),
                 "share of the expert": round(group["share"].mean(), 3),
