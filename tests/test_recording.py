@@ -11,6 +11,7 @@ from stable_baselines3 import SAC
 from sb3_vdb import Demonstrations
 from sb3_vdb.cli import main
 from sb3_vdb.demonstrations import recording, replay
+from sb3_vdb.experiments.experts import recording_name
 
 pytest.importorskip("dm_control")
 PIXELS, STATE = "sb3_vdb/ReacherEasyPixels-v0", "sb3_vdb/ReacherEasyState-v0"
@@ -273,9 +274,13 @@ def test_shipped_recordings_are_ten_small_episodes_of_their_task(name):
     path = recording.find(name)
     assert path.stat().st_size < 2_000_000
     made = recording.load(name)
-    assert made.env_id == f"sb3_vdb/{name}Pixels-v0"
+    task = name.split("-")[0]
+    assert made.env_id == f"sb3_vdb/{task}Pixels-v0"
     assert len(made.episodes) == 10
-    assert all(len(each.actions) == (100 if "Maze" in name else 500) for each in made.episodes)
+    repeat = made.env_kwargs.get("action_repeat", 2)
+    assert name == recording_name(task, repeat)
+    n_decisions = 100 if "Maze" in name else 1000 // repeat
+    assert all(len(each.actions) == n_decisions for each in made.episodes)
     # what is far below the expert's mean is no demonstration
     assert made.returns.min() > made.returns.mean() - 0.15 * abs(made.returns.mean())
     gym.spec(made.env_id)

@@ -30,6 +30,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 EPISODES = 10
+PAPER_REPEAT = 2  # frames an action lasts
 EVALUATION_SEED, CONFIRMATION_SEED, RESULT_SEED = 30_000, 32_500, 35_000
 LEAST_SHARE = 0.9  # of the expert's mean return, for an episode to be a demonstration
 RECORDING_SEED = 40_000  # not those that chose the model
@@ -55,7 +56,8 @@ class ExpertSettings(NamedTuple):
     first_steps: int = 5_000  # random decisions before learning
     width: int = 256
     evaluate_every: int = 20_000  # frames
-    action_repeat: int = 2  # frames, as in the pixel environments that demonstrations are for
+    # frames, as in the pixel environments that demonstrations are for
+    action_repeat: int = PAPER_REPEAT
 
 
 DEFAULT = ExpertSettings()
@@ -99,7 +101,8 @@ def train_experts(
         result = json.loads((folder / f"{task}_{seed}" / "result.json").read_text())
         rows.append({"task": task, "aim": AIMS.get(task, (np.nan,))[0], **result})
         if demos is not None:
-            path = record_expert(folder / f"{task}_{seed}", task, demos / f"{task}.npz")
+            name = recording_name(task, settings.action_repeat)
+            path = record_expert(folder / f"{task}_{seed}", task, demos / f"{name}.npz")
             returns = recording.load(path).returns
             rows[-1] |= {
                 "demonstrations": round(returns.mean(), 1),
@@ -116,10 +119,16 @@ def train_experts(
     return table
 
 
+def recording_name(task: str, action_repeat: int) -> str:
+    """Name of the demonstrations of an expert whose actions last so many frames."""
+    return task if action_repeat == PAPER_REPEAT else f"{task}-{action_repeat}frames"
+
+
 def _action_repeat(folder: Path) -> int:
     """Of the expert in a run folder."""
     trained_with = json.loads((folder / "config.json").read_text()).get("settings", {})
-    return int(trained_with.get("action_repeat", 2))  # all had 2 before there was a choice
+    # all had the paper's before there was a choice
+    return int(trained_with.get("action_repeat", PAPER_REPEAT))
 
 
 def _refuse_another_repeat(folder: Path, action_repeat: int) -> None:

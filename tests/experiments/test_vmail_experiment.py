@@ -153,6 +153,27 @@ def test_the_summary_is_over_seeds(tmp_path, task):
     assert summary["std"].tolist() == [100.0]
 
 
+def test_a_task_can_have_other_actions_and_shorter_episodes_of_training(task, tmp_path):
+    """Actions of four frames, with their own expert; only training ends early."""
+    other = task._replace(
+        env_kwargs={"action_repeat": 4, "threads": 1},
+        recording=f"{TASK}-4frames",
+        episode_steps=3,
+    )
+    run = Run(tmp_path, other, "VMAIL", 1, 0)
+    assert (other.decisions, other.demonstrations) == (600, f"{TASK}-4frames")
+    assert other.expert_return == pytest.approx(861.6, abs=0.5)
+    assert other.share(0.5 * other.expert_return) == pytest.approx(0.5)
+    demonstrations = runs_module.demonstrations_of(run, other.look)
+    assert [len(each.actions) for each in demonstrations] == [250]
+    for steps, expected in ((other.episode_steps, [3, 3]), (None, [])):
+        venv = runs_module._environments(run, other.look, 2, 0, steps)
+        venv.reset()
+        ended = [i for i in range(1, 5) if venv.step(np.zeros((2, 1)))[2].all() for _ in range(2)]
+        assert ended == expected
+        venv.close()
+
+
 def test_unknown_tasks_and_methods_are_refused_with_those_there_are(tmp_path):
     for option, message in (("--task", "CartpoleSwingup"), ("--method", "VMAIL-logit")):
         result = CliRunner().invoke(

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch as th
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -101,8 +102,22 @@ def train(run: Run, report: Report) -> None:
         "seed": run.seed,
         "versions": versions(),
     }
-    write_text(run.path / "config.json", json.dumps(config, indent=1))
+    write_text(run.path / "config.json", json.dumps(config, indent=1, default=str))
     (_train_vmail if is_vmail else _train_bc)(run, report)
+
+
+class _PauseAt(BaseCallback):
+    """Interrupts training, whose schedules go by all that is left.
+
+    :param timesteps: when
+    """
+
+    def __init__(self, timesteps: int) -> None:
+        super().__init__()
+        self.timesteps = timesteps
+
+    def _on_step(self) -> bool:
+        return self.num_timesteps < self.timesteps
 
 
 def _train_vmail(run: Run, report: Report) -> None:
@@ -116,8 +131,9 @@ def _train_vmail(run: Run, report: Report) -> None:
     while model.num_timesteps < settings.decisions:
         since = time.monotonic()
         model.set_logger(configure(str(run.path / f"log_{model.num_timesteps}"), ["csv"]))
-        chunk = min(step, settings.decisions - model.num_timesteps)
-        model.learn(chunk, reset_num_timesteps=False)
+        left = settings.decisions - model.num_timesteps
+        pause = _PauseAt(model.num_timesteps + step) if step < left else None
+        model.learn(left, callback=pause, reset_num_timesteps=False)
         seconds += time.monotonic() - since
         judges.seed(EVALUATION_SEED)
         reached = evaluate_returns(model, judges, EVALUATION_EPISODES)
