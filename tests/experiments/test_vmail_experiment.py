@@ -174,6 +174,28 @@ def test_a_task_can_have_other_actions_and_shorter_episodes_of_training(task, tm
         venv.close()
 
 
+def test_a_rate_falls_and_then_stays():
+    rate = settings.Falling(2.0, 1.0, until=0.5)
+    assert [rate(progress) for progress in (1.0, 0.75, 0.5, 0.2, 0.0)] == [2.0, 1.5, 1.0, 1.0, 1.0]
+
+
+@pytest.mark.slow
+def test_schedules_go_by_the_whole_run(task, tmp_path, monkeypatch):
+    """Runs stop for evaluations; that is not the end of a schedule."""
+    monkeypatch.setattr(runs_module, "EVALUATIONS", 4)
+    changes = {**SMALL, "learning_rate": settings.Falling(1e-3, 2e-4, until=1.0), "train_freq": 300}
+    run = Run(tmp_path, task._replace(changes=changes), "VMAIL", 1, 0)
+    train(run, lambda *_: None)
+    logs = [
+        pd.read_csv(path)
+        for path in run.path.glob("log_*/progress.csv")
+        if path.stat().st_size  # the first pause comes before the first update
+    ]
+    rates = pd.concat(logs).set_index("time/total_timesteps")["train/learning_rate"]
+    for step in (300, 600, 900, 1200):
+        assert rates[step] == pytest.approx(1e-3 - 8e-4 * step / 1200, rel=1e-3)
+
+
 def test_unknown_tasks_and_methods_are_refused_with_those_there_are(tmp_path):
     for option, message in (("--task", "CartpoleSwingup"), ("--method", "VMAIL-logit")):
         result = CliRunner().invoke(

@@ -14,6 +14,24 @@ SUITE_KWARGS: dict[str, Any] = {"action_repeat": FRAMES_A_DECISION, "threads": 1
 N_STACKED = 3  # pictures that behavioural cloning sees, for want of a memory
 
 
+class Falling(NamedTuple):
+    """A linear schedule, for SB3 (whose own name for it differs between its versions).
+
+    :param start: value at first
+    :param end: value from ``until`` on
+    :param until: share of the training after which it falls no more
+    """
+
+    start: float
+    end: float
+    until: float
+
+    def __call__(self, progress_remaining: float) -> float:
+        """Value when this share of the training is left."""
+        passed = min(1.0, (1.0 - progress_remaining) / self.until)
+        return self.start + passed * (self.end - self.start)
+
+
 class TaskSettings(NamedTuple):
     """Budget of a task.
 
@@ -75,12 +93,29 @@ class TaskSettings(NamedTuple):
         return (reached - self.floor) / (self.expert_return - self.floor)
 
 
-# the best so far, chosen on seed 900; it does not balance the pole yet (docs/benchmarks)
-CARTPOLE_LOOK: dict[str, Any] = {"image_size": 32, "supersample": 8, "frame_stack": 3}
-CARTPOLE_CHANGES: dict[str, Any] = {"kl_coef": 0.02, "gradient_penalty": None}
+# Chosen on seeds 900 and 901 (docs/benchmarks): few, smooth pixels are learnt in less time than
+# many; the rate has to fall, or predictions are too vague to balance by; episodes end soon after
+# the expert's pole is up, since what follows a fall teaches nothing of it
+CARTPOLE_CHANGES: dict[str, Any] = {
+    "learning_rate": Falling(2e-3, 3e-4, until=0.5),
+    "train_freq": 250,
+    "pretrain_steps": 300,
+    "kl_coef": 0.025,
+    "reward_type": "probability",
+    "ent_coef": 0.002,
+    "bc_coef": 5.0,
+    "gradient_penalty": None,
+}
 LAPTOP = {
     "CartpoleSwingup": TaskSettings(
-        "CartpoleSwingup", CARTPOLE_LOOK, 80_000, "laptop", CARTPOLE_CHANGES
+        "CartpoleSwingup",
+        {"image_size": 16, "supersample": 16, "frame_stack": 3},
+        100_000,
+        "laptop",
+        CARTPOLE_CHANGES,
+        env_kwargs={"action_repeat": 4, "threads": 1},
+        episode_steps=100,
+        recording="CartpoleSwingup-4frames",
     ),
     "ReacherEasy": TaskSettings("ReacherEasy", LAPTOP_LOOK, 20_000, "laptop", {}),
     "CMaze": TaskSettings(
