@@ -102,7 +102,7 @@ def train(run: Run, report: Report) -> None:
         "seed": run.seed,
         "versions": versions(),
     }
-    write_text(run.path / "config.json", json.dumps(config, indent=1, default=str))
+    write_text(run.path / "config.json", json.dumps(config, indent=1))
     (_train_vmail if is_vmail else _train_bc)(run, report)
 
 
