@@ -63,6 +63,13 @@ def test_actions_last_as_long_as_they_are_asked_to(tmp_path, monkeypatch):
     recorded = recording.load(path)
     assert recorded.env_kwargs["action_repeat"] == 4
     assert len(recorded.episodes[0].actions) == 250
+    again, noisy = (
+        recording.load(record_expert(tmp_path, TASK, tmp_path / "other.npz", 1, stochastic))
+        for stochastic in (False, True)
+    )
+    assert np.array_equal(again.episodes[0].actions, recorded.episodes[0].actions)
+    assert not np.array_equal(noisy.episodes[0].actions, recorded.episodes[0].actions)
+    assert experts.recording_name(TASK, 4, stochastic=True) == f"{TASK}-4frames-stochastic"
 
 
 @pytest.mark.slow

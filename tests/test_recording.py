@@ -278,7 +278,7 @@ def test_shipped_recordings_are_ten_small_episodes_of_their_task(name):
     assert made.env_id == f"sb3_vdb/{task}Pixels-v0"
     assert len(made.episodes) == 10
     repeat = made.env_kwargs.get("action_repeat", 2)
-    assert name == recording_name(task, repeat)
+    assert name == recording_name(task, repeat, name.endswith("-stochastic"))
     n_decisions = 100 if "Maze" in name else 1000 // repeat
     assert all(len(each.actions) == n_decisions for each in made.episodes)
     # what is far below the expert's mean is no demonstration

@@ -106,6 +106,7 @@ def humanoid(
 @click.option(
     "--demos", type=click.Path(path_type=Path), default=None, help="record demonstrations here"
 )
+@click.option("--stochastic", is_flag=True, help="record the policy with its noise")
 @docs_option
 @engine_options()
 def experts(
@@ -114,6 +115,7 @@ def experts(
     action_repeat: int,
     out: Path,
     demos: Path | None,
+    stochastic: bool,
     docs: Path | None,
     workers: int,
     engine: str,
@@ -136,6 +138,7 @@ def experts(
             engine,  # type: ignore[arg-type]
             address,
             ExpertSettings(action_repeat=action_repeat),
+            stochastic,
         )
     except (ValueError, RuntimeError, ImportError) as error:
         raise click.ClickException(str(error)) from error

@@ -73,6 +73,7 @@ def train_experts(
     engine: EngineName = "local",
     address: str | None = None,
     settings: ExpertSettings = DEFAULT,
+    stochastic: bool = False,
 ) -> pd.DataFrame:
     """Train what is missing, print the table, and record demonstrations.
 
@@ -85,6 +86,8 @@ def train_experts(
     :param engine: ``"local"`` or ``"ray"``
     :param address: of a Ray cluster
     :param settings: of every expert
+    :param stochastic: record SAC's policy with its noise, which it was trained with, so that
+        demonstrations show how small mistakes are made good
     :return: one row a task
     :raises ValueError: a folder holds an expert of another action repeat
     """
@@ -101,8 +104,9 @@ def train_experts(
         result = json.loads((folder / f"{task}_{seed}" / "result.json").read_text())
         rows.append({"task": task, "aim": AIMS.get(task, (np.nan,))[0], **result})
         if demos is not None:
-            name = recording_name(task, settings.action_repeat)
-            path = record_expert(folder / f"{task}_{seed}", task, demos / f"{name}.npz")
+            name = recording_name(task, settings.action_repeat, stochastic)
+            path = demos / f"{name}.npz"
+            record_expert(folder / f"{task}_{seed}", task, path, stochastic=stochastic)
             returns = recording.load(path).returns
             rows[-1] |= {
                 "demonstrations": round(returns.mean(), 1),
@@ -119,9 +123,10 @@ def train_experts(
     return table
 
 
-def recording_name(task: str, action_repeat: int) -> str:
-    """Name of the demonstrations of an expert whose actions last so many frames."""
-    return task if action_repeat == PAPER_REPEAT else f"{task}-{action_repeat}frames"
+def recording_name(task: str, action_repeat: int, stochastic: bool = False) -> str:
+    """Name of the demonstrations of an expert whose actions last so many frames and have noise."""
+    frames = "" if action_repeat == PAPER_REPEAT else f"-{action_repeat}frames"
+    return f"{task}{frames}{'-stochastic' if stochastic else ''}"
 
 
 def _action_repeat(folder: Path) -> int:
@@ -283,7 +288,9 @@ class KeepBest(BaseCallback):
         self._venv.close()
 
 
-def record_expert(folder: Path, task: str, path: Path, episodes: int = EPISODES) -> Path:
+def record_expert(
+    folder: Path, task: str, path: Path, episodes: int = EPISODES, stochastic: bool = False
+) -> Path:
     """Record the best model of a run for the task's pixel environment. Episodes far below the
     expert's mean are no demonstrations and left out.
 
@@ -291,6 +298,7 @@ def record_expert(folder: Path, task: str, path: Path, episodes: int = EPISODES)
     :param task: name in the id
     :param path: of the recording
     :param episodes: how many
+    :param stochastic: whether the policy acts with its noise
     :return: the path
     """
     import gymnasium as gym
@@ -298,6 +306,7 @@ def record_expert(folder: Path, task: str, path: Path, episodes: int = EPISODES)
     action_repeat = _action_repeat(folder)
     env = gym.make(f"sb3_vdb/{task}State-v0", action_repeat=action_repeat)
     model = SAC.load(folder / "best.zip", device="cpu")
+    model.set_random_seed(RECORDING_SEED)  # of its noise
     reached = json.loads((folder / "result.json").read_text())["return"]
     made = recording.record(
         model,
@@ -306,6 +315,7 @@ def record_expert(folder: Path, task: str, path: Path, episodes: int = EPISODES)
         seed=RECORDING_SEED,
         env_kwargs={"action_repeat": action_repeat},
         acting_env=env,
+        deterministic=not stochastic,
         least_return=LEAST_SHARE * reached,
     )
     return recording.save(made, path)
