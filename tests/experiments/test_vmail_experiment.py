@@ -157,11 +157,11 @@ def test_a_task_can_have_other_actions_and_shorter_episodes_of_training(task, tm
     """Actions of four frames, with their own expert; only training ends early."""
     other = task._replace(
         env_kwargs={"action_repeat": 4, "threads": 1},
-        recording=f"{TASK}-4frames",
+        recording=f"{TASK}-4frames-stochastic",
         episode_steps=3,
     )
     run = Run(tmp_path, other, "VMAIL", 1, 0)
-    assert (other.decisions, other.demonstrations) == (600, f"{TASK}-4frames")
+    assert (other.decisions, other.demonstrations) == (600, f"{TASK}-4frames-stochastic")
     assert other.expert_return == pytest.approx(861.6, abs=0.5)
     assert other.share(0.5 * other.expert_return) == pytest.approx(0.5)
     demonstrations = runs_module.demonstrations_of(run, other.look)

@@ -115,7 +115,7 @@ LAPTOP = {
         CARTPOLE_CHANGES,
         env_kwargs={"action_repeat": 4, "threads": 1},
         episode_steps=100,
-        recording="CartpoleSwingup-4frames",
+        recording="CartpoleSwingup-4frames-stochastic",
     ),
     "ReacherEasy": TaskSettings("ReacherEasy", LAPTOP_LOOK, 20_000, "laptop", {}),
     "CMaze": TaskSettings(
