@@ -154,18 +154,18 @@ def test_the_summary_is_over_seeds(tmp_path, task):
 
 
 def test_a_task_can_have_other_actions_and_shorter_episodes_of_training(task, tmp_path):
-    """Actions of four frames, with their own expert; only training ends early."""
+    """Actions of eight frames, with their own expert; only training ends early."""
     other = task._replace(
-        env_kwargs={"action_repeat": 4, "threads": 1},
-        recording=f"{TASK}-4frames-stochastic",
+        env_kwargs={"action_repeat": 8, "threads": 1},
+        recording=f"{TASK}-8frames-stochastic",
         episode_steps=3,
     )
     run = Run(tmp_path, other, "VMAIL", 1, 0)
-    assert (other.decisions, other.demonstrations) == (600, f"{TASK}-4frames-stochastic")
-    assert other.expert_return == pytest.approx(861.6, abs=0.5)
+    assert (other.decisions, other.demonstrations) == (300, f"{TASK}-8frames-stochastic")
+    assert other.expert_return == pytest.approx(844.9, abs=0.5)
     assert other.share(0.5 * other.expert_return) == pytest.approx(0.5)
     demonstrations = runs_module.demonstrations_of(run, other.look)
-    assert [len(each.actions) for each in demonstrations] == [250]
+    assert [len(each.actions) for each in demonstrations] == [125]
     for steps, expected in ((other.episode_steps, [3, 3]), (None, [])):
         venv = runs_module._environments(run, other.look, 2, 0, steps)
         venv.reset()
@@ -181,10 +181,12 @@ def test_a_rate_falls_and_then_stays():
 
 @pytest.mark.slow
 def test_schedules_go_by_the_whole_run(task, tmp_path, monkeypatch):
-    """Runs stop for evaluations; that is not the end of a schedule."""
+    """Runs stop for evaluations, and may be stopped; that is not the end of a schedule."""
     monkeypatch.setattr(runs_module, "EVALUATIONS", 4)
     changes = {**SMALL, "learning_rate": settings.Falling(1e-3, 2e-4, until=1.0), "train_freq": 300}
     run = Run(tmp_path, task._replace(changes=changes), "VMAIL", 1, 0)
+    with pytest.raises(ZeroDivisionError):
+        train(run, lambda *_: 1 / 0)
     train(run, lambda *_: None)
     logs = [
         pd.read_csv(path)

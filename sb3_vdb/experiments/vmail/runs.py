@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -102,7 +103,7 @@ def train(run: Run, report: Report) -> None:
         "seed": run.seed,
         "versions": versions(),
     }
-    write_text(run.path / "config.json", json.dumps(config, indent=1))
+    write_text(run.path / "config.json", json.dumps(config, indent=1, default=asdict))
     (_train_vmail if is_vmail else _train_bc)(run, report)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sb3_vdb.demonstrations import recording
@@ -14,8 +15,10 @@ SUITE_KWARGS: dict[str, Any] = {"action_repeat": FRAMES_A_DECISION, "threads": 1
 N_STACKED = 3  # pictures that behavioural cloning sees, for want of a memory
 
 
-class Falling(NamedTuple):
-    """A linear schedule, for SB3 (whose own name for it differs between its versions).
+@dataclass(frozen=True)
+class Falling:
+    """A linear schedule, for SB3 (whose own name for it differs between its versions). No tuple,
+    of which SB3's ``save`` makes a list.
 
     :param start: value at first
     :param end: value from ``until`` on
@@ -109,13 +112,13 @@ CARTPOLE_CHANGES: dict[str, Any] = {
 LAPTOP = {
     "CartpoleSwingup": TaskSettings(
         "CartpoleSwingup",
-        {"image_size": 16, "supersample": 16, "frame_stack": 3},
+        {"image_size": 16, "supersample": 16, "frame_stack": 3, "camera": 1},
         100_000,
         "laptop",
         CARTPOLE_CHANGES,
-        env_kwargs={"action_repeat": 4, "threads": 1},
-        episode_steps=100,
-        recording="CartpoleSwingup-4frames-stochastic",
+        env_kwargs={"action_repeat": 8, "threads": 1},
+        episode_steps=50,
+        recording="CartpoleSwingup-8frames-stochastic",
     ),
     "ReacherEasy": TaskSettings("ReacherEasy", LAPTOP_LOOK, 20_000, "laptop", {}),
     "CMaze": TaskSettings(
