@@ -23,6 +23,7 @@ from sb3_vdb.experiments.run_folder import sole_user
 from sb3_vdb.experiments.runner import EngineName, Job, Report, run_jobs
 from sb3_vdb.experiments.style import STYLE
 from sb3_vdb.experiments.versions import versions
+from sb3_vdb.experiments.vmail.settings import FRAMES_A_DECISION
 from sb3_vdb.files import write_text
 from sb3_vdb.vec_env import make_vec_env
 
@@ -30,7 +31,6 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 EPISODES = 10
-PAPER_REPEAT = 2  # frames an action lasts
 EVALUATION_SEED, CONFIRMATION_SEED, RESULT_SEED = 30_000, 32_500, 35_000
 LEAST_SHARE = 0.9  # of the expert's mean return, for an episode to be a demonstration
 RECORDING_SEED = 40_000  # not those that chose the model
@@ -57,7 +57,7 @@ class ExpertSettings(NamedTuple):
     width: int = 256
     evaluate_every: int = 20_000  # frames
     # frames, as in the pixel environments that demonstrations are for
-    action_repeat: int = PAPER_REPEAT
+    action_repeat: int = FRAMES_A_DECISION
 
 
 DEFAULT = ExpertSettings()
@@ -125,7 +125,7 @@ def train_experts(
 
 def recording_name(task: str, action_repeat: int, stochastic: bool = False) -> str:
     """Name of the demonstrations of an expert whose actions last so many frames and have noise."""
-    frames = "" if action_repeat == PAPER_REPEAT else f"-{action_repeat}frames"
+    frames = "" if action_repeat == FRAMES_A_DECISION else f"-{action_repeat}frames"
     return f"{task}{frames}{'-stochastic' if stochastic else ''}"
 
 
@@ -133,7 +133,7 @@ def _action_repeat(folder: Path) -> int:
     """Of the expert in a run folder."""
     trained_with = json.loads((folder / "config.json").read_text()).get("settings", {})
     # all had the paper's before there was a choice
-    return int(trained_with.get("action_repeat", PAPER_REPEAT))
+    return int(trained_with.get("action_repeat", FRAMES_A_DECISION))
 
 
 def _refuse_another_repeat(folder: Path, action_repeat: int) -> None:
