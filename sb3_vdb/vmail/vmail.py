@@ -656,7 +656,8 @@ class VMAIL(BaseAlgorithm):
         self.replay_buffer.save(with_default_suffix(path, ".npz"))
 
     def load_replay_buffer(self, path: str | Path) -> None:
-        """Read what :meth:`save_replay_buffer` wrote.
+        """Read what :meth:`save_replay_buffer` wrote, the saved run's demonstrations included; for
+        others, call :meth:`set_demonstrations` afterwards.
 
         :param path: file
         :raises ValueError: damaged, of other sizes, or it does not fit
