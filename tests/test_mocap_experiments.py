@@ -215,7 +215,7 @@ def test_skills_and_experts_can_be_trained_on_a_cluster(tmp_path, monkeypatch):
     where = ["--out", str(tmp_path), "--engine", "ray", "--address", "auto", "--workers", "3"]
     for command in (
         ["humanoid", "--skill", "Run"],
-        ["experts", "--task", "WalkerWalk", "--action-repeat", "4"],
+        ["experts", "--task", "WalkerWalk", "--action-repeat", "4", "--stochastic"],
     ):
         result = CliRunner().invoke(main, ["reproduce", *command, *where])
         assert result.exit_code == 0, result.output
@@ -232,6 +232,7 @@ def test_skills_and_experts_can_be_trained_on_a_cluster(tmp_path, monkeypatch):
             "ray",
             "auto",
             experts.ExpertSettings(action_repeat=4),
+            True,
         ),
     ]
 
