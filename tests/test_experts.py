@@ -63,12 +63,13 @@ def test_actions_last_as_long_as_they_are_asked_to(tmp_path, monkeypatch):
     recorded = recording.load(path)
     assert recorded.env_kwargs["action_repeat"] == 4
     assert len(recorded.episodes[0].actions) == 250
-    again, noisy = (
+    again, noisy, the_same_noise = (
         recording.load(record_expert(tmp_path, TASK, tmp_path / "other.npz", 1, stochastic))
-        for stochastic in (False, True)
+        for stochastic in (False, True, True)
     )
     assert np.array_equal(again.episodes[0].actions, recorded.episodes[0].actions)
     assert not np.array_equal(noisy.episodes[0].actions, recorded.episodes[0].actions)
+    assert np.array_equal(the_same_noise.episodes[0].actions, noisy.episodes[0].actions)
     assert experts.recording_name(TASK, 4, stochastic=True) == f"{TASK}-4frames-stochastic"
 
 
@@ -102,6 +103,12 @@ def test_luck_ends_nothing_and_the_confirmed_model_is_kept(tmp_path, monkeypatch
     assert (
         SAC.load(tmp_path / "best.zip", device="cpu").num_timesteps == 1000
     )  # 2 frames a decision
+
+
+def test_noise_is_refused_where_nothing_is_recorded(tmp_path):
+    with pytest.raises(ValueError, match="say where they go with --demos"):
+        experts.train_experts(tmp_path, [TASK], 0, 1, None, stochastic=True)
+    assert not any(tmp_path.iterdir())
 
 
 def test_the_table_of_finished_experts_is_written_with_curves(tmp_path):

@@ -89,8 +89,11 @@ def train_experts(
     :param stochastic: record SAC's policy with its noise, which it was trained with, so that
         demonstrations show how small mistakes are made good
     :return: one row a task
-    :raises ValueError: a folder holds an expert of another action repeat
+    :raises ValueError: a folder holds an expert of another action repeat, or ``stochastic`` without
+        ``demos``
     """
+    if stochastic and demos is None:
+        raise ValueError("`stochastic` is about demonstrations; say where they go with --demos")
     tasks, jobs = list(dict.fromkeys(tasks)), []
     for task in tasks:
         _refuse_another_repeat(folder / f"{task}_{seed}", settings.action_repeat)
@@ -99,19 +102,7 @@ def train_experts(
         jobs.append(Job(f"{task}_{seed}", frames, work))
     with sole_user(folder):
         run_jobs(jobs, workers, engine, address)
-    rows = []
-    for task in tasks:
-        result = json.loads((folder / f"{task}_{seed}" / "result.json").read_text())
-        rows.append({"task": task, "aim": AIMS.get(task, (np.nan,))[0], **result})
-        if demos is not None:
-            name = recording_name(task, settings.action_repeat, stochastic)
-            path = demos / f"{name}.npz"
-            record_expert(folder / f"{task}_{seed}", task, path, stochastic=stochastic)
-            returns = recording.load(path).returns
-            rows[-1] |= {
-                "demonstrations": round(returns.mean(), 1),
-                "kB": path.stat().st_size >> 10,
-            }
+    rows = [_row(folder / f"{task}_{seed}", task, demos, stochastic) for task in tasks]
     table = pd.DataFrame(rows)
     Console(width=160).print(table.to_string(index=False))
     for target in filter(None, (folder, docs)):
@@ -121,6 +112,17 @@ def train_experts(
         write_text(docs / "versions.json", json.dumps(kept["versions"], indent=1))
         _draw_curves(folder, tasks, seed, docs / "curves.png")
     return table
+
+
+def _row(folder: Path, task: str, demos: Path | None, stochastic: bool) -> dict[str, Any]:
+    """What an expert reached, and its demonstrations where they are asked for."""
+    result = json.loads((folder / "result.json").read_text())
+    row = {"task": task, "aim": AIMS.get(task, (np.nan,))[0], **result}
+    if demos is not None:
+        path = demos / f"{recording_name(task, _action_repeat(folder), stochastic)}.npz"
+        returns = recording.load(record_expert(folder, task, path, stochastic=stochastic)).returns
+        row |= {"demonstrations": round(returns.mean(), 1), "kB": path.stat().st_size >> 10}
+    return row
 
 
 def recording_name(task: str, action_repeat: int, stochastic: bool = False) -> str:
