@@ -36,7 +36,7 @@ REWARD_TOLERANCE, STATE_TOLERANCE = 1e-3, 1e-2
 PICTURES = 2  # to be raised when the same recording is played differently; part of the cache's key
 CACHE_VARIABLE = "SB3_VDB_CACHE"  # folder of played recordings
 # arguments of pixel environments that change pictures and nothing else
-LOOK = ("image_size", "frame_stack", "camera", "preset", "supersample")
+LOOK = ("image_size", "frame_stack", "camera", "preset", "supersample", "floor")
 LOGGER = logging.getLogger(__name__)
 
 

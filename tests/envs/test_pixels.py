@@ -18,6 +18,7 @@ from gymnasium.error import DependencyNotInstalled
 from sb3_vdb import make_vec_env
 from sb3_vdb_envs import dependencies
 from sb3_vdb_envs.pixels import PixelEnv, StateEnv
+from sb3_vdb_envs.pixels.rendering import NOT_DRAWN
 from sb3_vdb_envs.pixels.tasks import TASKS, band_reward
 from sb3_vdb_envs.pixels.vector_env import pixel_vector_env, state_vector_env
 from sb3_vdb_envs.vector import FINAL_OBSERVATION_KEY
@@ -138,6 +139,31 @@ def test_physics_do_not_depend_on_the_look():
     assert differences[0] < 15
     for env in envs:
         env.close()
+
+
+@pytest.mark.parametrize("name", ["CartpoleSwingup", "CheetahRun"])
+def test_without_its_floor_a_picture_shows_all_else(name):
+    """Where no floor was, nothing changes, and physics never do."""
+    envs = [PixelEnv(name, render_mode="rgb_array", floor=floor) for floor in (True, False)]
+    pictures = [env.reset(seed=1)[0] for env in envs]
+    differs = (pictures[0] != pictures[1]).any(axis=-1)
+    assert 0.1 < differs.mean() < 0.9
+    assert not differs[: differs.shape[0] // 3].any()  # above
+    assert (envs[0].render() != envs[1].render()).any()  # people see what learners see
+    for action in actions_for(envs[0], 3):
+        rewards = [env.step(action)[1] for env in envs]
+        assert rewards[0] == rewards[1]
+    states = [env.physics.get_state() for env in envs]
+    np.testing.assert_array_equal(states[0], states[1])
+    for env in envs:
+        env.close()
+
+
+def test_every_task_has_a_floor_to_leave_out():
+    for task in TASKS:
+        model = PixelEnv(task.name, floor=False).physics.model
+        floors = [i for i in range(model.ngeom) if model.geom_group[i] == NOT_DRAWN]
+        assert any(model.geom_type[i] == 0 for i in floors), task.name  # a plane
 
 
 def test_stacked_pictures_have_the_newest_last_and_start_alike():

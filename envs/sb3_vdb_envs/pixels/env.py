@@ -12,7 +12,7 @@ import numpy.typing as npt
 from gymnasium.utils import EzPickle
 
 from sb3_vdb_envs.dependencies import require
-from sb3_vdb_envs.pixels.rendering import SuiteRenderer, check_look
+from sb3_vdb_envs.pixels.rendering import SuiteRenderer, check_look, hide_floor
 from sb3_vdb_envs.pixels.tasks import BY_NAME, load_task, without_opengl
 
 IMAGE_SIZE = 64  # pixels, the V-MAIL paper's
@@ -304,6 +304,7 @@ class PixelEnv(SuiteEnv, EzPickle):
     :param render_height: height and width of :meth:`render`, pixels
     :param supersample: draw pictures this many times larger and average them down, so that thin
         parts do not vanish in small pictures
+    :param floor: draw the floor; without it, a camera that moves sees less change that tells nothing
     :raises ValueError: an argument is not known
     :raises DependencyNotInstalled: dm_control or OpenGL is missing, or MuJoCo 4 is installed
 
@@ -322,10 +323,11 @@ class PixelEnv(SuiteEnv, EzPickle):
         render_mode: str | None = None,
         render_height: int = RENDER_SIZE,
         supersample: int = 1,
+        floor: bool = True,
     ) -> None:
         EzPickle.__init__(
             self, task, image_size, action_repeat, frame_stack, camera, preset, render_mode,
-            render_height, supersample,
+            render_height, supersample, floor,
         )  # fmt: skip
         if not isinstance(supersample, (int, np.integer)) or supersample < 1:
             raise ValueError(f"`supersample` must be a whole number, at least 1, got {supersample}")
@@ -337,7 +339,9 @@ class PixelEnv(SuiteEnv, EzPickle):
         self.image_size, self.frame_stack = image_size, frame_stack
         shape = (image_size, image_size, 3 * frame_stack)
         self.observation_space: Any = gym.spaces.Box(0, 255, shape, np.uint8)
-        self.supersample = supersample
+        self.supersample, self.floor = supersample, floor
+        if not floor:
+            hide_floor(self.physics)
         self._renderer = SuiteRenderer(self.physics, preset, image_size, camera, supersample)
         self._pictures: deque[npt.NDArray[np.uint8]] = deque(maxlen=frame_stack)
 

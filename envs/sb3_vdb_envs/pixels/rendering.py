@@ -26,6 +26,8 @@ PRESETS = {
     "default": Preset(None, None, None, reflection=True),
 }
 LEAST_SIZE, LARGEST_SIZE = 16, 2048  # pixels
+FLOORS = ("floor", "ground")  # names of the geom; every task of the suite has one of them
+NOT_DRAWN = 5  # a group of geoms that MuJoCo does not draw
 
 
 def check_look(preset: str, size: int, name: str) -> None:
@@ -57,6 +59,17 @@ def apply_preset(model: Any, preset: str) -> None:
         quality.offsamples = samples
     if not reflection:
         model.mat_reflectance[:] = 0.0
+
+
+def hide_floor(physics: Any) -> None:
+    """Leave the floor out of all pictures; contacts and tasks do not depend on it.
+
+    :param physics: ``dm_control.mujoco.Physics``
+    """
+    model = physics.model
+    for i in range(model.ngeom):
+        if model.id2name(i, "geom") in FLOORS:
+            model.geom_group[i] = NOT_DRAWN
 
 
 class SuiteRenderer:

@@ -218,13 +218,14 @@ def pixel_vector_env(
     render_mode: str | None = None,
     render_height: int = RENDER_SIZE,
     supersample: int = 1,
+    floor: bool = True,
 ) -> SuiteVectorEnv:
     """Copies of :class:`PixelEnv`, with its arguments and those of :class:`SuiteVectorEnv`."""
 
     def make() -> PixelEnv:
         return PixelEnv(
             task, image_size, action_repeat, frame_stack, camera, preset, render_mode,
-            render_height, supersample,
+            render_height, supersample, floor,
         )  # fmt: skip
 
     return SuiteVectorEnv(make, num_envs, threads, max_episode_steps, autoreset_mode, render_mode)
