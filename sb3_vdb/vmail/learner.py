@@ -28,11 +28,13 @@ class Steps(NamedTuple):
     :param max_grad_norm: global norm to which each network's gradient is clipped
     :param tau: how far the slow target follows the value
     :param target_update_interval: updates between two steps of the target
+    :param actor_decay: share of the actor's average that an update keeps, where there is one
     """
 
     max_grad_norm: float
     tau: float
     target_update_interval: int
+    actor_decay: float = 0.0
 
 
 Gradients = Callable[
@@ -116,7 +118,9 @@ class Learner:
         if self.dual is not None:
             self.dual.update(UpdateMetrics(*metrics).code_kl.reshape(1))
         if (n_updates + 1) % self.steps.target_update_interval == 0:
-            self._follow()
+            _follow(self.policy.value_target, self.policy.value, self.steps.tau)
+        if self.policy.actor_average is not None:
+            _follow(self.policy.actor_average, self.policy.actor, 1.0 - self.steps.actor_decay)
         return metrics
 
     def _apply(self, gradients: list[list[th.Tensor]]) -> None:
@@ -127,15 +131,6 @@ class Learner:
                 parameter.grad = gradient
             nn.utils.clip_grad_norm_(parameters, self.steps.max_grad_norm, foreach=True)
             self.optimizer(name).step()
-
-    @th.no_grad()
-    def _follow(self) -> None:
-        """The slow target follows the value."""
-        pairs = zip(
-            self.policy.value_target.parameters(), self.policy.value.parameters(), strict=True
-        )
-        for target, value in pairs:
-            target.lerp_(value, self.steps.tau)
 
     def _check_finite(self, gradients: list[list[th.Tensor]], metrics: th.Tensor) -> None:
         norms = th.stack([th.stack(th._foreach_norm(found)).sum() for found in gradients])
@@ -191,6 +186,13 @@ class Learner:
             return found, metrics.clone()
 
         return gradients
+
+
+@th.no_grad()
+def _follow(slow: nn.Module, network: nn.Module, share: float) -> None:
+    """The weights of a slow copy go a share of the way to those of a network."""
+    for target, weight in zip(slow.parameters(), network.parameters(), strict=True):
+        target.lerp_(weight, share)
 
 
 def _flatten(batch: SequenceBatch, expert: SequenceBatch, beta: th.Tensor) -> list[th.Tensor]:

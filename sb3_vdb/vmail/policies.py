@@ -64,6 +64,8 @@ class VMAILPolicy(FiledPolicy):
     :param discriminator_net_arch: widths of the discriminator's hidden layers
     :param code_dim: dimension of the discriminator's bottleneck; None for no bottleneck
     :param init_std: standard deviation of the actions before tanh at the start
+    :param average_actor: keep an average of the actor's weights over updates, which :meth:`predict`
+        acts with
     :raises ValueError: a space cannot be modelled, or a size is out of range
     """
 
@@ -87,6 +89,7 @@ class VMAILPolicy(FiledPolicy):
         discriminator_net_arch: Sequence[int] = (400, 400),
         code_dim: int | None = None,
         init_std: float = 5.0,
+        average_actor: bool = False,
     ) -> None:
         super().__init__(observation_space, action_space, squash_output=True)
         if latent not in ("gaussian", "categorical"):
@@ -112,6 +115,7 @@ class VMAILPolicy(FiledPolicy):
             "discriminator_net_arch": tuple(discriminator_net_arch),
             "code_dim": code_dim,
             "init_std": init_std,
+            "average_actor": average_actor,
         }
         for name, value in self.sizes.items():
             if isinstance(value, int) and not isinstance(value, bool) and value < 1:
@@ -152,6 +156,11 @@ class VMAILPolicy(FiledPolicy):
             network.apply(initialize)
         self.value_target.load_state_dict(self.value.state_dict())
         self.value_target.requires_grad_(False)
+        self.actor_average: Actor | None = None
+        if average_actor:
+            self.actor_average = Actor(feat_dim, self.action_dim, units, actor_layers, init_std)
+            self.actor_average.load_state_dict(self.actor.state_dict())
+            self.actor_average.requires_grad_(False)
         self.lr_schedule = lr_schedule
 
     def make_value(self, feat_dim: int, units: int, n_layers: int) -> nn.Module:
@@ -201,6 +210,7 @@ class VMAILPolicy(FiledPolicy):
         episode_starts: th.Tensor,
         deterministic: bool = False,
         noise_std: float = 0.0,
+        averaged: bool = False,
     ) -> Memory:
         """Filter an observation and choose an action.
 
@@ -209,6 +219,7 @@ class VMAILPolicy(FiledPolicy):
         :param episode_starts: 1 where an episode begins, shape (n_envs,)
         :param deterministic: take modes instead of samples
         :param noise_std: of Gaussian noise added to the action, which is clipped to [-1, 1]
+        :param averaged: act with the average of the actor's weights, where there is one
         :return: memory with the belief that includes the observation, and with the action
         """
         kept = (1.0 - episode_starts.float()).unsqueeze(1)
@@ -217,7 +228,8 @@ class VMAILPolicy(FiledPolicy):
         belief = self.world_model.rssm.obs_step(
             State(stoch, deter), action, embed, sample=not deterministic
         )
-        distribution = self.actor(belief.state.feat)
+        average = self.actor_average if averaged else None
+        distribution = (average or self.actor)(belief.state.feat)
         action = distribution.mode() if deterministic else distribution.sample()
         if noise_std > 0.0:
             action = (action + noise_std * th.randn_like(action)).clamp(-1.0, 1.0)
@@ -251,8 +263,9 @@ class VMAILPolicy(FiledPolicy):
             memory = self.initial_memory(n_envs)
         else:
             memory = Memory(*(th.as_tensor(part, device=self.device) for part in state))
-        starts = np.zeros(n_envs) if episode_start is None else np.atleast_1d(episode_start)
-        memory = self.act(parts, memory, th.as_tensor(starts, device=self.device), deterministic)
+        begun = np.zeros(n_envs) if episode_start is None else np.atleast_1d(episode_start)
+        starts = th.as_tensor(begun, device=self.device)
+        memory = self.act(parts, memory, starts, deterministic, averaged=True)
         actions = self.env_actions(memory.action)
         kept = tuple(part.cpu().numpy() for part in memory)
         return (actions if vectorized else actions[0]), kept
@@ -271,7 +284,8 @@ class VMAILPolicy(FiledPolicy):
         parts = as_parts(observation)
         n_envs = len(next(iter(parts.values())))
         starts = th.ones(n_envs, device=self.device)
-        return self.act(parts, self.initial_memory(n_envs), starts, deterministic).action
+        memory = self.initial_memory(n_envs)
+        return self.act(parts, memory, starts, deterministic, averaged=True).action
 
 
 class CnnPolicy(VMAILPolicy):

@@ -107,6 +107,9 @@ class VMAIL(BaseAlgorithm):
     :param beta_step_size: alpha_beta
     :param tau: how far the slow target of the value follows at a time
     :param target_update_interval: updates between two steps of the target
+    :param actor_decay: share of itself that an average of the actor's weights keeps at an update;
+        ``predict`` acts with it, which helps where the policy swings back and forth. 0 for the
+        latest weights, the paper's, with which training acts in any case.
     :param max_grad_norm: norm to which each network's gradient is clipped
     :param weight_decay: of all optimisers
     :param engine: ``"eager"``, ``"compile"``, ``"cuda_graph"``, or ``"auto"``: a CUDA graph on a
@@ -173,6 +176,7 @@ class VMAIL(BaseAlgorithm):
         beta_step_size: float = 1e-5,
         tau: float = 1.0,
         target_update_interval: int = 1,
+        actor_decay: float = 0.0,
         max_grad_norm: float = 100.0,
         weight_decay: float = 0.0,
         engine: EngineName = "auto",
@@ -217,6 +221,7 @@ class VMAIL(BaseAlgorithm):
         self.information_limit = information_limit
         self.beta, self.beta_step_size = beta, beta_step_size
         self.tau, self.target_update_interval = tau, target_update_interval
+        self.actor_decay = actor_decay
         self.max_grad_norm, self.weight_decay = max_grad_norm, weight_decay
         self.engine, self.tf32 = engine, tf32
         self.replay_place, self.replay_folder = replay_place, replay_folder
@@ -242,8 +247,9 @@ class VMAIL(BaseAlgorithm):
         validation.check_settings(self)
         self._setup_lr_schedule()
         self.set_random_seed(self.seed)
+        sizes = {**self.policy_kwargs, "average_actor": self.actor_decay > 0.0}
         self.policy = self.policy_class(  # type: ignore[assignment]
-            self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs
+            self.observation_space, self.action_space, self.lr_schedule, **sizes
         ).to(self.device)
         rates = {name: self.learning_rate_of(name) for name in NETWORKS}
         self.policy.make_optimizers(rates, self.weight_decay)
@@ -253,7 +259,7 @@ class VMAIL(BaseAlgorithm):
         self._open_frames = np.zeros(self.n_envs, dtype=np.int64)
         self._learner = Learner(
             self.update_class(self.policy, self._form()),
-            Steps(self.max_grad_norm, self.tau, self.target_update_interval),
+            Steps(self.max_grad_norm, self.tau, self.target_update_interval, self.actor_decay),
             self.dual,
             self.engine,
             self.tf32,

@@ -132,7 +132,11 @@ def make_maze_model(seed=0, algorithm=VMAIL) -> VMAIL:
     actions = [rng.uniform(-1, 1, (29, 2)) for _ in range(2)]
     demos = Demonstrations.from_arrays([each.astype(np.float32) for each in episodes], actions)
     return algorithm(
-        "MlpPolicy", venv, demos, policy_kwargs=SIZES, **{**SETTINGS, "seed": seed, "train_freq": 7}
+        "MlpPolicy",
+        venv,
+        demos,
+        policy_kwargs=SIZES,
+        **{**SETTINGS, "seed": seed, "train_freq": 7, "actor_decay": 0.9},
     )
 
 

@@ -257,6 +257,19 @@ def test_all_four_networks_move_and_the_target_follows_at_its_interval():
         assert th.equal(policy.state_dict()[name], policy.state_dict()[own])
 
 
+def test_the_average_of_the_actor_keeps_its_share_of_itself():
+    policy = make_policy(average_actor=True)
+    learner = Learner(Update(policy, FORM), Steps(100.0, 1.0, 1, actor_decay=0.75), None, "eager")
+    expected = [each.clone() for each in policy.actor.parameters()]
+    for i in range(3):
+        learner.step(BATCH, EXPERT, i)
+        latest = policy.actor.parameters()
+        expected = [0.75 * old + 0.25 * new for old, new in zip(expected, latest, strict=True)]
+    for average, wanted in zip(policy.actor_average.parameters(), expected, strict=True):
+        th.testing.assert_close(average, wanted)
+    assert not any(each.requires_grad for each in policy.actor_average.parameters())
+
+
 def test_the_dual_variable_rises_while_the_code_tells_too_much():
     dual = DualVariable(0.001, beta=0.1, beta_step_size=0.01)
     learner = make_learner(make_policy(code_dim=4), dual=dual, information_limit=0.001)

@@ -80,6 +80,7 @@ def test_it_learns_and_logs_every_figure(kind, tmp_path):
         {"n_reconstructed": 2, "policy_kwargs": {"bf16": True}},
         {"policy_kwargs": {"picture_net": "patches", "standardize_pictures": True}},
         {"expert_fraction": lambda progress: 0.5 * progress, "actor_learning_rate": lambda p: p},
+        {"actor_decay": 0.9},
     ],
 )
 def test_every_option_learns(settings):
@@ -372,6 +373,26 @@ def test_a_run_in_two_parts_equals_one_run(tmp_path):
     assert whole.num_env_frames == second.num_env_frames
 
 
+def test_the_policy_predicts_with_the_average_of_its_actor_and_trains_with_the_latest(tmp_path):
+    """An average that hardly moves acts as the actor did at first; a file keeps both."""
+    model = make_model(actor_decay=0.999999)
+    observation, _ = Dot("pixels").reset(seed=0)
+    begun = model.predict(observation, deterministic=True)[0]
+    model.learn(20)
+    model.policy.world_model.load_state_dict(make_model().policy.world_model.state_dict())
+    averaged = model.predict(observation, deterministic=True)[0]
+    np.testing.assert_allclose(averaged, begun, atol=1e-4)
+    average, model.policy.actor_average = model.policy.actor_average, None
+    assert np.abs(model.predict(observation, deterministic=True)[0] - begun).max() > 1e-3
+    model.policy.actor_average = average
+    model.save(tmp_path / "model.zip")
+    again = VMAIL.load(tmp_path / "model.zip").predict(observation, deterministic=True)[0]
+    np.testing.assert_array_equal(again, averaged)
+    model.policy.save(tmp_path / "policy.pt")
+    alone = type(model.policy).load(tmp_path / "policy.pt")
+    np.testing.assert_array_equal(alone.predict(observation, deterministic=True)[0], averaged)
+
+
 def test_equal_seeds_give_equal_runs():
     states = [make_maze_model(seed=4).learn(30).policy.state_dict() for _ in range(2)]
     assert all(th.equal(states[0][name], states[1][name]) for name in states[0])
@@ -484,6 +505,7 @@ def test_pictures_are_stored_once_as_bytes():
         ({"information_limit": 0.5}, "a bottleneck needs both"),
         ({"policy_kwargs": {"code_dim": 3}}, "a bottleneck needs both"),
         ({"n_imagined": 0}, "`n_imagined`"),
+        ({"actor_decay": 1.0}, "`actor_decay` must be at least 0 and below 1, got 1.0"),
         ({"n_reconstructed": 0}, "`n_reconstructed`"),
         ({"max_grad_norm": -1.0}, "`max_grad_norm` must be positive"),
         ({"gradient_steps": -5}, "`gradient_steps`"),

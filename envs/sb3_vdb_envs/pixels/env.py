@@ -304,7 +304,7 @@ class PixelEnv(SuiteEnv, EzPickle):
     :param render_height: height and width of :meth:`render`, pixels
     :param supersample: draw pictures this many times larger and average them down, so that thin
         parts do not vanish in small pictures
-    :param floor: draw the floor; without it, a camera that moves sees less change that tells nothing
+    :param floor: draw the floor; without it, less changes under a moving camera that tells nothing
     :raises ValueError: an argument is not known
     :raises DependencyNotInstalled: dm_control or OpenGL is missing, or MuJoCo 4 is installed
 
