@@ -101,8 +101,9 @@ def maze_transfer(
     "name",
     default="best",
     show_default=True,
-    type=click.Choice(["best", "paper"]),
-    help="best: what of it matters; paper: what its text leaves open",
+    type=click.Choice(["best", "paper", "authors-code"]),
+    help="best: what of it matters; paper: what its text leaves open; authors-code: what AIRL "
+    "fails by",
 )
 @maze_option
 @click.option(

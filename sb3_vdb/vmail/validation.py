@@ -82,16 +82,17 @@ def _check_ranges(model: VMAIL) -> None:
             f"being the expert's, got {model.batch_size}"
         )
     for name in NOT_NEGATIVE:
-        if not getattr(model, name) >= 0.0:
-            raise ValueError(f"`{name}` must not be negative, got {getattr(model, name)}")
+        value = getattr(model, name)
+        if not callable(value) and not value >= 0.0:
+            raise ValueError(f"`{name}` must not be negative, got {value}")
     for name in FRACTIONS:
         value = getattr(model, name)
         if not callable(value) and value is not None and not 0.0 <= value <= 1.0:
             raise ValueError(f"`{name}` must be between 0 and 1, got {value}")
     if not 0.0 <= model.actor_decay < 1.0:
         raise ValueError(
-            f"`actor_decay` must be at least 0 and below 1, got {model.actor_decay}; 0.998 averages "
-            "some 500 updates"
+            f"`actor_decay` must be at least 0 and below 1, got {model.actor_decay}; "
+            "0.998 averages some 500 updates"
         )
 
 

@@ -93,7 +93,8 @@ class VMAIL(BaseAlgorithm):
     :param bc_coef: weight of the squared difference between the policy's actions and the expert's
         in the expert's states, beside eq. 8, as in `TD3+BC <https://arxiv.org/abs/2106.06860>`_;
         the paper has none
-    :param exploration_noise: standard deviation of the noise that is added to actions in training
+    :param exploration_noise: standard deviation of the noise that is added to actions in training,
+        or a function of the remaining progress
     :param kl_coef: weight of the divergence in eq. 7
     :param free_nats: mean divergence below which nothing is gained
     :param kl_balance: share of the divergence's gradient that goes to the forward model; None for
@@ -165,7 +166,7 @@ class VMAIL(BaseAlgorithm):
         reward_type: str = "log_d",
         ent_coef: float = 0.0,
         bc_coef: float = 0.0,
-        exploration_noise: float = 0.3,
+        exploration_noise: float | Schedule = 0.3,
         kl_coef: float = 1.0,
         free_nats: float = 3.0,
         kl_balance: float | None = None,
@@ -334,12 +335,21 @@ class VMAIL(BaseAlgorithm):
         tensors, _ = self.policy.obs_to_tensor(self._last_obs)
         starts = th.as_tensor(self._last_episode_starts, device=self.device)
         memory = self.policy.act(
-            as_parts(tensors), self._memory, starts, noise_std=self.exploration_noise
+            as_parts(tensors), self._memory, starts, noise_std=self._present_noise()
         )
         if self.num_timesteps < self.learning_starts:
             memory = memory._replace(action=2.0 * th.rand_like(memory.action) - 1.0)
         self._memory = memory
         return self.policy.env_actions(memory.action)
+
+    def _present_noise(self) -> float:
+        """Standard deviation of the exploration noise."""
+        if not callable(self.exploration_noise):
+            return self.exploration_noise
+        noise = self.exploration_noise(self._current_progress_remaining)
+        if not noise >= 0.0:
+            raise ValueError(f"`exploration_noise` must not be negative, its schedule gave {noise}")
+        return noise
 
     def collect_rollouts(self, env: VecEnv, callback: BaseCallback, total_timesteps: int) -> bool:
         """Act until a training phase is due.

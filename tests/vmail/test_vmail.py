@@ -27,6 +27,7 @@ from sb3_vdb import VMAIL, Demonstrations, NonFiniteError, make_vec_env
 from sb3_vdb.run_state import get_env_state, set_env_state, to_arrays, to_tensors
 from sb3_vdb.vmail import PRESETS, preset
 from sb3_vdb.vmail.log import LOG_KEYS
+from sb3_vdb.vmail.policies import CnnPolicy
 from tests.vmail.small import (
     CLASSES,
     MAZE,
@@ -235,6 +236,22 @@ def test_schedules_move_in_offline_training():
     model = make_model(expert_fraction=lambda progress: seen.append(progress) or 0.5)
     model.learn_offline(4, log_interval=2)
     assert {0.5, 1.0} <= set(seen)
+
+
+def test_exploration_can_fade(monkeypatch):
+    seen = []
+    act = CnnPolicy.act
+    monkeypatch.setattr(
+        CnnPolicy,
+        "act",
+        lambda *args, **kwargs: seen.append(kwargs["noise_std"]) or act(*args, **kwargs),
+    )
+    make_model(exploration_noise=lambda progress: 0.3 * progress).learn(40)
+    assert seen[0] == 0.3
+    assert seen == sorted(seen, reverse=True)
+    assert 0.0 < seen[-1] < 0.1
+    with pytest.raises(ValueError, match=r"`exploration_noise` .* schedule gave -1\.0"):
+        make_model(exploration_noise=lambda progress: -1.0).learn(20)
 
 
 def test_a_schedule_out_of_range_is_refused():

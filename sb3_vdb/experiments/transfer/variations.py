@@ -1,5 +1,5 @@
 """What ablations change of a preset, one thing at a time; of ``paper``, what its text leaves
-open.
+open; of ``authors-code``, which of its departures AIRL fails by.
 """
 
 from __future__ import annotations
@@ -114,6 +114,28 @@ PAPER: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
         ),
     }
 )
+# one departure of the released code taken back at a time; the baseline is a row of its table
+TEXT_TRPO = {
+    f"{phase}.{name}": value
+    for phase in ("irl", "retraining")
+    for name, value in (("activation", "relu"), ("gae_lambda", 0.97), ("baseline", "critic"))
+}
+SCALED = dict.fromkeys(RAW, True)
+AUTHORS_CODE: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
+    {
+        maze: tuple(
+            Variation(f"AIRL, {name}", "AIRL", changes)
+            for name, changes in {
+                "positions scaled": SCALED,
+                "TRPO of the text": TEXT_TRPO,
+                "discounted potential": {"potential_gamma": None},
+                "100 discriminator updates a round": {"n_disc_updates_per_round": 100},
+                **rounds,
+            }.items()
+        )
+        for maze, rounds in (("C", {}), ("S", {"10,000 steps a round": {"irl.mazes": 100}}))
+    }
+)
 VARIATIONS: Mapping[str, Mapping[MazeName, Sequence[Variation]]] = MappingProxyType(
-    {"best": BEST, "paper": PAPER}
+    {"best": BEST, "paper": PAPER, "authors-code": AUTHORS_CODE}
 )
