@@ -53,6 +53,22 @@ def test_what_the_paper_leaves_open_is_tried_for_every_method_it_is_about(maze):
         assert (settings.expert == paper.expert) == same_maze == ("forces of 1 N" not in name)
 
 
+@pytest.mark.parametrize("maze", MAZES)
+def test_each_departure_of_the_code_is_taken_back_to_the_papers_value(maze):
+    paper, code = preset("paper", maze).to_dict(), preset("authors-code", maze).to_dict()
+
+    def value_of(settings, name):
+        phase, _, field = name.rpartition(".")
+        return (settings[phase] if phase else settings)[field]
+
+    variations = VARIATIONS["authors-code"][maze]
+    assert len({each.folder for each in variations}) == len(variations) >= 4
+    for each in variations:
+        assert each.method == "AIRL"
+        for name, value in each.changes.items():
+            assert value_of(paper, name) == value != value_of(code, name), (each.name, name)
+
+
 def test_networks_see_positions_as_they_are_if_asked(tmp_path):
     settings = preset("demo", "C").shortened(0.02)
     raw = settings.changed({"irl.scaled_inputs": False, "scaled_inputs": False})

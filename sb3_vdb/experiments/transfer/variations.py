@@ -22,6 +22,11 @@ CODE_TRPO = {
     for phase in ("irl", "retraining")
     for name, value in (("activation", "tanh"), ("gae_lambda", 1.0), ("baseline", "linear"))
 }
+TEXT_TRPO = {
+    f"{phase}.{name}": value
+    for phase in ("irl", "retraining")
+    for name, value in (("activation", "relu"), ("gae_lambda", 0.97), ("baseline", "critic"))
+}
 
 UNKNOWNS: Mapping[str, Mapping[str, Any]] = {
     "positions not scaled": RAW,
@@ -62,12 +67,14 @@ def _forces_of_one(
     return {**{f"{maze}force_limit": 1.0 for maze in mazes}, **spreads}
 
 
-def _unknowns(changes: Mapping[str, Mapping[str, Any]]) -> tuple[Variation, ...]:
-    """Each change, for each method that the paper is about."""
+def _each(
+    changes: Mapping[str, Mapping[str, Any]], methods: Sequence[str] = TRANSFERRED
+) -> tuple[Variation, ...]:
+    """Each change, for each method."""
     return tuple(
         Variation(f"{method}, {name}", method, each)
         for name, each in changes.items()
-        for method in TRANSFERRED
+        for method in methods
     )
 
 
@@ -101,8 +108,8 @@ BEST: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
 # the baselines are rows of the table, with the same seeds
 PAPER: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
     {
-        "C": _unknowns(UNKNOWNS),
-        "S": _unknowns(
+        "C": _each(UNKNOWNS),
+        "S": _each(
             {
                 **UNKNOWNS,
                 "50,000 steps a round": {"irl.mazes": 500},
@@ -115,25 +122,16 @@ PAPER: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
     }
 )
 # one departure of the released code taken back at a time; the baseline is a row of its table
-TEXT_TRPO = {
-    f"{phase}.{name}": value
-    for phase in ("irl", "retraining")
-    for name, value in (("activation", "relu"), ("gae_lambda", 0.97), ("baseline", "critic"))
+DEPARTURES: Mapping[str, Mapping[str, Any]] = {
+    "positions scaled": dict.fromkeys(RAW, True),
+    "TRPO of the text": TEXT_TRPO,
+    "discounted potential": {"potential_gamma": None},
+    "100 discriminator updates a round": {"n_disc_updates_per_round": 100},
 }
-SCALED = dict.fromkeys(RAW, True)
 AUTHORS_CODE: Mapping[MazeName, Sequence[Variation]] = MappingProxyType(
     {
-        maze: tuple(
-            Variation(f"AIRL, {name}", "AIRL", changes)
-            for name, changes in {
-                "positions scaled": SCALED,
-                "TRPO of the text": TEXT_TRPO,
-                "discounted potential": {"potential_gamma": None},
-                "100 discriminator updates a round": {"n_disc_updates_per_round": 100},
-                **rounds,
-            }.items()
-        )
-        for maze, rounds in (("C", {}), ("S", {"10,000 steps a round": {"irl.mazes": 100}}))
+        "C": _each(DEPARTURES, ("AIRL",)),
+        "S": _each({**DEPARTURES, "10,000 steps a round": {"irl.mazes": 100}}, ("AIRL",)),
     }
 )
 VARIATIONS: Mapping[str, Mapping[MazeName, Sequence[Variation]]] = MappingProxyType(
