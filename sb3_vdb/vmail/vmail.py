@@ -109,7 +109,7 @@ class VMAIL(BaseAlgorithm):
     :param tau: how far the slow target of the value follows at a time
     :param target_update_interval: updates between two steps of the target
     :param actor_decay: share of itself that an average of the actor's weights keeps at an update;
-        ``predict`` acts with it, which helps where the policy swings back and forth. 0 for the
+        ``predict`` acts with it, which can help where the policy swings back and forth. 0 for the
         latest weights, the paper's, with which training acts in any case.
     :param max_grad_norm: norm to which each network's gradient is clipped
     :param weight_decay: of all optimisers
