@@ -65,7 +65,7 @@ class VMAILPolicy(FiledPolicy):
     :param code_dim: dimension of the discriminator's bottleneck; None for no bottleneck
     :param init_std: standard deviation of the actions before tanh at the start
     :param average_actor: keep an average of the actor's weights over updates, which :meth:`predict`
-        acts with
+        acts with; the algorithm says so where its ``actor_decay`` is above 0
     :raises ValueError: a space cannot be modelled, or a size is out of range
     """
 
