@@ -208,7 +208,8 @@ def action_repeat_of(venv: VecEnv) -> int | None:
     where it says nothing, or is in another process.
     """
     base: Any = wrappers(venv)[-1]
-    inner = base.envs[0] if hasattr(base, "envs") else getattr(base, "env", None)
+    inner = getattr(base, "env", base)
+    inner = inner.envs[0] if hasattr(inner, "envs") else inner
     found = getattr(getattr(inner, "unwrapped", inner), "action_repeat", None)
     return None if found is None else int(found)
 

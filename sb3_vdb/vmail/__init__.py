@@ -3,7 +3,16 @@
 from sb3_vdb.vmail.callbacks import InspectionCallback
 from sb3_vdb.vmail.policies import VMAILPolicy
 from sb3_vdb.vmail.presets import PRESETS, preset
+from sb3_vdb.vmail.selection import DiscriminatorEvalCallback
 from sb3_vdb.vmail.vdac import VDAC
 from sb3_vdb.vmail.vmail import VMAIL
 
-__all__ = ["PRESETS", "VDAC", "VMAIL", "InspectionCallback", "VMAILPolicy", "preset"]
+__all__ = [
+    "PRESETS",
+    "VDAC",
+    "VMAIL",
+    "DiscriminatorEvalCallback",
+    "InspectionCallback",
+    "VMAILPolicy",
+    "preset",
+]

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import torch as th
 
+from sb3_vdb.demonstrations import Demonstrations, Trajectory
 from sb3_vdb.rewards import LOGIT_REWARDS
+from sb3_vdb.vmail import validation
 from sb3_vdb.vmail.observations import PictureNormalizer
 from sb3_vdb.vmail.rssm import Belief, State
 from sb3_vdb.vmail.vmail import VMAIL
@@ -43,6 +46,22 @@ class Course(NamedTuple):
 
     rewards: npt.NDArray[np.float32]
     belief_kl: npt.NDArray[np.float32]
+
+
+def rows_of(model: VMAIL, episode: Trajectory) -> dict[str, th.Tensor]:
+    """Rows of an episode as the replay buffer has them, for the functions below.
+
+    :param model: who knows the spaces
+    :param episode: with actions, as the environment observes it
+    :raises ValueError: it does not fit the environment
+    """
+    assert isinstance(model.action_space, gym.spaces.Box)
+    (found,) = validation.expert_episodes(
+        Demonstrations([episode]), model.observation_space, model.action_space, sequence_length=1
+    )
+    actions = np.concatenate([np.zeros_like(found.actions[:1]), found.actions])
+    parts = {PREFIX + name: th.as_tensor(part) for name, part in found.observations.items()}
+    return {**parts, "actions": th.as_tensor(actions)}
 
 
 def _filtered(model: VMAIL, rows: Mapping[str, th.Tensor]) -> tuple[Belief, th.Tensor]:
@@ -111,8 +130,22 @@ def follow(model: VMAIL, rows: Mapping[str, th.Tensor]) -> Course:
     :param rows: as for :func:`predict_pictures`
     """
     belief, actions = _filtered(model, rows)
-    logits = model.policy.discriminator.logits(belief.state.feat[:-1], actions[1:])[:, 0]
-    rewards = LOGIT_REWARDS[model.reward_type](logits)
+    rewards = LOGIT_REWARDS[model.reward_type](_logits(model, belief, actions))
     latent = model.policy.world_model.rssm.latent
     kl = latent.kl(belief.posterior, belief.prior)[:, 0]
     return Course(rewards.cpu().numpy(), kl.cpu().numpy())
+
+
+@th.no_grad()
+def expert_likeness(model: VMAIL, rows: Mapping[str, th.Tensor]) -> float:
+    """Mean of D(z, a) along an episode, in [0, 1]; 0.5 where the discriminator cannot tell.
+
+    :param model: what judges
+    :param rows: as for :func:`predict_pictures`
+    """
+    return float(_logits(model, *_filtered(model, rows)).sigmoid().mean())
+
+
+def _logits(model: VMAIL, belief: Belief, actions: th.Tensor) -> th.Tensor:
+    """The discriminator's logits for states and the actions taken in them, shape (length,)."""
+    return model.policy.discriminator.logits(belief.state.feat[:-1], actions[1:])[:, 0]

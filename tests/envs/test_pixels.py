@@ -14,8 +14,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.error import DependencyNotInstalled
+from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
-from sb3_vdb import make_vec_env
+from sb3_vdb import GymnasiumVecEnv, make_vec_env
+from sb3_vdb.vec_env import action_repeat_of
 from sb3_vdb_envs import dependencies
 from sb3_vdb_envs.pixels import PixelEnv, StateEnv
 from sb3_vdb_envs.pixels.rendering import NOT_DRAWN
@@ -420,3 +422,18 @@ def test_a_missing_dm_control_is_named_with_its_remedy(monkeypatch):
     monkeypatch.setattr(dependencies.importlib, "import_module", missing)
     with pytest.raises(DependencyNotInstalled, match=r"pip install .*dm_control"):
         gym.make("sb3_vdb/WalkerWalkPixels-v0")
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_every_way_of_batching_says_how_long_an_action_lasts(single):
+    env_id, kwargs = "sb3_vdb/PendulumSwingupState-v0", {"action_repeat": 4}
+    venv = (
+        DummyVecEnv([lambda: gym.make(env_id, **kwargs)])
+        if single
+        else make_vec_env(env_id, 2, env_kwargs=kwargs)
+    )
+    assert action_repeat_of(venv) == action_repeat_of(VecMonitor(venv)) == 4
+    venv.close()
+    own = GymnasiumVecEnv(gym.make_vec(env_id, 2, vectorization_mode="sync", **kwargs))
+    assert action_repeat_of(own) == 4
+    own.close()

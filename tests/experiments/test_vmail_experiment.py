@@ -39,8 +39,9 @@ class Stopped(Exception):
 def task(monkeypatch, tmp_path):
     """A task of 2,400 frames, evaluated twice on one episode, from one demonstration."""
     monkeypatch.setenv("SB3_VDB_CACHE", str(tmp_path / "cache"))
-    for name, value in (("EVALUATIONS", 2), ("EVALUATION_EPISODES", 1), ("RESULT_EPISODES", 1)):
-        monkeypatch.setattr(runs_module, name, value)
+    monkeypatch.setattr(runs_module, "EVALUATIONS", 2)
+    for name in ("EVALUATION_EPISODES", "RESULT_EPISODES", "CHOICE_EPISODES"):
+        monkeypatch.setattr(runs_module, name, 1)
     monkeypatch.setattr(runs_module, "BC_UPDATES", 10)
     small = TaskSettings(TASK, LOOK, 2400, "laptop", SMALL)
     monkeypatch.setitem(settings.LAPTOP, TASK, small)
@@ -75,6 +76,19 @@ def test_a_run_goes_on_after_an_interruption_and_ends_with_its_result(task, tmp_
     config = json.loads((run.path / "config.json").read_text())
     assert config["arguments"]["batch_size"] == 2
     assert config["n_demonstrations"] == 1
+
+
+@pytest.mark.slow
+def test_the_discriminator_chooses_in_the_second_half(task, tmp_path):
+    run = Run(tmp_path, task._replace(choose_every=300, frames=1200), "VMAIL", 1, 0)
+    train(run, lambda *_: None)
+    history = pd.read_csv(run.path / "chosen" / "history.csv")
+    assert (history["timesteps"] >= 300).all()
+    result = run.result()
+    last = history[history["chosen"]].iloc[-1]
+    assert result["chosen_after"] == 2 * last["timesteps"]
+    assert result["choice_frames"] == 1000 * len(history)
+    assert np.isfinite([result["return"], result["last_return"]]).all()
 
 
 @pytest.mark.slow

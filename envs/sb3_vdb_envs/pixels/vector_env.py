@@ -167,6 +167,7 @@ class SuiteVectorEnv(BatchVectorEnv):
             raise ValueError(f"`num_envs` must be at least 1, got {num_envs}")
         self.batch = SuiteBatch(make, num_envs, threads)
         first = self.batch.envs[0]
+        self.action_repeat = first.action_repeat
         super().__init__(
             self.batch,
             num_envs,

@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.baselines import BehaviouralCloning
 from sb3_vdb.demonstrations import Demonstrations
-from sb3_vdb.evaluation import evaluate_returns
+from sb3_vdb.evaluation import EvaluationResult, evaluate_returns
 from sb3_vdb.experiments.checkpoints import save_model
 from sb3_vdb.experiments.runner import Report
 from sb3_vdb.experiments.versions import versions
@@ -28,10 +28,10 @@ from sb3_vdb.experiments.vmail.settings import (
 )
 from sb3_vdb.files import write_text
 from sb3_vdb.vec_env import make_vec_env
-from sb3_vdb.vmail import VDAC, VMAIL
+from sb3_vdb.vmail import VDAC, VMAIL, DiscriminatorEvalCallback
 
-EVALUATION_SEED, RESULT_SEED = 50_000, 60_000
-EVALUATIONS, EVALUATION_EPISODES, RESULT_EPISODES = 12, 3, 10
+EVALUATION_SEED, RESULT_SEED, CHOICE_SEED = 50_000, 60_000, 70_000
+EVALUATIONS, EVALUATION_EPISODES, RESULT_EPISODES, CHOICE_EPISODES = 12, 3, 10, 4
 BC_UPDATES = 20_000
 
 
@@ -87,8 +87,9 @@ def _environments(
 def train(run: Run, report: Report) -> None:
     """Carry a run out, or go on with it.
 
-    The folder gets ``config.json``, ``evaluations.csv``, ``log_<step>/progress.csv``,
-    ``result.json``, and the latest ``model.zip`` with its ``replay_<step>.npz``.
+    The folder gets ``config.json``, ``evaluations.csv``, ``log_<step>/progress.csv``, the latest
+    ``model.zip`` with its ``replay_<step>.npz``, ``chosen`` where the discriminator chooses the
+    policy, and ``result.json``.
     """
     if run.result() is not None:
         return
@@ -125,7 +126,7 @@ def _train_vmail(run: Run, report: Report) -> None:
     settings = run.settings
     venv = _environments(run, settings.look, settings.n_envs, run.seed, settings.episode_steps)
     judges = _environments(run, settings.look, EVALUATION_EPISODES, EVALUATION_SEED)
-    model = _make_or_load(run, venv)
+    model, choice = _make_or_load(run, venv), _choice(run)
     rows = _rows(run, model)
     step = max(1, settings.decisions // EVALUATIONS)
     seconds = rows[-1]["seconds"] if rows else 0.0
@@ -133,8 +134,8 @@ def _train_vmail(run: Run, report: Report) -> None:
         since = time.monotonic()
         model.set_logger(configure(str(run.path / f"log_{model.num_timesteps}"), ["csv"]))
         left = settings.decisions - model.num_timesteps
-        pause = _PauseAt(model.num_timesteps + step) if step < left else None
-        model.learn(left, callback=pause, reset_num_timesteps=False)
+        pause = [_PauseAt(model.num_timesteps + step)] if step < left else []
+        model.learn(left, callback=[*pause, *choice], reset_num_timesteps=False)
         seconds += time.monotonic() - since
         judges.seed(EVALUATION_SEED)
         reached = evaluate_returns(model, judges, EVALUATION_EPISODES)
@@ -151,7 +152,28 @@ def _train_vmail(run: Run, report: Report) -> None:
         write_text(run.path / "evaluations.csv", pd.DataFrame(rows).to_csv(index=False))
         _save(run, model)
         report(frames, f"return {reached.mean:.0f}")
+    for callback in choice:
+        callback.eval_env.close()
+        _finish_chosen(run, model, callback, rows[-1])
+        return
     _finish(run, model, settings.look, rows[-1])
+
+
+def _choice(run: Run) -> list[DiscriminatorEvalCallback]:
+    """What chooses the policy that is kept, if the task's settings say so."""
+    settings = run.settings
+    if settings.choose_every is None:
+        return []
+    envs = _environments(run, settings.look, CHOICE_EPISODES, CHOICE_SEED + 100 * run.seed)
+    return [
+        DiscriminatorEvalCallback(
+            envs,
+            run.path / "chosen",
+            CHOICE_EPISODES,
+            settings.choose_every,
+            first=settings.decisions // 2,
+        )
+    ]
 
 
 def _replay_path(run: Run, model: VMAIL) -> Path:
@@ -211,11 +233,43 @@ def _train_bc(run: Run, report: Report) -> None:
     _finish(run, cloned, look, row)
 
 
-def _finish(run: Run, model: Any, look: dict[str, Any], last: dict[str, Any]) -> None:
-    """Write what the last policy reaches, on starts that were not looked at before."""
+def _finish_chosen(
+    run: Run, last: VMAIL, choice: DiscriminatorEvalCallback, row: dict[str, Any]
+) -> None:
+    """Write what the chosen policy reaches, and the last one beside it."""
+    chosen = type(last).load(choice.best_model_path, device=run.settings.device)
+    beside = {
+        "last_return": round(_reached(run, last, run.settings.look).mean, 1),
+        "chosen_after": chosen.num_timesteps * run.settings.action_repeat,
+        "choice_frames": sum(int(each["frames"]) for each in choice.history),
+    }
+    _finish(run, chosen, run.settings.look, row, beside)
+
+
+def _reached(run: Run, model: Any, look: dict[str, Any]) -> EvaluationResult:
+    """Returns on starts that were not looked at before."""
     judges = _environments(run, look, RESULT_EPISODES, RESULT_SEED)
     reached = evaluate_returns(model, judges, RESULT_EPISODES)
     judges.close()
+    return reached
+
+
+def _finish(
+    run: Run,
+    model: Any,
+    look: dict[str, Any],
+    last: dict[str, Any],
+    beside: dict[str, Any] | None = None,
+) -> None:
+    """Write what a policy reaches.
+
+    :param run: that has ended
+    :param model: what is kept of it
+    :param look: that it has of the environment
+    :param last: line of ``evaluations.csv``
+    :param beside: more for the table
+    """
+    reached = _reached(run, model, look)
     result = {
         "return": round(reached.mean, 1),
         "std": round(reached.std, 1),
@@ -224,5 +278,6 @@ def _finish(run: Run, model: Any, look: dict[str, Any], last: dict[str, Any]) ->
         "updates": int(last["updates"]),
         "minutes": round(float(last["seconds"]) / 60.0, 1),
         "worst_episode": round(float(np.min(reached.returns)), 1),
+        **(beside or {}),
     }
     write_text(run.path / "result.json", json.dumps(result))

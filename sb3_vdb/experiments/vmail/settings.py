@@ -51,6 +51,8 @@ class TaskSettings(NamedTuple):
     :param episode_steps: decisions after which an episode of training ends, so that more of them
         are spent near what the expert shows; None for the task's own length
     :param recording: of the expert, one that ships; None for the one with the task's name
+    :param choose_every: decisions between evaluations by which the discriminator chooses the policy
+        that is kept, in the second half of the training; None for the last one
     """
 
     task: str
@@ -65,6 +67,7 @@ class TaskSettings(NamedTuple):
     floor: float = 0.0
     episode_steps: int | None = None
     recording: str | None = None
+    choose_every: int | None = None
 
     @property
     def env_id(self) -> str:
@@ -101,14 +104,14 @@ class TaskSettings(NamedTuple):
 # long as PlaNet's; the expert's noise shows how it corrects; the rate has to fall, or predictions
 # are too vague to hold it up; episodes end soon after the expert's pole is up, since what follows
 # a fall teaches nothing; the swing-up is so narrow that the latest actor hits and misses it by
-# turns, and the average of actors misses it less often, if not always
+# turns, and the average of actors misses it less often, so that the discriminator has to choose
 CARTPOLE_CHANGES: dict[str, Any] = {
     "learning_rate": Falling(2e-3, 2e-4, until=0.4),
     "discriminator_learning_rate": Falling(2e-4, 5e-5, until=0.8),
     "actor_learning_rate": Falling(3e-4, 1e-4, until=0.8),
     "value_learning_rate": Falling(1e-3, 3e-4, until=0.8),
     "exploration_noise": Falling(0.3, 0.1, until=0.8),
-    "actor_decay": 0.998,
+    "actor_decay": 0.996,
     "batch_size": 32,
     "train_freq": 250,
     "pretrain_steps": 300,
@@ -130,6 +133,7 @@ LAPTOP = {
         env_kwargs={"action_repeat": 8, "threads": 1},
         episode_steps=50,
         recording="CartpoleSwingup-8frames-stochastic",
+        choose_every=500,
     ),
     "ReacherEasy": TaskSettings("ReacherEasy", LAPTOP_LOOK, 20_000, "laptop", {}),
     "CMaze": TaskSettings(
