@@ -76,7 +76,7 @@ class DiscriminatorEvalCallback(BaseCallback):
         self.best, self.history = None, []
         if self.model.num_timesteps > 0 and (self.folder / HISTORY).exists():
             self.best = Demonstrations.load(self.folder / BEST_EPISODES)
-            rows = pd.read_csv(self.folder / HISTORY).to_dict("records")
+            rows: list[Any] = pd.read_csv(self.folder / HISTORY).to_dict("records")
             reached = self.model.num_timesteps
             self.history = [row for row in rows if row["timesteps"] <= reached]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sb3_vdb.experiments.style import STYLE
@@ -32,32 +33,52 @@ def learning_curves(runs: Sequence[Run], path: Path) -> None:
     :param path: of the figure
     """
     expert = runs[0].settings.expert_return
-    cloned = [run.result() for run in runs if run.method == "BC"]
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(1, 2, figsize=(9.0, 3.2), sharey=True)
         groups = sorted({(run.method, run.n_demonstrations) for run in runs if run.method != "BC"})
-        for i, (method, n) in enumerate(groups):
-            colour = f"C{i % 10}"
-            label: str | None = f"{method}, {n} demonstrations"
-            for run in runs:
-                table = run.path / "evaluations.csv"
-                if (run.method, run.n_demonstrations) != (method, n) or not table.exists():
-                    continue
-                rows = pd.read_csv(table)
-                for panel, x in zip(panels, (rows["frames"], rows["seconds"] / 60), strict=True):
-                    panel.plot(x, rows["return"], color=colour, label=label, alpha=0.85)
-                label = None
+        for i, group in enumerate(groups):
+            _curves([run for run in runs if _group(run) == group], panels, f"C{i % 10}")
+        for i, n in enumerate(sorted({n for _, n in groups})):
+            _levels([run for run in runs if _group(run) == ("BC", n)], panels, f"C{i % 10}")
         for panel, name in zip(panels, ("environment frames", "minutes"), strict=True):
             panel.axhline(expert, color=GREY, linestyle="--", label="expert")
-            for result in cloned:
-                if result is not None:
-                    panel.axhline(result["return"], color=RED, linewidth=0.8, linestyle=":")
             panel.set_xlabel(name)
             if runs[0].settings.floor == 0.0:
                 panel.set_ylim(bottom=0.0)
         panels[0].set_ylabel("return")
         panels[0].legend(frameon=False, fontsize=7)
         _save(figure, path)
+
+
+def _group(run: Run) -> tuple[str, int]:
+    return run.method, run.n_demonstrations
+
+
+def _name(run: Run) -> str:
+    n = run.n_demonstrations
+    return f"{run.method}, {n} demonstration{'s' if n > 1 else ''}"
+
+
+def _curves(runs: Sequence[Run], panels: Sequence[Axes], colour: str) -> None:
+    """A line a seed of one method, over frames and over minutes."""
+    label: str | None = _name(runs[0])
+    for run in runs:
+        table = run.path / "evaluations.csv"
+        if not table.exists():
+            continue
+        rows = pd.read_csv(table)
+        for panel, x in zip(panels, (rows["frames"], rows["seconds"] / 60), strict=True):
+            panel.plot(x, rows["return"], color=colour, label=label, alpha=0.85)
+        label = None
+
+
+def _levels(cloned: Sequence[Run], panels: Sequence[Axes], colour: str) -> None:
+    """A dotted level a seed of behavioural cloning, in the colour of as many demonstrations."""
+    found = [result["return"] for run in cloned if (result := run.result()) is not None]
+    for i, reached in enumerate(found):
+        label = None if i else _name(cloned[0])
+        for panel in panels:
+            panel.axhline(reached, color=colour, linewidth=0.8, linestyle=":", label=label)
 
 
 def _save(figure: Figure, path: Path) -> None:

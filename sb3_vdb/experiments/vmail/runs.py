@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -128,7 +129,7 @@ def _train_vmail(run: Run, report: Report) -> None:
     judges = _environments(run, settings.look, EVALUATION_EPISODES, EVALUATION_SEED)
     model, choice = _make_or_load(run, venv), _choice(run)
     rows = _rows(run, model)
-    step = max(1, settings.decisions // EVALUATIONS)
+    step = math.ceil(settings.decisions / EVALUATIONS)
     seconds = rows[-1]["seconds"] if rows else 0.0
     while model.num_timesteps < settings.decisions:
         since = time.monotonic()

@@ -1,0 +1,160 @@
+"""What V-MAIL writes and reads: the networks, the replay buffer, and how a run goes on."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from abc import abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch as th
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.type_aliases import GymEnv
+
+from sb3_vdb.files import replacing, with_default_suffix
+from sb3_vdb.run_state import get_env_state, get_random_state, set_env_state, set_random_state
+from sb3_vdb.vmail.policies import Memory
+from sb3_vdb.vmail.replay import SequenceReplay
+from sb3_vdb.vmail.update import NETWORKS
+
+SelfRunFiles = TypeVar("SelfRunFiles", bound="RunFiles")
+
+
+class RunFiles(BaseAlgorithm):
+    """An algorithm whose run goes on exactly from its files.
+
+    Its belief, the environments' states and the random generators are saved beside the networks.
+    """
+
+    replay_buffer: SequenceReplay | None
+    _memory: Memory
+    _open_frames: npt.NDArray[np.int64]
+    _run_state: dict[str, Any] | None  # only while a file is written or read
+    _random_to_restore: dict[str, Any] | None  # once the replay buffer is read
+
+    @abstractmethod
+    def _make_replay(self, n_expert_rows: int) -> SequenceReplay:
+        """An empty replay buffer."""
+
+    def _excluded_save_params(self) -> list[str]:
+        return [
+            *super()._excluded_save_params(),
+            "_learner",
+            "_memory",
+            "_open_frames",
+            "_random_to_restore",
+        ]
+
+    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
+        return ["policy", *(f"policy.{name}_optimizer" for name in NETWORKS)], []
+
+    def save(
+        self,
+        path: str | Path | io.BufferedIOBase,
+        exclude: Iterable[str] | None = None,
+        include: Iterable[str] | None = None,
+    ) -> None:
+        """Write the algorithm in SB3's format, all of it or nothing; the replay buffer with the
+        demonstrations goes into a file of its own, :meth:`save_replay_buffer`.
+
+        :param path: path or file
+        :param exclude: attributes to leave out beside the usual ones
+        :param include: attributes to write that are usually left out
+        """
+        self._run_state = {
+            "random": get_random_state(),
+            "environments": None if self.env is None else get_env_state(self.env),
+            "memory": [part.cpu().numpy() for part in self._memory],
+            "open_frames": self._open_frames.copy(),
+        }
+        try:
+            if isinstance(path, io.IOBase):
+                super().save(path, exclude, include)  # type: ignore[arg-type]
+                return
+            with replacing(with_default_suffix(path, ".zip")) as file:  # type: ignore[arg-type]
+                super().save(file, exclude, include)  # type: ignore[arg-type]
+        finally:
+            self._run_state = None
+
+    @classmethod
+    def load(  # type: ignore[override]
+        cls: type[SelfRunFiles],
+        path: str | Path | io.BufferedIOBase,
+        env: GymEnv | None = None,
+        device: th.device | str = "auto",
+        custom_objects: dict[str, Any] | None = None,
+        print_system_info: bool = False,
+        force_reset: bool = False,
+        **kwargs: Any,
+    ) -> SelfRunFiles:
+        """Read what :meth:`save` wrote. With ``env`` and :meth:`load_replay_buffer`, ``learn(...,
+        reset_num_timesteps=False)`` goes on exactly where it stopped if the environments can say in
+        what state they are; else with new episodes.
+
+        :param path: path or file
+        :param env: environments to go on in; None to predict only
+        :param device: of the networks
+        :param custom_objects: of SB3
+        :param print_system_info: of SB3
+        :param force_reset: begin new episodes in any case
+        :param kwargs: attributes to change
+        :raises ValueError: the environments are not like those of the run
+        """
+        model = super().load(
+            path, env, device, custom_objects, print_system_info, force_reset, **kwargs
+        )
+        model._restore_run(env is not None and not force_reset)
+        return model
+
+    def _restore_run(self, goes_on: bool) -> None:
+        """What lies outside the networks and decides how a run goes on."""
+        state, self._run_state = self._run_state, None
+        if state is None:
+            return
+        self._random_to_restore = state["random"]
+        if self.env is None or not goes_on:
+            return
+        self._random_to_restore = None
+        set_random_state(state["random"])
+        if not self._restore_environments(state):
+            self._last_obs = None
+
+    def _restore_environments(self, state: dict[str, Any]) -> bool:
+        """Take environments and belief to where they were; False if they begin new episodes."""
+        assert self.env is not None
+        if state["environments"] is None or self.n_envs != len(state["memory"][0]):
+            return False
+        try:
+            goes_on = set_env_state(self.env, state["environments"])
+        except ValueError as error:
+            warnings.warn(f"{error}; new episodes are begun", stacklevel=3)
+            return False
+        tensors = (th.as_tensor(part, device=self.device) for part in state["memory"])
+        self._memory, self._open_frames = Memory(*tensors), state["open_frames"]
+        return goes_on
+
+    def save_replay_buffer(self, path: str | Path) -> None:
+        """Write the replay buffer, demonstrations included, all of it or nothing.
+
+        :param path: file; ``.npz`` is appended where there is no suffix
+        """
+        assert self.replay_buffer is not None
+        self.replay_buffer.save(with_default_suffix(path, ".npz"))
+
+    def load_replay_buffer(self, path: str | Path) -> None:
+        """Read what :meth:`save_replay_buffer` wrote, the saved run's demonstrations included; for
+        others, call :meth:`set_demonstrations` afterwards.
+
+        :param path: file
+        :raises ValueError: damaged, of other sizes, or it does not fit
+        """
+        if self.replay_buffer is None:
+            self.replay_buffer = self._make_replay(0)
+        self.replay_buffer.load(with_default_suffix(path, ".npz"))
+        if self._random_to_restore is not None:  # offline training goes on exactly, too
+            set_random_state(self._random_to_restore)
+            self._random_to_restore = None
