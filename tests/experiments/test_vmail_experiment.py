@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 pytest.importorskip("dm_control")
 from sb3_vdb.cli import main
+from sb3_vdb.experiments.vmail import pictures, settings
 from sb3_vdb.experiments.vmail import runs as runs_module
-from sb3_vdb.experiments.vmail import settings
 from sb3_vdb.experiments.vmail.runs import Run, train
 from sb3_vdb.experiments.vmail.settings import METHODS, TaskSettings, vmail_arguments
 from sb3_vdb.experiments.vmail.table import collect, plan, summarize
@@ -89,6 +89,11 @@ def test_the_discriminator_chooses_in_the_second_half(task, tmp_path):
     assert result["chosen_after"] == 2 * last["timesteps"]
     assert result["choice_frames"] == 1000 * len(history)
     assert np.isfinite([result["return"], result["last_return"]]).all()
+    assert summarize(collect([run]))["frames"][0] == 1200 + result["choice_frames"]
+    assert pictures.choices([run], tmp_path / "choices.png")
+    assert not pictures.choices([run._replace(seed=1)], tmp_path / "none.png")
+    drawn = pictures.inspect(run, tmp_path / "drawn")
+    assert all(path.stat().st_size > 3000 for path in drawn)
 
 
 @pytest.mark.slow

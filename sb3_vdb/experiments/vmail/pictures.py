@@ -11,10 +11,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.experiments.style import STYLE
-from sb3_vdb.experiments.vmail.runs import Run
+from sb3_vdb.experiments.vmail.runs import CHOSEN, Run
 from sb3_vdb.vmail import VMAIL
-from sb3_vdb.vmail.inspection import Course, Prediction, follow, predict_pictures
+from sb3_vdb.vmail.inspection import Course, Prediction, follow, predict_pictures, rows_of
+from sb3_vdb.vmail.selection import BEST_EPISODES, BEST_MODEL, HISTORY
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -139,7 +141,7 @@ def courses(expert: Course, policy: Course, path: Path) -> None:
 
 def inspect(run: Run, folder: Path) -> list[Path]:
     """Figures of a finished V-MAIL run: prediction along a demonstration and along the policy's
-    last episode, rewards and divergences.
+    last episode, or one of those that the discriminator chose it for; rewards and divergences.
 
     :param run: finished, its checkpoint in place
     :param folder: where they go
@@ -149,12 +151,45 @@ def inspect(run: Run, folder: Path) -> list[Path]:
     replay = model.replay_buffer
     assert replay is not None
     demonstration, episode = replay.expert.episode(0), replay.policy.episode(-1)
+    of_policy = "The policy's last episode"
+    if (run.path / CHOSEN).exists():
+        model = VMAIL.load(run.path / CHOSEN / BEST_MODEL, device="cpu")
+        episode = rows_of(model, Demonstrations.load(run.path / CHOSEN / BEST_EPISODES)[0])
+        of_policy = "An episode of the chosen policy"
     found = [folder / f"{run.name}_{kind}.png" for kind in ("expert", "policy", "courses")]
     for rows, path, title in (
         (demonstration, found[0], "A demonstration"),
-        (episode, found[1], "The policy's last episode"),
+        (episode, found[1], of_policy),
     ):
         strip = predict_pictures(model, rows, N_CONTEXT, SHOWN_EVERY * N_SHOWN)
         prediction_strip(strip, path, title)
     courses(follow(model, demonstration), follow(model, episode), found[2])
     return found
+
+
+def choices(runs: Sequence[Run], path: Path) -> bool:
+    """Expert likeness against return of the evaluations by which policies were chosen, each run a
+    colour, what was kept marked; False if there are none.
+
+    :param runs: finished or not, of one task
+    :param path: of the figure
+    """
+    tables = [run for run in runs if (run.path / CHOSEN / HISTORY).exists()]
+    if not tables:
+        return False
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(4.4, 3.2))
+        for i, run in enumerate(tables):
+            rows = pd.read_csv(run.path / CHOSEN / HISTORY)
+            kept = rows[rows["chosen"]].iloc[-1]
+            label = f"{_name(run)}, seed {run.seed}"
+            axis.scatter(rows["likeness"], rows["return"], s=14, color=f"C{i % 10}", label=label)
+            axis.scatter(
+                kept["likeness"], kept["return"], s=90, facecolor="none", edgecolor=f"C{i % 10}"
+            )
+        axis.axhline(runs[0].settings.expert_return, color=GREY, linestyle="--", label="expert")
+        axis.set_xlabel("D(z, a) along the episodes")
+        axis.set_ylabel("return")
+        axis.legend(frameon=False, fontsize=7)
+        _save(figure, path)
+    return True

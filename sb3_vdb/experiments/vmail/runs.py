@@ -34,6 +34,7 @@ from sb3_vdb.vmail import VDAC, VMAIL, DiscriminatorEvalCallback
 EVALUATION_SEED, RESULT_SEED, CHOICE_SEED = 50_000, 60_000, 70_000
 EVALUATIONS, EVALUATION_EPISODES, RESULT_EPISODES, CHOICE_EPISODES = 12, 3, 10, 4
 BC_UPDATES = 20_000
+CHOSEN = "chosen"  # folder of the policy that the discriminator chose
 
 
 class Run(NamedTuple):
@@ -169,7 +170,7 @@ def _choice(run: Run) -> list[DiscriminatorEvalCallback]:
     return [
         DiscriminatorEvalCallback(
             envs,
-            run.path / "chosen",
+            run.path / CHOSEN,
             CHOICE_EPISODES,
             settings.choose_every,
             first=settings.decisions // 2,

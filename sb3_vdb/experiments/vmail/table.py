@@ -94,7 +94,10 @@ def collect(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def summarize(table: pd.DataFrame) -> pd.DataFrame:
-    """Means and standard deviations over seeds."""
+    """Means and standard deviations over seeds; frames are those of training and of choosing."""
+    table = table.assign(all_frames=table["frames"])
+    if "choice_frames" in table:
+        table["all_frames"] += table["choice_frames"].fillna(0)
     rows = []
     for key, group in table.groupby(["task", "method", "demonstrations"], sort=False):
         task, method, n = key  # type: ignore[misc]
@@ -109,7 +112,7 @@ def summarize(table: pd.DataFrame) -> pd.DataFrame:
                 "std": round(group["return"].std(ddof=0), 1),
                 "share of the expert": round(group["share"].mean(), 3),
                 "worst seed": round(group["share"].min(), 3),
-                "frames": int(group["frames"].max()),
+                "frames": int(group["all_frames"].max()),
                 "minutes": round(group["minutes"].mean(), 1),
             }
         )
@@ -117,13 +120,16 @@ def summarize(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw(runs: Sequence[Run], folder: Path) -> list[Path]:
-    """Curves of every task, and a look into the first finished V-MAIL run of each."""
+    """Curves and choices of every task, and a look into its first finished V-MAIL run."""
     drawn = []
     for task in dict.fromkeys(run.settings.task for run in runs):
         own = [run for run in runs if run.settings.task == task]
         path = folder / f"{task}_curves.png"
         pictures.learning_curves(own, path)
         drawn.append(path)
+        path = folder / f"{task}_choices.png"
+        if pictures.choices(own, path):
+            drawn.append(path)
         for run in own:
             if METHODS[run.method] is not None and run.result() is not None:
                 drawn += pictures.inspect(run, folder)
