@@ -102,6 +102,7 @@ def test_vdac_is_run_by_its_own_class(task, tmp_path):
     train(run, lambda *_: None)
     assert run.result()["frames"] == 2400
     VDAC.load(run.path / "model.zip", device="cpu")
+    assert len(pictures.inspect(run, tmp_path / "drawn")) == 3
     with pytest.raises(ValueError, match="the class that saved it"):
         VMAIL.load(run.path / "model.zip", device="cpu")
 

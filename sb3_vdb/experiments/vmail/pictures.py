@@ -13,8 +13,7 @@ from matplotlib.figure import Figure
 
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.experiments.style import STYLE
-from sb3_vdb.experiments.vmail.runs import CHOSEN, Run
-from sb3_vdb.vmail import VMAIL
+from sb3_vdb.experiments.vmail.runs import CHOSEN, Run, algorithm_of
 from sb3_vdb.vmail.inspection import Course, Prediction, follow, predict_pictures, rows_of
 from sb3_vdb.vmail.selection import BEST_EPISODES, BEST_MODEL, HISTORY
 
@@ -146,14 +145,15 @@ def inspect(run: Run, folder: Path) -> list[Path]:
     :param run: finished, its checkpoint in place
     :param folder: where they go
     """
-    model = VMAIL.load(run.path / "model.zip", device="cpu")
+    algorithm = algorithm_of(run)
+    model = algorithm.load(run.path / "model.zip", device="cpu")
     model.load_replay_buffer(run.path / f"replay_{model.num_timesteps}.npz")
     replay = model.replay_buffer
     assert replay is not None
     demonstration, episode = replay.expert.episode(0), replay.policy.episode(-1)
     of_policy = "The policy's last episode"
     if (run.path / CHOSEN).exists():
-        model = VMAIL.load(run.path / CHOSEN / BEST_MODEL, device="cpu")
+        model = algorithm.load(run.path / CHOSEN / BEST_MODEL, device="cpu")
         episode = rows_of(model, Demonstrations.load(run.path / CHOSEN / BEST_EPISODES)[0])
         of_policy = "An episode of the chosen policy"
     found = [folder / f"{run.name}_{kind}.png" for kind in ("expert", "policy", "courses")]

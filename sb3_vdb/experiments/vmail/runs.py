@@ -200,8 +200,13 @@ def _rows(run: Run, model: VMAIL) -> list[Any]:
     return [row for row in rows if row["frames"] <= reached]
 
 
+def algorithm_of(run: Run) -> type[VMAIL]:
+    """Class of a run's model."""
+    return VDAC if run.method == "VDAC" else VMAIL
+
+
 def _make_or_load(run: Run, venv: VecEnv) -> VMAIL:
-    algorithm = VDAC if run.method == "VDAC" else VMAIL
+    algorithm = algorithm_of(run)
     settings, checkpoint = run.settings, run.path / "model.zip"
     if checkpoint.exists():
         model = algorithm.load(checkpoint, env=venv, device=settings.device)
