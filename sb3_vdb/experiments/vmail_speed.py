@@ -124,7 +124,7 @@ def _split(name: str, changes: dict[str, Any], device: str) -> pd.DataFrame:
     belief, _, _ = update._observe(batch, expert)
     imagined = update._rollout(update._starts(belief.state))
     points = imagined.inputs().detach().flatten(0, 1)
-    gradients = learner._eager(batch, expert, th.zeros((), device=model.device))[0]
+    gradients = update(batch, expert, th.zeros((), device=model.device))[0]
 
     def world_model() -> None:
         belief, _, normalized = update._observe(batch, expert)

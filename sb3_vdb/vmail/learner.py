@@ -4,21 +4,17 @@ variable and the slow target.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch as th
 from torch import nn
 
 from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.vdb import DualVariable
+from sb3_vdb.vmail.engines import EngineName, Gradients, make_gradients
 from sb3_vdb.vmail.replay import SequenceBatch
 from sb3_vdb.vmail.update import NETWORKS, Update, UpdateMetrics
 
-EngineName = Literal["auto", "eager", "compile", "cuda_graph"]
-ENGINES: tuple[EngineName, ...] = ("auto", "eager", "compile", "cuda_graph")
-WARM_UPS = 3  # runs before a CUDA graph is captured, as torch asks for
 LOSSES = ("model_loss", "discriminator_loss", "actor_loss", "value_loss")
 
 
@@ -37,49 +33,13 @@ class Steps(NamedTuple):
     actor_decay: float = 0.0
 
 
-Gradients = Callable[
-    [SequenceBatch, SequenceBatch, th.Tensor], tuple[list[list[th.Tensor]], th.Tensor]
-]
-
-
-@contextmanager
-def _tf32(allowed: bool | None) -> Iterator[None]:
-    """Whether products and convolutions on a GPU use TF32 within the block; None leaves it."""
-    if allowed is None:
-        yield
-        return
-    before = th.get_float32_matmul_precision(), th.backends.cudnn.allow_tf32
-    th.set_float32_matmul_precision("high" if allowed else "highest")
-    th.backends.cudnn.allow_tf32 = allowed
-    try:
-        yield
-    finally:
-        th.set_float32_matmul_precision(before[0])
-        th.backends.cudnn.allow_tf32 = before[1]
-
-
-def resolve_engine(name: EngineName, device: th.device) -> EngineName:
-    """The engine that ``"auto"`` stands for: a CUDA graph on a GPU, plain PyTorch else.
-
-    :raises ValueError: unknown, or a CUDA graph without a GPU
-    """
-    if name not in ENGINES:
-        raise ValueError(f"`engine` must be one of {', '.join(ENGINES)}, got {name!r}")
-    if name == "cuda_graph" and device.type != "cuda":
-        raise ValueError('`engine` "cuda_graph" needs `device` "cuda"; use "compile" or "eager"')
-    if name != "auto":
-        return name
-    return "cuda_graph" if device.type == "cuda" else "eager"
-
-
 class Learner:
     """Carries out updates.
 
     :param update: losses of the networks, whose policy has their optimisers
     :param steps: how gradients become steps
     :param dual: dual variable of the discriminator's bottleneck; None for no bottleneck
-    :param engine: ``"eager"``, ``"compile"`` (scan and imagination through ``torch.compile``), or
-        ``"cuda_graph"``; the same function, but compiled code draws other random numbers
+    :param engine: see :mod:`sb3_vdb.vmail.engines`
     :param tf32: let a GPU multiply and convolve in TF32, or forbid it
     """
 
@@ -111,7 +71,8 @@ class Learner:
         """
         beta = batch.actions.new_tensor(0.0 if self.dual is None else self.dual.beta)
         if self._gradients is None:
-            self._gradients = self._make_gradients(batch, expert, beta)
+            inputs = (batch, expert, beta)
+            self._gradients = make_gradients(self.update, self.engine, self.tf32, inputs)
         gradients, metrics = self._gradients(batch, expert, beta)
         self._check_finite(gradients, metrics)
         self._apply(gradients)
@@ -128,7 +89,7 @@ class Learner:
         for name, found in zip(NETWORKS, gradients, strict=True):
             parameters = list(self.networks[name].parameters())
             for parameter, gradient in zip(parameters, found, strict=True):
-                parameter.grad = gradient
+                parameter.grad = _laid_out_like(parameter, gradient)
             nn.utils.clip_grad_norm_(parameters, self.steps.max_grad_norm, foreach=True)
             self.optimizer(name).step()
 
@@ -143,49 +104,14 @@ class Learner:
         bad = next(name for name, norm in zip(NETWORKS, norms, strict=True) if not norm.isfinite())
         raise NonFiniteError(f"the gradient of V-MAIL's {bad} is not finite")
 
-    # ------------------------------------------------------------------ engines
 
-    def _make_gradients(
-        self, batch: SequenceBatch, expert: SequenceBatch, beta: th.Tensor
-    ) -> Gradients:
-        engine = resolve_engine(self.engine, self.policy.device)
-        if engine == "cuda_graph":
-            return self._captured(batch, expert, beta)
-        if engine == "compile":
-            self.update.compile_scans()
-        return self._eager
-
-    def _eager(
-        self, batch: SequenceBatch, expert: SequenceBatch, beta: th.Tensor
-    ) -> tuple[list[list[th.Tensor]], th.Tensor]:
-        with _tf32(self.tf32 if self.policy.device.type == "cuda" else None):
-            gradients, metrics = self.update(batch, expert, beta)
-        return gradients, th.stack(metrics)
-
-    def _captured(self, batch: SequenceBatch, expert: SequenceBatch, beta: th.Tensor) -> Gradients:
-        """Forward and backward passes captured in one CUDA graph, which reads fixed memory."""
-        inputs = [each.clone() for each in _flatten(batch, expert, beta)]
-        keys, device = list(batch.observations), beta.device
-        random = th.cuda.get_rng_state(device)
-        stream = th.cuda.Stream(device)
-        stream.wait_stream(th.cuda.current_stream(device))
-        with th.cuda.stream(stream):
-            for _ in range(WARM_UPS):
-                self._eager(*_unflatten(inputs, keys))
-        th.cuda.current_stream(device).wait_stream(stream)
-        th.cuda.set_rng_state(random, device)
-        graph = th.cuda.CUDAGraph()
-        with th.cuda.graph(graph):
-            found, metrics = self._eager(*_unflatten(inputs, keys))
-
-        def gradients(
-            batch: SequenceBatch, expert: SequenceBatch, beta: th.Tensor
-        ) -> tuple[list[list[th.Tensor]], th.Tensor]:
-            th._foreach_copy_(inputs, _flatten(batch, expert, beta))
-            graph.replay()
-            return found, metrics.clone()
-
-        return gradients
+def _laid_out_like(parameter: th.Tensor, gradient: th.Tensor) -> th.Tensor:
+    """The gradient in the parameter's order in memory, as ``backward`` would leave it: fused Adam
+    goes through both from end to end.
+    """
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return th.empty_like(parameter).copy_(gradient)
 
 
 @th.no_grad()
@@ -193,17 +119,3 @@ def _follow(slow: nn.Module, network: nn.Module, share: float) -> None:
     """The weights of a slow copy go a share of the way to those of a network."""
     for target, weight in zip(slow.parameters(), network.parameters(), strict=True):
         target.lerp_(weight, share)
-
-
-def _flatten(batch: SequenceBatch, expert: SequenceBatch, beta: th.Tensor) -> list[th.Tensor]:
-    parts = [*batch.observations.values(), batch.actions]
-    return [*parts, *expert.observations.values(), expert.actions, beta]
-
-
-def _unflatten(
-    tensors: Sequence[th.Tensor], keys: list[str]
-) -> tuple[SequenceBatch, SequenceBatch, th.Tensor]:
-    n = len(keys)
-    batch = SequenceBatch(dict(zip(keys, tensors[:n], strict=True)), tensors[n])
-    expert = SequenceBatch(dict(zip(keys, tensors[n + 1 : 2 * n + 1], strict=True)), tensors[-2])
-    return batch, expert, tensors[-1]

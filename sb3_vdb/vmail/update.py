@@ -129,12 +129,15 @@ class Update(nn.Module):
         self.policy, self.form = policy, form
         self._scan, self._imagine = policy.world_model.rssm.observe, self._rollout
 
-    def compile_scans(self) -> None:
-        """Put the loops over time through ``torch.compile``: the scan along sequences and the
-        imagination. The rest takes gradients of gradients, which it cannot compile.
+    def compile_scans(self, compiled: bool = True) -> None:
+        """Put the loops over time through ``torch.compile``, or leave it: the scan along sequences
+        and the imagination. The rest takes gradients of gradients, which it cannot compile.
+
+        :param compiled: whether they are compiled from now on
         """
-        self._scan = th.compile(self.policy.world_model.rssm.observe)
-        self._imagine = th.compile(self._rollout)
+        self._scan, self._imagine = self.policy.world_model.rssm.observe, self._rollout
+        if compiled:
+            self._scan, self._imagine = th.compile(self._scan), th.compile(self._imagine)
 
     def networks(self) -> dict[str, nn.Module]:
         """Network of each loss."""

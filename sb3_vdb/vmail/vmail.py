@@ -21,7 +21,8 @@ from sb3_vdb.vdb import DualVariable
 from sb3_vdb.vec_env import action_repeat_of
 from sb3_vdb.vmail import validation
 from sb3_vdb.vmail.discriminator import GradientPenalty
-from sb3_vdb.vmail.learner import EngineName, Learner, Steps, resolve_engine
+from sb3_vdb.vmail.engines import EngineName, engines_for
+from sb3_vdb.vmail.learner import Learner, Steps
 from sb3_vdb.vmail.log import log_progress, log_updates
 from sb3_vdb.vmail.memory import PlaceName, choose_place, size_of
 from sb3_vdb.vmail.observations import as_parts, row_of
@@ -108,8 +109,8 @@ class VMAIL(RunFiles):
         latest weights, the paper's, with which training acts in any case.
     :param max_grad_norm: norm to which each network's gradient is clipped
     :param weight_decay: of all optimisers
-    :param engine: ``"eager"``, ``"compile"``, ``"cuda_graph"``, or ``"auto"``: a CUDA graph on a
-        GPU, plain PyTorch else
+    :param engine: ``"eager"``, ``"compile"``, ``"cuda_graph"``, or ``"auto"``: plain PyTorch, on
+        a GPU the first that works of a CUDA graph, ``torch.compile`` and plain PyTorch
     :param tf32: let a GPU multiply and convolve in TF32, or forbid it
     :param replay_place: ``"cuda"``, ``"memory"``, ``"disk"``, or ``"auto"``: the first with room
     :param replay_folder: for a replay buffer on disk; None for the system's temporary folder
@@ -231,7 +232,7 @@ class VMAIL(RunFiles):
         if _init_setup_model:
             if env is None:
                 raise ValueError("`env` is None; give an environment or its id, for its spaces")
-            resolve_engine(engine, self.device)
+            engines_for(engine, self.device)
             validation.check_settings(self)  # and in _setup_model, for settings changed in loading
             episodes = self._episodes(demonstrations)
             self._setup_model()

@@ -2,11 +2,14 @@
 
 import gymnasium as gym
 import numpy as np
+import torch as th
 
 from sb3_vdb import VMAIL, Demonstrations, make_vec_env
+from sb3_vdb.vmail.learner import Learner, Steps
+from sb3_vdb.vmail.memory import Place
 from sb3_vdb.vmail.policies import CnnPolicy, MlpPolicy, MultiInputPolicy
-from sb3_vdb.vmail.replay import Episode, SequenceReplay
-from sb3_vdb.vmail.update import UpdateForm
+from sb3_vdb.vmail.replay import Episode, SequenceBatch, SequenceReplay
+from sb3_vdb.vmail.update import Update, UpdateForm
 
 SIZES = dict(
     deter_dim=12,
@@ -147,12 +150,24 @@ def make_policy(space=PICTURE, **kwargs):
     return policy
 
 
+def make_learner(policy=None, engine="eager", dual=None, **form) -> Learner:
+    policy = policy or make_policy()
+    return Learner(Update(policy, FORM._replace(**form)), Steps(100.0, 1.0, 2), dual, engine)
+
+
+def make_batch(seed=0, length=5, n=3) -> SequenceBatch:
+    generator = th.Generator().manual_seed(seed)
+    pictures = th.randint(0, 256, (length, n, 3, 16, 16), dtype=th.uint8, generator=generator)
+    return SequenceBatch(
+        {"observation": pictures}, th.rand(length, n, 2, generator=generator) * 2 - 1
+    )
+
+
+BATCH, EXPERT, ZERO = make_batch(0), make_batch(1), th.tensor(0.0)
+
+
 def make_replay(n_expert=2, n_policy=3, length=9, sequence_length=5, capacity=100, seed=0):
     """A replay buffer whose pictures and actions say which episode and step they are of."""
-    import torch as th
-
-    from sb3_vdb.vmail.memory import Place
-
     place = Place("memory", th.device("cpu"))
     replay = SequenceReplay(PICTURE, 2, capacity, 1, sequence_length, place, place.device, seed)
     replay.set_expert([numbered_episode(i, length) for i in range(n_expert)])

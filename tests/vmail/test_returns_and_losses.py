@@ -14,23 +14,11 @@ from sb3_vdb.vmail.discriminator import (
     gradient_penalty,
     interpolate,
 )
-from sb3_vdb.vmail.learner import Learner, Steps, resolve_engine
-from sb3_vdb.vmail.replay import SequenceBatch
+from sb3_vdb.vmail.learner import Learner, Steps
 from sb3_vdb.vmail.returns import discount_weights, discounted_sum, lambda_returns
 from sb3_vdb.vmail.update import NETWORKS, Update, UpdateMetrics
 from sb3_vdb.vmail.world_model import ModelLoss
-from tests.vmail.small import FORM, make_policy
-
-
-def make_batch(seed=0, length=5, n=3) -> SequenceBatch:
-    generator = th.Generator().manual_seed(seed)
-    pictures = th.randint(0, 256, (length, n, 3, 16, 16), dtype=th.uint8, generator=generator)
-    return SequenceBatch(
-        {"observation": pictures}, th.rand(length, n, 2, generator=generator) * 2 - 1
-    )
-
-
-BATCH, EXPERT, ZERO = make_batch(0), make_batch(1), th.tensor(0.0)
+from tests.vmail.small import BATCH, EXPERT, FORM, ZERO, make_batch, make_learner, make_policy
 
 
 def test_returns_of_ones_without_a_value_are_a_geometric_sum():
@@ -235,11 +223,6 @@ def test_departures_of_the_authors_code_change_what_is_summed(changes, n_returns
     assert th.equal(valued, imagined.states.feat[first_value : first_value + n_returns + 1])
 
 
-def make_learner(policy=None, engine="eager", dual=None, **form) -> Learner:
-    policy = policy or make_policy()
-    return Learner(Update(policy, FORM._replace(**form)), Steps(100.0, 1.0, 2), dual, engine)
-
-
 def test_all_four_networks_move_and_the_target_follows_at_its_interval():
     learner = make_learner()
     policy = learner.policy
@@ -287,52 +270,6 @@ def test_a_loss_that_is_not_finite_is_named_before_any_weight_changes():
     with pytest.raises(NonFiniteError, match="model_loss"):
         learner.step(BATCH, EXPERT, 0)
     assert all(map(th.equal, before, learner.policy.actor.parameters()))
-
-
-@pytest.mark.slow
-def test_compiled_scans_give_what_eager_ones_give():
-    found = {}
-    for engine in ("eager", "compile"):
-        th.manual_seed(0)
-        policy = make_policy()
-        learner = make_learner(policy, engine, reward_type="logit", horizon=2)
-        # no noise: compiled code draws other random numbers
-        policy.world_model.rssm.latent.sample = policy.world_model.rssm.latent.mode
-        policy.actor.raw_init_std = -20.0
-        th.manual_seed(1)
-        found[engine] = UpdateMetrics(*learner.step(BATCH, EXPERT, 0))
-    # float32 through a loop of 5 steps, summed in another order; actions keep a deviation of 1e-4
-    for name in ("model_loss", "belief_kl", "policy_return", "value_loss"):
-        one, other = (getattr(found[engine], name).item() for engine in found)
-        assert one == pytest.approx(other, rel=1e-3, abs=1e-4), name
-
-
-def test_engines_are_refused_by_name_where_they_cannot_run():
-    with pytest.raises(ValueError, match="eager, compile, cuda_graph"):
-        resolve_engine("fast", th.device("cpu"))
-    with pytest.raises(ValueError, match='needs `device` "cuda"'):
-        resolve_engine("cuda_graph", th.device("cpu"))
-    assert resolve_engine("auto", th.device("cpu")) == "eager"
-
-
-@pytest.mark.skipif(not th.cuda.is_available(), reason="needs a GPU")
-def test_a_captured_update_gives_what_an_eager_one_gives():
-    found = {}
-    for engine in ("eager", "cuda_graph"):
-        th.manual_seed(0)
-        learner = make_learner(make_policy().to("cuda"), engine)
-        learner.policy.make_optimizers(dict.fromkeys(NETWORKS, 1e-3), 0.0)
-        batches = [
-            SequenceBatch(
-                {name: part.cuda() for name, part in each.observations.items()},
-                each.actions.cuda(),
-            )
-            for each in (BATCH, EXPERT)
-        ]
-        th.cuda.manual_seed(1)
-        found[engine] = th.stack([learner.step(*batches, i) for i in range(5)]).cpu()
-    # the same kernels; atomics may add in another order
-    assert th.allclose(found["eager"], found["cuda_graph"], rtol=1e-3, atol=1e-4)
 
 
 def test_an_update_counts_errors_of_standardised_pictures_in_pixel_values(monkeypatch):
