@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, NamedTuple
 
 from sb3_vdb.demonstrations import recording
-from sb3_vdb.vmail import preset
+from sb3_vdb.vmail import VMAIL, preset
 
 FRAMES_A_DECISION = 2  # action repeat, the paper's
 LAPTOP_LOOK: dict[str, Any] = {"image_size": 32, "supersample": 8}
@@ -167,10 +168,15 @@ METHODS: dict[str, dict[str, Any] | None] = {
     "VMAIL": {},
     "BC": None,
     "VMAIL-bottleneck": {"information_limit": 0.5, "policy_kwargs": {"code_dim": 64}},
+    "VMAIL-no-bottleneck": {"information_limit": None, "policy_kwargs": {"code_dim": None}},
+    "VMAIL-penalty": {"gradient_penalty": "inputs"},
     "VMAIL-no-penalty": {"gradient_penalty": None},
+    "VMAIL-log-d": {"reward_type": "log_d"},
     "VMAIL-probability": {"reward_type": "probability"},
     "VMAIL-logit": {"reward_type": "logit"},
+    "VMAIL-gail": {"reward_type": "gail"},
     "VMAIL-sum": {"returns": "sum"},
+    "VMAIL-no-cloning": {"bc_coef": 0.0},
     "VDAC": {},
 }
 
@@ -178,13 +184,24 @@ METHODS: dict[str, dict[str, Any] | None] = {
 def vmail_arguments(settings: TaskSettings, method: str) -> dict[str, Any]:
     """Arguments of :class:`~sb3_vdb.VMAIL` for a task and a method.
 
-    :raises ValueError: the method is no form of V-MAIL
+    :raises ValueError: the method is no form of V-MAIL, or the task has what it changes already
     """
     method_changes = METHODS[method]
     if method_changes is None:
         raise ValueError(f"{method} is no form of V-MAIL")
-    arguments = preset(settings.preset)
-    for changes in (settings.changes, method_changes):
-        sizes = {**arguments.get("policy_kwargs", {}), **changes.get("policy_kwargs", {})}
-        arguments = {**arguments, **changes, "policy_kwargs": sizes}
-    return arguments
+    own = _changed(preset(settings.preset), settings.changes)
+    found = _changed(own, method_changes)
+    before = {name: each.default for name, each in signature(VMAIL).parameters.items()} | own
+    named = [name for name in method_changes if name != "policy_kwargs"]
+    if named and all(before[name] == found[name] for name in named):
+        raise ValueError(
+            f"{method} is what VMAIL does on {settings.task} already, "
+            f"{', '.join(f'{name}={found[name]}' for name in named)}; take another method"
+        )
+    return found
+
+
+def _changed(arguments: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Arguments with others in their place; sizes of networks one by one."""
+    sizes = {**arguments.get("policy_kwargs", {}), **changes.get("policy_kwargs", {})}
+    return {**arguments, **changes, "policy_kwargs": sizes}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -15,7 +16,7 @@ from sb3_vdb.experiments.runner import EngineName, Job, run_jobs
 from sb3_vdb.experiments.versions import versions, write_versions
 from sb3_vdb.experiments.vmail import pictures
 from sb3_vdb.experiments.vmail.runs import Run, train
-from sb3_vdb.experiments.vmail.settings import METHODS, TaskSettings
+from sb3_vdb.experiments.vmail.settings import METHODS, TaskSettings, vmail_arguments
 from sb3_vdb.files import write_bytes, write_text
 
 
@@ -26,7 +27,14 @@ def plan(
     n_demonstrations: Sequence[int],
     seeds: Sequence[int],
 ) -> list[Run]:
-    """All runs of an experiment."""
+    """All runs of an experiment.
+
+    :raises ValueError: a method changes nothing of a task's settings
+    """
+    for task in tasks:
+        for method in methods:
+            if METHODS[method] is not None:
+                vmail_arguments(task, method)
     return [
         Run(folder, task, method, n, seed)
         for seed in seeds
@@ -64,11 +72,13 @@ def run_table(
         raise RuntimeError(f"no run in {folder} has finished")
     summary = summarize(table)
     Console(width=160).print(summary.to_string(index=False))
-    drawn = _draw(runs, folder / "pictures")
+    curves = collect_curves(runs)
     for target in filter(None, (folder, docs)):
         write_text(target / "runs.csv", table.to_csv(index=False))
         write_text(target / "summary.csv", summary.to_csv(index=False))
+        write_text(target / "curves.csv", curves.to_csv(index=False))
         write_versions(target / "versions.json")
+    drawn = _draw(runs, folder / "pictures")
     if docs is not None:
         for path in drawn:
             write_bytes(docs / path.name, path.read_bytes())
@@ -82,15 +92,29 @@ def collect(runs: Sequence[Run]) -> pd.DataFrame:
     for run in runs:
         result = run.result()
         if result is not None:
-            names = {
-                "task": run.settings.task,
-                "method": run.method,
-                "demonstrations": run.n_demonstrations,
-                "seed": run.seed,
-                "expert": round(run.settings.expert_return, 1),
-            }
-            rows.append({**names, **result})
+            expert = {"expert": round(run.settings.expert_return, 1)}
+            rows.append({**_names(run), **expert, **result})
     return pd.DataFrame(rows)
+
+
+def _names(run: Run) -> dict[str, Any]:
+    """What tells a run from the others."""
+    return {
+        "task": run.settings.task,
+        "method": run.method,
+        "demonstrations": run.n_demonstrations,
+        "seed": run.seed,
+    }
+
+
+def collect_curves(runs: Sequence[Run]) -> pd.DataFrame:
+    """Evaluations during training, one row each."""
+    tables = []
+    for run in runs:
+        path = run.path / "evaluations.csv"
+        if path.exists():
+            tables.append(pd.read_csv(path).assign(**_names(run)))
+    return pd.concat(tables) if tables else pd.DataFrame()
 
 
 def summarize(table: pd.DataFrame) -> pd.DataFrame:
