@@ -9,6 +9,8 @@ layout of arrays in memory is kept: the last bit of a sum depends on it.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -72,6 +74,16 @@ def set_random_state(state: dict[str, Any]) -> None:
     random.setstate((version, tuple(internal), gauss))
     if "cuda" in state and th.cuda.is_available():
         th.cuda.set_rng_state_all([th.from_numpy(each) for each in state["cuda"]])
+
+
+@contextmanager
+def random_state_kept(device: th.device) -> Iterator[None]:
+    """A block after which torch's random numbers go on as if it had used none.
+
+    :param device: whose generator it uses, beside the CPU's
+    """
+    with th.random.fork_rng([device] if device.type == "cuda" else []):
+        yield
 
 
 # ---------------------------------------------------------------------- environments

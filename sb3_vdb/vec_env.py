@@ -12,7 +12,13 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.env_util import make_vec_env as make_sb3_vec_env
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper, VecMonitor
+from stable_baselines3.common.vec_env import (
+    DummyVecEnv,
+    SubprocVecEnv,
+    VecEnv,
+    VecEnvWrapper,
+    VecMonitor,
+)
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 GYMNASIUM_1 = int(gym.__version__.split(".")[0]) >= 1
@@ -205,9 +211,12 @@ class GymnasiumVecEnv(VecEnv):
 
 def action_repeat_of(venv: VecEnv) -> int | None:
     """Frames of the environment that an action lasts, by its attribute ``action_repeat``; None
-    where it says nothing, or is in another process.
+    where it says nothing. Other processes can be asked with SB3 2.4 and later.
     """
     base: Any = wrappers(venv)[-1]
+    if isinstance(base, SubprocVecEnv):
+        asked = hasattr(base, "has_attr") and base.has_attr("action_repeat")
+        return int(base.get_attr("action_repeat", 0)[0]) if asked else None
     inner = getattr(base, "env", base)
     inner = inner.envs[0] if hasattr(inner, "envs") else inner
     found = getattr(getattr(inner, "unwrapped", inner), "action_repeat", None)

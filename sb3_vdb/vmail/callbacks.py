@@ -37,6 +37,10 @@ class InspectionCallback(BaseCallback):
         self.n_steps, self.n_shown = n_steps, n_shown
         self._next = every
 
+    def _on_training_start(self) -> None:
+        # the next multiple, so that a run that goes on looks when an uninterrupted one would
+        self._next = (self.model.num_timesteps // self.every + 1) * self.every
+
     def _on_step(self) -> bool:
         return True
 
@@ -44,7 +48,7 @@ class InspectionCallback(BaseCallback):
         model = self.model
         if self.num_timesteps < self._next or not isinstance(model, VMAIL):
             return
-        self._next = self.num_timesteps + self.every
+        self._next = (self.num_timesteps // self.every + 1) * self.every
         replay = model.replay_buffer
         assert replay is not None
         stores = {"expert": replay.expert, "policy": replay.policy}

@@ -11,6 +11,7 @@ from typing import Literal
 
 import torch as th
 
+from sb3_vdb.run_state import random_state_kept
 from sb3_vdb.vmail.replay import SequenceBatch
 from sb3_vdb.vmail.update import Update
 
@@ -82,11 +83,6 @@ def _tf32(allowed: bool | None) -> Iterator[None]:
         th.backends.cudnn.allow_tf32 = before[1]
 
 
-def _gpus(device: th.device) -> list[th.device]:
-    """Devices, beside the CPU, whose random numbers a trial must not use up."""
-    return [device] if device.type == "cuda" else []
-
-
 def eager(update: Update, tf32: bool, inputs: Inputs | None = None) -> Gradients:
     """Plain PyTorch; parameters as of :func:`make_gradients`."""
 
@@ -105,7 +101,7 @@ def compiled(update: Update, tf32: bool, inputs: Inputs) -> Gradients:
     gradients = eager(update, tf32)
     update.compile_scans()
     try:
-        with th.random.fork_rng(_gpus(update.policy.device)):
+        with random_state_kept(update.policy.device):
             gradients(*inputs)  # it compiles when it is first called
     except RuntimeError:
         update.compile_scans(False)
@@ -124,7 +120,7 @@ def captured(update: Update, tf32: bool, inputs: Inputs) -> Gradients:
     graph, stream = th.cuda.CUDAGraph(), th.cuda.Stream(device)
     stream.wait_stream(th.cuda.current_stream(device))
     with th.cuda.stream(stream):  # also after an error within the capture, the old one returns
-        with th.random.fork_rng(_gpus(device)):
+        with random_state_kept(device):
             for _ in range(WARM_UPS):
                 run(*_unflatten(fixed, keys))
         with th.cuda.graph(graph, stream=stream):

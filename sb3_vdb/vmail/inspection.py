@@ -12,6 +12,7 @@ import torch as th
 
 from sb3_vdb.demonstrations import Demonstrations, Trajectory
 from sb3_vdb.rewards import LOGIT_REWARDS
+from sb3_vdb.run_state import random_state_kept
 from sb3_vdb.vmail import validation
 from sb3_vdb.vmail.observations import PictureNormalizer
 from sb3_vdb.vmail.rssm import Belief, State
@@ -104,7 +105,8 @@ def predict_pictures(
         )
     belief, actions = _filtered(model, part)
     known = State(*(each[n_context - 1] for each in belief.state))
-    dreamt = model.policy.world_model.rssm.open_loop(known, actions[n_context:])
+    with random_state_kept(model.device):
+        dreamt = model.policy.world_model.rssm.open_loop(known, actions[n_context:])
     drawn = model.policy.world_model.draw
     reconstructed = drawn(belief.state)[name][:, 0]
     predicted = th.cat([reconstructed[:n_context], drawn(dreamt)[name][:, 0]])

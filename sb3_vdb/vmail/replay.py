@@ -7,23 +7,20 @@ cross from one episode to the next.
 
 from __future__ import annotations
 
-import json
 import warnings
-import zipfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from itertools import compress
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import torch as th
 
-from sb3_vdb.files import replacing
 from sb3_vdb.vmail.memory import Place, allocate
 from sb3_vdb.vmail.observations import space_parts
 
-FORMAT, VERSION = "sb3_vdb.replay", 1
 ACTIONS, REWARDS = "actions", "rewards"  # beside the parts of the observation
 PREFIX = "observations/"
 
@@ -82,6 +79,8 @@ class EpisodeStore:
             for name, (shape, dtype) in fields.items()
         }
         self.episodes: list[tuple[int, int]] = []  # start and number of rows, oldest first
+        self.numbers: list[int] = []  # of each, among all that were ever added
+        self.n_added = 0
         self.position = 0
         self._drawable = np.zeros((0, 2), dtype=np.int64)
 
@@ -110,8 +109,10 @@ class EpisodeStore:
         if self.position + length > self.capacity:
             self.position = 0
         begin, end = self.position, self.position + length
-        kept = [each for each in self.episodes if each[0] >= end or sum(each) <= begin]
-        self.episodes = [*kept, (begin, length)]
+        kept = [each[0] >= end or sum(each) <= begin for each in self.episodes]
+        self.episodes = [*compress(self.episodes, kept), (begin, length)]
+        self.numbers = [*compress(self.numbers, kept), self.n_added]
+        self.n_added += 1
         for name, values in rows.items():
             self.rows[name][begin:end] = th.as_tensor(values)
         self.position = end
@@ -127,17 +128,26 @@ class EpisodeStore:
         first = starts + rng.integers(lengths - self.sequence_length + 1)
         return first + np.arange(self.sequence_length)[:, None]
 
-    def get_state(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-        """Arrays up to the last row in use, and the table of episodes."""
+    def rows_in_use(self) -> dict[str, th.Tensor]:
+        """Rows up to the last one that belongs to an episode."""
         used = max((begin + length for begin, length in self.episodes), default=0)
-        arrays = {name: rows[:used].cpu().numpy() for name, rows in self.rows.items()}
-        return arrays, {"episodes": self.episodes, "position": self.position}
+        return {name: rows[:used] for name, rows in self.rows.items()}
 
-    def set_state(self, arrays: Mapping[str, npt.NDArray[Any]], table: dict[str, Any]) -> None:
-        """Restore what :meth:`get_state` returned."""
-        for name, values in arrays.items():
-            self.rows[name][: len(values)] = th.as_tensor(values)
+    def get_table(self) -> dict[str, Any]:
+        """What the rows are."""
+        return {
+            "episodes": self.episodes,
+            "numbers": self.numbers,
+            "n_added": self.n_added,
+            "position": self.position,
+            "capacity": self.capacity,
+        }
+
+    def set_table(self, table: dict[str, Any]) -> None:
+        """Restore what :meth:`get_table` returned."""
         self.episodes = [(int(begin), int(length)) for begin, length in table["episodes"]]
+        self.numbers = list(table.get("numbers", range(len(self.episodes))))
+        self.n_added = int(table.get("n_added", len(self.episodes)))
         self.position = int(table["position"])
         self._index()
 
@@ -187,8 +197,9 @@ class SequenceReplay:
         self.policy = EpisodeStore(self.fields, buffer_size, sequence_length, place)
         self.expert = EpisodeStore(self.fields, 0, sequence_length, place)
         self.rng = np.random.default_rng(seed)
+        self.id = uuid4().hex[:8]  # tells files of its episodes from those of other buffers
         self._warned = False  # of episodes that are too short
-        self._open: list[dict[str, list[npt.NDArray[Any]]]] = [{} for _ in range(n_envs)]
+        self.open_episodes: list[dict[str, list[npt.NDArray[Any]]]] = [{} for _ in range(n_envs)]
 
     # ------------------------------------------------------------------ filling
 
@@ -202,6 +213,16 @@ class SequenceReplay:
         for each in episodes:
             self.expert.add(_rows(each))
 
+    def clear(self, n_expert_rows: int) -> None:
+        """Forget everything.
+
+        :param n_expert_rows: room for the expert
+        """
+        self.expert = EpisodeStore(self.fields, n_expert_rows, self.sequence_length, self.place)
+        self.policy.episodes, self.policy.numbers, self.policy.position = [], [], 0
+        self.policy._index()
+        self.open_episodes = [{} for _ in self.open_episodes]
+
     def add_episode(self, episode: Episode) -> None:
         """Append a whole episode of a policy."""
         self.policy.add(_rows(episode))
@@ -212,7 +233,7 @@ class SequenceReplay:
         :param env: number of the environment
         :param observation: the first one, shape (*space) a part
         """
-        self._open[env] = {name: [] for name in self.fields}
+        self.open_episodes[env] = {name: [] for name in self.fields}
         zero = np.zeros(self.fields[ACTIONS][0], dtype=np.float32)
         self._append(env, zero, observation, 0.0)
 
@@ -234,9 +255,9 @@ class SequenceReplay:
         """
         self._append(env, action, observation, reward)
         if ended:
-            rows = {name: np.stack(values) for name, values in self._open[env].items()}
+            rows = {name: np.stack(values) for name, values in self.open_episodes[env].items()}
             self.policy.add(rows)
-            self._open[env] = {}
+            self.open_episodes[env] = {}
             if len(rows[ACTIONS]) < self.sequence_length and not self._warned:
                 self._warned = True
                 warnings.warn(
@@ -253,7 +274,7 @@ class SequenceReplay:
         observation: Mapping[str, npt.NDArray[Any]],
         reward: float,
     ) -> None:
-        rows = self._open[env]
+        rows = self.open_episodes[env]
         for name, values in observation.items():
             rows[PREFIX + name].append(np.array(values))
         rows[ACTIONS].append(np.asarray(action, dtype=np.float32))
@@ -266,7 +287,7 @@ class SequenceReplay:
 
     def has_begun(self, env: int) -> bool:
         """Whether an environment is within an episode."""
-        return bool(self._open[env])
+        return bool(self.open_episodes[env])
 
     # ------------------------------------------------------------------ drawing
 
@@ -305,71 +326,6 @@ class SequenceReplay:
             if name.startswith(PREFIX)
         }
         return SequenceBatch(observations, store.rows[ACTIONS][index].to(self.device))
-
-    # ------------------------------------------------------------------ files
-
-    def save(self, path: str | Path) -> None:
-        """Write everything, without pickle and atomically."""
-        header: dict[str, Any] = {"format": FORMAT, "version": VERSION}
-        header["fields"] = {name: list(shape) for name, (shape, _) in self.fields.items()}
-        header["rng"] = self.rng.bit_generator.state
-        header["open"] = [len(rows.get(ACTIONS, ())) for rows in self._open]
-        arrays: dict[str, npt.NDArray[Any]] = {}
-        for name in ("expert", "policy"):
-            store: EpisodeStore = getattr(self, name)
-            stored, header[name] = store.get_state()
-            header[name]["capacity"] = store.capacity
-            arrays |= {f"{name}/{field}": values for field, values in stored.items()}
-        for env, rows in enumerate(self._open):
-            arrays |= {f"open{env}/{field}": np.stack(values) for field, values in rows.items()}
-        with replacing(path) as file:
-            np.savez(file, header=np.array(json.dumps(header)), **arrays)  # type: ignore[arg-type]
-
-    def load(self, path: str | Path) -> None:
-        """Read what :meth:`save` wrote.
-
-        :raises ValueError: damaged, of other sizes, or it does not fit
-        """
-        try:
-            if not zipfile.is_zipfile(path) and Path(path).exists():
-                raise EOFError
-            with np.load(path, allow_pickle=False) as archive:
-                self._restore(archive, str(path))
-        except (zipfile.BadZipFile, EOFError, KeyError, OSError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
-            raise ValueError(f"{path} is truncated or no replay buffer of sb3_vdb") from error
-
-    def _restore(self, archive: Any, path: str) -> None:
-        header = json.loads(str(archive["header"]))
-        if header["version"] > VERSION:
-            raise ValueError(f"{path} has format version {header['version']}; upgrade sb3_vdb")
-        fields = {name: list(shape) for name, (shape, _) in self.fields.items()}
-        if header["fields"] != fields:
-            raise ValueError(
-                f"{path} holds rows of {header['fields']}, this algorithm has {fields}; make it "
-                "with the environment of the saved run"
-            )
-        if header["policy"]["capacity"] > self.policy.capacity:
-            raise ValueError(
-                f"{path} has `buffer_size` {header['policy']['capacity']}, this algorithm "
-                f"{self.policy.capacity}; make it at least as large"
-            )
-        if len(header["open"]) != len(self._open):
-            raise ValueError(
-                f"{path} is of {len(header['open'])} environments, this algorithm has "
-                f"{len(self._open)}; make as many"
-            )
-        self.expert = EpisodeStore(
-            self.fields, header["expert"]["capacity"], self.sequence_length, self.place
-        )
-        for name in ("expert", "policy"):
-            rows = {field: archive[f"{name}/{field}"] for field in self.fields}
-            getattr(self, name).set_state(rows, header[name])
-        for env, length in enumerate(header["open"]):
-            names = self.fields if length else ()
-            self._open[env] = {field: list(archive[f"open{env}/{field}"]) for field in names}
-        self.rng.bit_generator.state = header["rng"]
 
 
 def _rows(episode: Episode) -> dict[str, npt.NDArray[Any]]:

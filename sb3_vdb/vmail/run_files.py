@@ -14,11 +14,14 @@ import numpy.typing as npt
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv
+from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.files import replacing, with_default_suffix
 from sb3_vdb.run_state import get_env_state, get_random_state, set_env_state, set_random_state
+from sb3_vdb.vec_env import action_repeat_of
 from sb3_vdb.vmail.policies import Memory
 from sb3_vdb.vmail.replay import SequenceReplay
+from sb3_vdb.vmail.replay_files import ReplayFolder, load_replay, save_replay, stored_expert_rows
 from sb3_vdb.vmail.update import NETWORKS
 
 SelfRunFiles = TypeVar("SelfRunFiles", bound="RunFiles")
@@ -31,6 +34,7 @@ class RunFiles(BaseAlgorithm):
     """
 
     replay_buffer: SequenceReplay | None
+    action_repeat: int | None
     _memory: Memory
     _open_frames: npt.NDArray[np.int64]
     _run_state: dict[str, Any] | None  # only while a file is written or read
@@ -39,6 +43,20 @@ class RunFiles(BaseAlgorithm):
     @abstractmethod
     def _make_replay(self, n_expert_rows: int) -> SequenceReplay:
         """An empty replay buffer."""
+
+    def _check_action_repeat(self, venv: VecEnv | None) -> None:
+        """Refuse environments whose actions last another time than what was learnt so far.
+
+        :param venv: environments to go on in
+        :raises ValueError: naming both and the remedy
+        """
+        theirs = None if venv is None else action_repeat_of(venv)
+        if None not in (self.action_repeat, theirs) and self.action_repeat != theirs:
+            raise ValueError(
+                f"an action lasted {self.action_repeat} frames in this model's environments, in "
+                f"these it lasts {theirs}; make them with action_repeat={self.action_repeat}"
+            )
+        self.action_repeat = self.action_repeat or theirs
 
     def _excluded_save_params(self) -> list[str]:
         return [
@@ -107,6 +125,7 @@ class RunFiles(BaseAlgorithm):
         model = super().load(
             path, env, device, custom_objects, print_system_info, force_reset, **kwargs
         )
+        model._check_action_repeat(model.env)
         model._restore_run(env is not None and not force_reset)
         return model
 
@@ -137,24 +156,40 @@ class RunFiles(BaseAlgorithm):
         self._memory, self._open_frames = Memory(*tensors), state["open_frames"]
         return goes_on
 
-    def save_replay_buffer(self, path: str | Path) -> None:
+    def save_replay_buffer(self, path: str | Path, parts: bool = False) -> None:
         """Write the replay buffer, demonstrations included, all of it or nothing.
 
         :param path: file; ``.npz`` is appended where there is no suffix
+        :param parts: ``path`` is a folder, which gets a compressed file for each episode; of those
+            that it has, only new ones are written. The buffer before is kept with its episodes, so
+            that the networks can be saved after it.
         """
         assert self.replay_buffer is not None
-        self.replay_buffer.save(with_default_suffix(path, ".npz"))
+        if parts:
+            ReplayFolder(path).save(self.replay_buffer, self._progress())
+        else:
+            save_replay(self.replay_buffer, with_default_suffix(path, ".npz"))
+
+    def _progress(self) -> str:
+        """How far training is, a name for what belongs together."""
+        return f"{self.num_timesteps}-{self._n_updates}"
 
     def load_replay_buffer(self, path: str | Path) -> None:
         """Read what :meth:`save_replay_buffer` wrote, the saved run's demonstrations included; for
         others, call :meth:`set_demonstrations` afterwards.
 
-        :param path: file
+        :param path: file, or folder of parts, where this model's time steps and updates are looked
+            for
         :raises ValueError: damaged, of other sizes, or it does not fit
         """
+        folder = Path(path).is_dir()
+        path = path if folder else with_default_suffix(path, ".npz")
         if self.replay_buffer is None:
-            self.replay_buffer = self._make_replay(0)
-        self.replay_buffer.load(with_default_suffix(path, ".npz"))
+            self.replay_buffer = self._make_replay(stored_expert_rows(path))
+        if folder:
+            ReplayFolder(path).load(self.replay_buffer, self._progress())
+        else:
+            load_replay(self.replay_buffer, path)
         if self._random_to_restore is not None:  # offline training goes on exactly, too
             set_random_state(self._random_to_restore)
             self._random_to_restore = None

@@ -184,7 +184,9 @@ class Update(nn.Module):
     def _observe(
         self, batch: SequenceBatch, expert: SequenceBatch
     ) -> tuple[Belief, Belief, dict[str, th.Tensor]]:
-        """Beliefs of both batches from one scan; nothing is learnt from the expert's."""
+        """Beliefs of both batches from one scan; nothing is learnt from the expert's, which is why
+        its pictures are seen apart, without the gradients' half of the work.
+        """
         model = self.policy.world_model
         normalized = model.encoder.normalize(batch.observations)
         with th.no_grad():

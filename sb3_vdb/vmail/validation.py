@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -21,13 +22,17 @@ if TYPE_CHECKING:
 AT_LEAST_ONE = (
     "buffer_size",
     "batch_size",
+    "sequence_length",
     "horizon",
     "target_update_interval",
 )
+COUNTS = ("burn_in", "learning_starts", "pretrain_steps")  # from 0
+COUNTS_OR_NONE = ("n_imagined", "n_reconstructed")
 NOT_NEGATIVE = (
-    "burn_in",
-    "learning_starts",
-    "pretrain_steps",
+    "learning_rate",
+    "discriminator_learning_rate",
+    "actor_learning_rate",
+    "value_learning_rate",
     "ent_coef",
     "bc_coef",
     "exploration_noise",
@@ -73,9 +78,13 @@ def check_settings(model: VMAIL) -> None:
 
 
 def _check_ranges(model: VMAIL) -> None:
-    for name in AT_LEAST_ONE:
-        if getattr(model, name) < 1:
-            raise ValueError(f"`{name}` must be at least 1, got {getattr(model, name)}")
+    for names, least in ((AT_LEAST_ONE, 1), (COUNTS, 0), (COUNTS_OR_NONE, 1)):
+        for name in names:
+            value = getattr(model, name)
+            if names is COUNTS_OR_NONE and value is None:
+                continue
+            if not isinstance(value, (int, np.integer)) or value < least:
+                raise ValueError(f"`{name}` must be a whole number from {least} on, got {value}")
     if model.batch_size < model.min_batch_size:
         raise ValueError(
             f"`batch_size` of {type(model).__name__} must be at least {model.min_batch_size}, half "
@@ -83,8 +92,8 @@ def _check_ranges(model: VMAIL) -> None:
         )
     for name in NOT_NEGATIVE:
         value = getattr(model, name)
-        if not callable(value) and not value >= 0.0:
-            raise ValueError(f"`{name}` must not be negative, got {value}")
+        if not callable(value) and not 0.0 <= value < math.inf:
+            raise ValueError(f"`{name}` must be finite and not negative, got {value}")
     for name in FRACTIONS:
         value = getattr(model, name)
         if not callable(value) and value is not None and not 0.0 <= value <= 1.0:
@@ -121,10 +130,11 @@ def _check_sequences(model: VMAIL) -> None:
             f"`burn_in` {model.burn_in} leaves nothing of sequences of {model.sequence_length} "
             "observations; make it at most `sequence_length` - 2"
         )
-    for name in ("n_imagined", "n_reconstructed"):
-        value = getattr(model, name)
-        if value is not None and value < 1:
-            raise ValueError(f"`{name}` must be at least 1 or None, got {value}")
+    if model.buffer_size < model.sequence_length:
+        raise ValueError(
+            f"`buffer_size` {model.buffer_size} does not hold one sequence of "
+            f"`sequence_length` {model.sequence_length}; make it several episodes long"
+        )
     if model.horizon < 2 and (model.drop_last_reward or model.values_of_next_states):
         raise ValueError("`horizon` must be at least 2 where the last reward is dropped")
 

@@ -160,6 +160,10 @@ class VDAC(VMAIL):
     ) -> None:
         super().__init__(policy, env, demonstrations, **{**kwargs, "tau": tau})
 
+    def present_expert_fraction(self) -> float:
+        """Half of the sequences are the expert's."""
+        return (self.batch_size // 2) / self.batch_size
+
     def draw(self) -> tuple[SequenceBatch, SequenceBatch]:
         """Sequences of the policy (of the expert, before there are any) and of the expert."""
         assert self.replay_buffer is not None

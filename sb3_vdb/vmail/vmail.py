@@ -227,7 +227,8 @@ class VMAIL(RunFiles):
         self.dual: DualVariable | None = None
         self._steps_since_training = self._episodes_since_training = 0
         self._run_state: dict[str, Any] | None = None
-        self._repeat = 1  # environment frames that an action lasts
+        # environment frames that an action lasts; None where the environments do not say
+        self.action_repeat = None if self.env is None else action_repeat_of(self.env)
         self._random_to_restore: dict[str, Any] | None = None
         if _init_setup_model:
             if env is None:
@@ -294,6 +295,16 @@ class VMAIL(RunFiles):
         :raises ValueError: they do not fit
         """
         self._put_demonstrations(self._episodes(demonstrations))
+
+    def add_episodes(self, episodes: Demonstrations) -> None:
+        """Put stored episodes of other policies into the replay buffer, for the world model to
+        learn from; they are not imitated.
+
+        :param episodes: with actions, as the environment would observe them
+        :raises ValueError: they do not fit
+        """
+        for episode in self._episodes(episodes):
+            self._ready().add_episode(episode)
 
     def _put_demonstrations(self, episodes: list[Episode]) -> None:
         n_rows = sum(len(each.actions) + 1 for each in episodes)
@@ -386,9 +397,9 @@ class VMAIL(RunFiles):
     ) -> None:
         """Put a step of every environment into the replay buffer, and count frames."""
         assert self.replay_buffer is not None
-        executed = self._memory.action.cpu().numpy()
+        executed, repeat = self._memory.action.cpu().numpy(), self.action_repeat or 1
         for i, done in enumerate(dones):
-            self._open_frames[i] = infos[i].get("frames", self._open_frames[i] + self._repeat)
+            self._open_frames[i] = infos[i].get("frames", self._open_frames[i] + repeat)
             last = infos[i].get("terminal_observation")
             after = as_parts(last) if done else row_of(new_obs, i)
             self.replay_buffer.step(i, executed[i], after, float(rewards[i]), bool(done))
@@ -477,7 +488,7 @@ class VMAIL(RunFiles):
             raise ValueError("there is no environment; call set_env(env), or learn_offline(...)")
         if not all(replay.has_begun(i) for i in range(self.n_envs)):
             self._last_obs = None
-        before, self._repeat = self._last_obs, action_repeat_of(self.env) or 1
+        before = self._last_obs
         total_timesteps, callback = self._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
@@ -515,10 +526,12 @@ class VMAIL(RunFiles):
         :param gradient_steps: number of updates
         :param log_interval: updates between two lines of the log
         :param tb_log_name: of the TensorBoard run
-        :raises ValueError: there are no demonstrations
+        :raises ValueError: there are no demonstrations, or ``log_interval`` is below 1
         :raises NonFiniteError: a loss is not finite; the networks before it were saved
         """
         self._ready()
+        if log_interval < 1:
+            raise ValueError(f"`log_interval` must be at least 1 update, got {log_interval}")
         if not self._custom_logger:
             self._logger = configure_logger(
                 self.verbose, self.tensorboard_log, tb_log_name, self._n_updates == 0
@@ -563,7 +576,9 @@ class VMAIL(RunFiles):
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
         """Go on in other environments; see SB3.
 
-        :raises ValueError: they are wrapped in VecNormalize
+        :raises ValueError: they are wrapped in VecNormalize, or an action lasts longer or less long
         """
-        super().set_env(env, force_reset)
+        venv = self._wrap_env(env, self.verbose)
+        self._check_action_repeat(venv)
+        super().set_env(venv, force_reset)
         validation.check_settings(self)

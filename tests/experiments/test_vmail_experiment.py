@@ -1,6 +1,7 @@
 """V-MAIL's experiment: trained in parts, collected, drawn, reported."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -58,11 +59,15 @@ def test_a_run_goes_on_after_an_interruption_and_ends_with_its_result(task, tmp_
     with pytest.raises(Stopped):
         train(run, stop)
     assert run.result() is None
-    assert (run.path / "replay_600.npz").exists()
+    tables = "replay/table_*.json"
+    assert [path.name for path in run.path.glob(tables)] == ["table_600-2.json"]
     seen = []
     train(run, lambda frames, note: seen.append(frames))
     assert seen == [2400]
-    assert [path.name for path in run.path.glob("replay_*")] == ["replay_1200.npz"]
+    assert sorted(path.name for path in run.path.glob(tables)) == [
+        "table_1200-3.json",
+        "table_600-2.json",
+    ]
     assert pd.read_csv(run.path / "evaluations.csv")["frames"].tolist() == [1200, 2400]
     assert 0.0 <= run.result()["share"] <= 1.1
     train(run, lambda *_: 1 / 0)  # nothing is left to do
@@ -122,10 +127,17 @@ def test_the_command_writes_table_curves_strips_and_page(task, tmp_path):
     name = f"{TASK}_VMAIL_1_0"
     for file in (f"{TASK}_curves", f"{name}_expert", f"{name}_policy", f"{name}_courses"):
         assert (docs / f"{file}.png").stat().st_size > 3000
+    curves = pd.read_csv(docs / "curves.csv")
+    assert curves.columns.tolist()[-4:] == ["task", "method", "demonstrations", "seed"]
+    assert curves["frames"].tolist() == [1200, 2400]
     page = (out / "report.html").read_text()
     for picture in (out / "pictures").iterdir():
         assert f'src="pictures/{picture.name}"' in page
     assert f'href="{name}/config.json"' in page
+    # results alone, from another machine, make the tables and curves
+    shutil.rmtree(out / name / "replay")
+    result = CliRunner().invoke(main, [*arguments, *paths, "--table-only"])
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.slow
@@ -142,21 +154,40 @@ def test_the_report_opens_in_a_browser(task, tmp_path, width):
     assert TASK in check_page(tmp_path / "report.html", width, 4)
 
 
-def test_every_method_is_arguments_of_the_algorithm():
-    task = settings.LAPTOP["CartpoleSwingup"]
+@pytest.mark.parametrize("name", ["CartpoleSwingup", "CMaze"])
+def test_every_method_changes_what_it_names_or_is_refused(name):
+    task, found, refused = settings.LAPTOP[name], [], {}
+    own = vmail_arguments(task, "VMAIL")
     for method, changes in METHODS.items():
         if changes is None:
             with pytest.raises(ValueError, match=f"{method} is no form of V-MAIL"):
                 vmail_arguments(task, method)
             continue
-        arguments = vmail_arguments(task, method)
+        try:
+            arguments = vmail_arguments(task, method)
+        except ValueError as error:
+            refused[method] = str(error)
+            continue
+        found.append(method)
         assert set(PRESETS["laptop"]) <= set(arguments)
-        for name, value in changes.items():
-            if name != "policy_kwargs":
-                assert arguments[name] == value
-        assert changes.get("policy_kwargs", {}).items() <= arguments["policy_kwargs"].items()
-        units = arguments["policy_kwargs"]["units"]
-        assert units == PRESETS["laptop"]["policy_kwargs"]["units"]
+        assert (
+            changes.items() <= {**arguments, "policy_kwargs": changes.get("policy_kwargs")}.items()
+        )
+        sizes = {**own["policy_kwargs"], **changes.get("policy_kwargs", {})}
+        assert arguments["policy_kwargs"] == sizes
+    for method, message in refused.items():
+        assert f"{method} is what VMAIL does on {name} already" in message
+    # of two opposites, one
+    opposites = {"CartpoleSwingup": "VMAIL-no-bottleneck", "CMaze": "VMAIL-bottleneck"}
+    assert [method for method in found if method in opposites.values()] == [opposites[name]]
+
+
+def test_a_method_that_changes_nothing_is_refused_before_anything_is_run(tmp_path):
+    arguments = ["--task", "CMaze", "--method", "VMAIL-log-d", "--out", str(tmp_path / "runs")]
+    result = CliRunner().invoke(main, ["reproduce", "vmail", *arguments])
+    assert result.exit_code == 1
+    assert "VMAIL-log-d is what VMAIL does on CMaze already, reward_type=log_d" in result.output
+    assert not (tmp_path / "runs").exists()
 
 
 def test_the_summary_is_over_seeds(tmp_path, task):

@@ -54,6 +54,29 @@ def test_tensorboard_gets_strips_and_figures(kind, tmp_path):
     assert pictures == (["inspection/expert", "inspection/policy"] if kind == "pixels" else [])
 
 
+def look(every=15):
+    return InspectionCallback(every=every, n_context=2, n_steps=8, n_shown=4)
+
+
+def test_looking_changes_nothing():
+    runs = [make_model().learn(30, callback=each) for each in (None, look())]
+    pairs = zip(*(each.policy.parameters() for each in runs), strict=True)
+    assert all(th.equal(one, other) for one, other in pairs)
+
+
+def test_a_run_that_goes_on_looks_when_an_uninterrupted_one_would(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "sb3_vdb.vmail.callbacks.follow",
+        lambda model, rows: seen.append(model.num_timesteps) or follow(model, rows),
+    )
+    make_model("vectors").learn(60, callback=look(25))
+    whole, seen[:] = sorted(set(seen)), []
+    model = make_model("vectors").learn(40, callback=look(25))
+    model.learn(20, callback=look(25), reset_num_timesteps=False)
+    assert sorted(set(seen)) == whole == [30, 50]
+
+
 def test_a_strip_has_three_rows():
     model = make_model()
     prediction = predict_pictures(model, model.replay_buffer.expert.episode(0), 3, 9)

@@ -10,6 +10,7 @@ import torch as th
 from sb3_vdb.vmail import memory
 from sb3_vdb.vmail.memory import Place, allocate, choose_place, size_of
 from sb3_vdb.vmail.replay import row_fields
+from sb3_vdb.vmail.replay_files import ReplayFolder, load_replay, save_replay
 from tests.vmail.small import PICTURE, make_replay, numbered_episode
 
 
@@ -118,12 +119,12 @@ def test_saved_and_loaded_it_draws_the_same(tmp_path):
     replay = make_replay(n_policy=12, capacity=35)
     replay.begin(0, {"observation": np.full(PICTURE.shape, 7, np.uint8)})
     path = tmp_path / "replay.npz"
-    replay.save(path)
+    save_replay(replay, path)
     other = make_replay(n_expert=1, n_policy=0, capacity=35, seed=5)
-    other.load(path)
+    load_replay(other, path)
     assert other.policy.episodes == replay.policy.episodes
     assert other.has_begun(0)
-    assert (other._open[0]["observations/observation"][0] == 7).all()
+    assert (other.open_episodes[0]["observations/observation"][0] == 7).all()
     for _ in range(3):
         one, two = replay.sample(8), other.sample(8)
         assert th.equal(one.actions, two.actions)
@@ -132,17 +133,110 @@ def test_saved_and_loaded_it_draws_the_same(tmp_path):
 
 def test_a_damaged_file_is_refused(tmp_path):
     path = tmp_path / "replay.npz"
-    make_replay().save(path)
+    save_replay(make_replay(), path)
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(ValueError, match="truncated"):
-        make_replay().load(path)
+        load_replay(make_replay(), path)
 
 
 def test_a_pickle_is_refused(tmp_path):
     path = tmp_path / "replay.pkl"
     path.write_bytes(pickle.dumps({"a": 1}))
     with pytest.raises(ValueError, match="no replay buffer of sb3_vdb"):
-        make_replay().load(path)
+        load_replay(make_replay(), path)
+
+
+def assert_they_hold_the_same(one, other):
+    assert other.policy.episodes == one.policy.episodes
+    assert other.policy.numbers == one.policy.numbers
+    assert len(other.expert.episodes) == len(one.expert.episodes)
+    for name in ("expert", "policy"):
+        for i in range(len(getattr(one, name).episodes)):
+            rows, others = (getattr(each, name).episode(i) for each in (one, other))
+            assert all(th.equal(rows[field], others[field]) for field in rows)
+    assert other.has_begun(0) == one.has_begun(0)
+    assert th.equal(one.sample(8).actions, other.sample(8).actions)
+
+
+def test_a_folder_gets_only_new_episodes_and_gives_back_all(tmp_path):
+    replay = make_replay(n_policy=2, capacity=35)
+    replay.begin(0, {"observation": np.full(PICTURE.shape, 7, np.uint8)})
+    folder = ReplayFolder(tmp_path)
+    folder.save(replay, "10-1")
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("policy_*")}
+    assert len(written) == 2
+    replay.add_episode(numbered_episode(50, 9))
+    folder.save(replay, "20-2")
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+    other = make_replay(n_expert=1, n_policy=0, capacity=35, seed=5)
+    folder.load(other, "20-2")
+    assert_they_hold_the_same(replay, other)
+
+
+def test_a_folder_keeps_the_buffer_before_and_forgets_what_is_done_again(tmp_path):
+    replay, folder = make_replay(n_policy=2, capacity=35), ReplayFolder(tmp_path)
+    for i in range(3):
+        folder.save(replay, f"{i}-0")
+        replay.add_episode(numbered_episode(50 + i, 9))
+    assert [path.name for path in folder.tables()] == ["table_1-0.json", "table_2-0.json"]
+    other = make_replay(n_policy=0, capacity=35)
+    folder.load(other, "1-0")  # the networks of 2-0 were never written
+    assert [path.name for path in folder.tables()] == ["table_1-0.json"]
+    other.add_episode(numbered_episode(99, 9))
+    folder.save(other, "2-0")
+    again = make_replay(n_policy=0, capacity=35)
+    folder.load(again, "2-0")
+    assert_they_hold_the_same(other, again)
+    with pytest.raises(ValueError, match=r"no replay buffer of 3-0 .* but of 2-0"):
+        folder.load(again, "3-0")
+
+
+def test_a_folder_of_another_run_is_not_mixed_with_this_ones(tmp_path):
+    folder = ReplayFolder(tmp_path)
+    folder.save(make_replay(n_policy=3, seed=1), "10-1")
+    replay = make_replay(n_policy=0, n_expert=1)
+    replay.add_episode(numbered_episode(77, 9))
+    folder.save(replay, "10-1")
+    other = make_replay(n_policy=0)
+    folder.load(other, "10-1")
+    assert_they_hold_the_same(replay, other)
+    assert len(list(tmp_path.glob("policy_*"))) == 1
+
+
+def test_an_interrupted_save_into_a_folder_leaves_the_buffer_before(tmp_path, monkeypatch):
+    replay, folder = make_replay(n_policy=2), ReplayFolder(tmp_path)
+    folder.save(replay, "10-1")
+    before = replay.policy.numbers.copy()
+    replay.add_episode(numbered_episode(50, 9))
+    monkeypatch.setattr("sb3_vdb.vmail.replay_files.write_text", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        folder.save(replay, "20-2")
+    other = make_replay(n_policy=0)
+    folder.load(other, "10-1")
+    assert other.policy.numbers == before
+
+
+def test_what_is_damaged_within_leaves_an_empty_buffer_and_says_so(tmp_path, monkeypatch):
+    path = tmp_path / "replay.npz"
+    save_replay(make_replay(), path)
+    replay = make_replay(n_policy=2)
+    monkeypatch.setattr("sb3_vdb.vmail.replay_files._read_into", fail)
+    with pytest.raises(ValueError, match="truncated or no replay buffer"):
+        load_replay(replay, path)
+    assert not replay.policy.episodes
+    assert not replay.expert.episodes
+
+
+def fail(*_):
+    raise EOFError
+
+
+def test_blocks_of_a_file_are_put_where_they_belong(tmp_path, monkeypatch):
+    monkeypatch.setattr("sb3_vdb.vmail.replay_files.BLOCK", 2000)  # two rows and a part of a third
+    replay, other = make_replay(), make_replay(n_policy=0)
+    save_replay(replay, tmp_path / "replay.npz")
+    load_replay(other, tmp_path / "replay.npz")
+    assert_they_hold_the_same(replay, other)
 
 
 def test_episodes_too_short_to_learn_from_are_warned_of_once():
@@ -163,9 +257,9 @@ def test_episodes_too_short_to_learn_from_are_warned_of_once():
 
 def test_a_file_of_other_sizes_is_refused_with_both(tmp_path):
     path = tmp_path / "replay.npz"
-    make_replay(capacity=100).save(path)
+    save_replay(make_replay(capacity=100), path)
     with pytest.raises(ValueError, match="`buffer_size` 100, this algorithm 50"):
-        make_replay(capacity=50, n_policy=0).load(path)
+        load_replay(make_replay(capacity=50, n_policy=0), path)
 
 
 def test_the_estimate_is_the_size_of_what_is_allocated():
@@ -177,11 +271,15 @@ def test_the_estimate_is_the_size_of_what_is_allocated():
 
 
 @pytest.mark.parametrize(
-    ("free", "expected"), [((0, 100, 100), "memory"), ((0, 10, 100), "disk")], ids=["ram", "disk"]
+    ("free", "expected"),
+    [((0, 100, 100), "memory"), ((0, 10, 100), "disk"), ((110, 100, 100), "cuda")],
+    ids=["ram", "disk", "gpu"],
 )
 def test_the_first_place_with_room_is_taken(free, expected, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(memory, "free_room", lambda *_: memory.Room(*free))
-    place = choose_place("auto", 50, th.device("cpu"), tmp_path, verbose=1)
+    device = th.device("cuda" if free[0] else "cpu")
+    place = choose_place("auto", 50, device, tmp_path, verbose=1)
+    assert (place.device.type == "cuda") == (expected == "cuda")
     assert place.name == expected
     assert f"kept in {expected}" in capsys.readouterr().out
     if place.folder is not None:

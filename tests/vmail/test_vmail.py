@@ -19,12 +19,15 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
     SubprocVecEnv,
+    VecEnv,
     VecFrameStack,
+    VecMonitor,
     VecNormalize,
 )
 
 from sb3_vdb import VMAIL, Demonstrations, NonFiniteError, make_vec_env
 from sb3_vdb.run_state import get_env_state, set_env_state, to_arrays, to_tensors
+from sb3_vdb.vec_env import action_repeat_of
 from sb3_vdb.vmail import PRESETS, preset
 from sb3_vdb.vmail.log import LOG_KEYS
 from sb3_vdb.vmail.policies import CnnPolicy
@@ -216,26 +219,6 @@ def test_other_environments_begin_new_episodes(tmp_path):
     alone.save(tmp_path / "alone.zip")
     again = VMAIL.load(tmp_path / "alone.zip", env=make_vec_env(MAZE, 2, seed=1), device="cpu")
     assert again._last_obs is None
-
-
-def test_offline_training_goes_on_exactly_without_an_environment(tmp_path):
-    whole = make_model()
-    whole.learn_offline(3)
-    whole.save(tmp_path / "model.zip")
-    whole.save_replay_buffer(tmp_path / "replay.npz")
-    whole.learn_offline(3)
-    second = VMAIL.load(tmp_path / "model.zip", device="cpu")
-    second.load_replay_buffer(tmp_path / "replay.npz")
-    second.learn_offline(3)
-    states = [each.policy.state_dict() for each in (whole, second)]
-    assert all(th.equal(states[0][name], states[1][name]) for name in states[0])
-
-
-def test_schedules_move_in_offline_training():
-    seen = []
-    model = make_model(expert_fraction=lambda progress: seen.append(progress) or 0.5)
-    model.learn_offline(4, log_interval=2)
-    assert {0.5, 1.0} <= set(seen)
 
 
 def test_exploration_can_fade(monkeypatch):
@@ -435,22 +418,6 @@ def test_frames_are_counted_where_an_action_lasts_several():
     assert model.num_env_frames + int(model._open_frames.sum()) == 60
 
 
-def test_offline_training_takes_no_step_in_the_environment():
-    class Untouchable(Dot):
-        def reset(self, **_):
-            raise AssertionError("the environment was reset")
-
-        def step(self, _):
-            raise AssertionError("the environment was stepped")
-
-    model = make_model(env=Untouchable())
-    before = [each.clone() for each in model.policy.actor.parameters()]
-    model.learn_offline(6, log_interval=4)
-    assert model.num_timesteps == 0
-    assert model._n_updates == 6
-    assert not all(map(th.equal, before, model.policy.actor.parameters()))
-
-
 def test_demonstrations_can_be_changed_for_another_task():
     model = make_model()
     model.set_demonstrations(make_demonstrations(n=3, length=20))
@@ -508,15 +475,19 @@ def test_pictures_are_stored_once_as_bytes():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"batch_size": 0}, "`batch_size` must be at least 1, got 0"),
+        ({"batch_size": 0}, "`batch_size` must be a whole number from 1 on, got 0"),
         ({"horizon": 0}, "`horizon`"),
         ({"gamma": 1.5}, "`gamma` must be between 0 and 1, got 1.5"),
         ({"expert_fraction": -0.1}, "`expert_fraction`"),
         ({"kl_balance": 2.0}, "`kl_balance`"),
-        ({"free_nats": -1.0}, "`free_nats` must not be negative"),
+        ({"free_nats": -1.0}, "`free_nats` must be finite and not negative"),
         ({"reward_type": "d"}, "`reward_type` must be one of gail, log_d, probability"),
         ({"returns": "td"}, "`returns` must be one of lambda, sum"),
         ({"gradient_penalty": "logits"}, "`gradient_penalty` must be one of inputs, weights"),
+        ({"batch_size": 2.5}, "`batch_size` must be a whole number from 1 on, got 2.5"),
+        ({"learning_rate": -1.0}, "`learning_rate` must be finite and not negative, got -1.0"),
+        ({"actor_learning_rate": np.nan}, "`actor_learning_rate` must be finite"),
+        ({"buffer_size": 4}, "`buffer_size` 4 does not hold one sequence of `sequence_length` 5"),
         ({"sequence_length": 1}, "`sequence_length` must be at least 2"),
         ({"sequence_length": 14}, "13 observations, fewer than `sequence_length` 14"),
         ({"information_limit": 0.5}, "a bottleneck needs both"),
@@ -592,6 +563,32 @@ def test_demonstrations_of_another_action_repeat_are_refused():
     model = make_model(demonstrations=make_demonstrations())
     with pytest.raises(ValueError, match="action_repeat=2"):
         model.set_demonstrations(Demonstrations(demos))
+
+
+class Brisk(Dot):
+    action_repeat = 2
+
+
+def test_environments_of_another_action_repeat_are_refused(tmp_path):
+    model = make_model().learn(12)
+    message = "an action lasted 3 frames in this model's environments, in these it lasts 2"
+    env = model.env
+    with pytest.raises(ValueError, match=message):
+        model.set_env(Brisk())
+    assert model.env is env
+    model.save(tmp_path / "model")
+    with pytest.raises(ValueError, match=message):
+        VMAIL.load(tmp_path / "model", env=Brisk(), device="cpu")
+    loaded = VMAIL.load(tmp_path / "model", device="cpu")
+    with pytest.raises(ValueError, match=message):
+        loaded.set_env(Brisk())
+
+
+@pytest.mark.skipif(not hasattr(VecEnv, "has_attr"), reason="SB3 cannot ask other processes")
+def test_environments_in_other_processes_say_how_long_an_action_lasts():
+    venv = SubprocVecEnv([Dot, Dot], start_method="fork")
+    assert action_repeat_of(VecMonitor(venv)) == 3
+    venv.close()
 
 
 def test_demonstrations_of_another_kind_are_refused():

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.experiments.style import STYLE
-from sb3_vdb.experiments.vmail.runs import CHOSEN, Run, algorithm_of
+from sb3_vdb.experiments.vmail.runs import CHOSEN, REPLAY, Run, algorithm_of
 from sb3_vdb.vmail.inspection import Course, Prediction, follow, predict_pictures, rows_of
 from sb3_vdb.vmail.selection import BEST_EPISODES, BEST_MODEL, HISTORY
 
@@ -147,7 +147,7 @@ def inspect(run: Run, folder: Path) -> list[Path]:
     """
     algorithm = algorithm_of(run)
     model = algorithm.load(run.path / "model.zip", device="cpu")
-    model.load_replay_buffer(run.path / f"replay_{model.num_timesteps}.npz")
+    model.load_replay_buffer(run.path / REPLAY)
     replay = model.replay_buffer
     assert replay is not None
     demonstration, episode = replay.expert.episode(0), replay.policy.episode(-1)

@@ -35,6 +35,7 @@ EVALUATION_SEED, RESULT_SEED, CHOICE_SEED = 50_000, 60_000, 70_000
 EVALUATIONS, EVALUATION_EPISODES, RESULT_EPISODES, CHOICE_EPISODES = 12, 3, 10, 4
 BC_UPDATES = 20_000
 CHOSEN = "chosen"  # folder of the policy that the discriminator chose
+REPLAY = "replay"  # folder of the replay buffer, a small file an episode
 
 
 class Run(NamedTuple):
@@ -90,7 +91,7 @@ def train(run: Run, report: Report) -> None:
     """Carry a run out, or go on with it.
 
     The folder gets ``config.json``, ``evaluations.csv``, ``log_<step>/progress.csv``, the latest
-    ``model.zip`` with its ``replay_<step>.npz``, ``chosen`` where the discriminator chooses the
+    ``model.zip`` with its folder ``replay``, ``chosen`` where the discriminator chooses the
     policy, and ``result.json``.
     """
     if run.result() is not None:
@@ -178,18 +179,10 @@ def _choice(run: Run) -> list[DiscriminatorEvalCallback]:
     ]
 
 
-def _replay_path(run: Run, model: VMAIL) -> Path:
-    """Replay buffer that belongs to a state of the model."""
-    return run.path / f"replay_{model.num_timesteps}.npz"
-
-
 def _save(run: Run, model: VMAIL) -> None:
     """Write the checkpoint; until the model is written, the one before it is whole."""
-    path = _replay_path(run, model)
-    model.save_replay_buffer(path)
+    model.save_replay_buffer(run.path / REPLAY, parts=True)
     save_model(model, run.path / "model.zip")
-    for other in set(run.path.glob("replay_*.npz")) - {path}:
-        other.unlink()
 
 
 def _rows(run: Run, model: VMAIL) -> list[Any]:
@@ -210,7 +203,7 @@ def _make_or_load(run: Run, venv: VecEnv) -> VMAIL:
     settings, checkpoint = run.settings, run.path / "model.zip"
     if checkpoint.exists():
         model = algorithm.load(checkpoint, env=venv, device=settings.device)
-        model.load_replay_buffer(_replay_path(run, model))
+        model.load_replay_buffer(run.path / REPLAY)
         return model
     return algorithm(
         "CnnPolicy",

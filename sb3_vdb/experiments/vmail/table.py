@@ -15,7 +15,7 @@ from sb3_vdb.experiments.run_folder import sole_user
 from sb3_vdb.experiments.runner import EngineName, Job, run_jobs
 from sb3_vdb.experiments.versions import versions, write_versions
 from sb3_vdb.experiments.vmail import pictures
-from sb3_vdb.experiments.vmail.runs import Run, train
+from sb3_vdb.experiments.vmail.runs import REPLAY, Run, train
 from sb3_vdb.experiments.vmail.settings import METHODS, TaskSettings, vmail_arguments
 from sb3_vdb.files import write_bytes, write_text
 
@@ -155,7 +155,7 @@ def _draw(runs: Sequence[Run], folder: Path) -> list[Path]:
         if pictures.choices(own, path):
             drawn.append(path)
         for run in own:
-            if METHODS[run.method] is not None and run.result() is not None:
+            if run.result() is not None and (run.path / REPLAY).exists():
                 drawn += pictures.inspect(run, folder)
                 break
     return drawn
