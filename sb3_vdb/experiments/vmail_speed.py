@@ -11,13 +11,19 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.experiments.timing import Job, compare, timed
-from sb3_vdb.experiments.vmail.settings import FRAMES_A_DECISION, LAPTOP_LOOK, PAPER_LOOK
+from sb3_vdb.experiments.vmail.settings import (
+    FRAMES_A_DECISION,
+    LAPTOP,
+    LAPTOP_LOOK,
+    PAPER_LOOK,
+)
 from sb3_vdb.vec_env import make_vec_env
 from sb3_vdb.vmail import VMAIL, preset
 from sb3_vdb.vmail.discriminator import discriminator_loss
 
 TASK = "CartpoleSwingup"
 UPDATES, DECISIONS = 5, 200
+N_POLICY = 5  # episodes that stand for the policy's
 BF16 = {"policy_kwargs": {"bf16": True}}
 QUARTER = {"n_reconstructed": 80}  # of 16 sequences of 20
 CPU_VARIANTS: dict[str, dict[str, Any]] = {
@@ -33,6 +39,7 @@ NET_VARIANTS: dict[str, dict[str, Any]] = {
     "eager, convolutions, a quarter drawn": {**CONV, **QUARTER},
     "eager, convolutions": CONV,
 }
+COMPILE_VARIANTS: dict[str, dict[str, Any]] = {"compile": {"engine": "compile"}, "eager": {}}
 GPU_VARIANTS: dict[str, dict[str, Any]] = {
     "cuda_graph, bf16": {"engine": "cuda_graph", **BF16},
     "cuda_graph": {"engine": "cuda_graph"},
@@ -46,6 +53,9 @@ def bench_vmail() -> pd.DataFrame:
     tables = [_updates("laptop", {}, CPU_VARIANTS, "cpu")]
     for look in (LAPTOP_LOOK, PAPER_LOOK):
         tables.append(_updates("laptop", {}, NET_VARIANTS, "cpu", look))
+    cartpole = LAPTOP[TASK]
+    sequences = {"batch_size": cartpole.changes["batch_size"]}
+    tables.append(_updates("laptop", sequences, COMPILE_VARIANTS, "cpu", cartpole.look))
     tables += [_split("laptop", {}, "cpu"), _acting("cpu")]
     if th.cuda.is_available():
         tables += [_updates("paper", {"batch_size": n}, GPU_VARIANTS, "cuda") for n in (64, 128)]
@@ -62,7 +72,9 @@ def _model(
     arguments: dict[str, Any] = {"engine": "eager", **preset(name), **changes, "device": device}
     sizes = (each.get("policy_kwargs", {}) for each in (preset(name), changes))
     arguments["policy_kwargs"] = {key: value for each in sizes for key, value in each.items()}
-    return VMAIL("CnnPolicy", venv, demonstrations, buffer_size=10_000, seed=0, **arguments)
+    model = VMAIL("CnnPolicy", venv, demonstrations, buffer_size=10_000, seed=0, **arguments)
+    model.add_episodes(demonstrations[:N_POLICY])  # batches are of both, as in training
+    return model
 
 
 def _look(name: str) -> dict[str, Any]:

@@ -117,5 +117,4 @@ def _laid_out_like(parameter: th.Tensor, gradient: th.Tensor) -> th.Tensor:
 @th.no_grad()
 def _follow(slow: nn.Module, network: nn.Module, share: float) -> None:
     """The weights of a slow copy go a share of the way to those of a network."""
-    for target, weight in zip(slow.parameters(), network.parameters(), strict=True):
-        target.lerp_(weight, share)
+    th._foreach_lerp_(list(slow.parameters()), list(network.parameters()), share)
