@@ -216,10 +216,11 @@ def action_repeat_of(venv: VecEnv) -> int | None:
     base: Any = wrappers(venv)[-1]
     if isinstance(base, SubprocVecEnv):
         asked = hasattr(base, "has_attr") and base.has_attr("action_repeat")
-        return int(base.get_attr("action_repeat", 0)[0]) if asked else None
-    inner = getattr(base, "env", base)
-    inner = inner.envs[0] if hasattr(inner, "envs") else inner
-    found = getattr(getattr(inner, "unwrapped", inner), "action_repeat", None)
+        found = base.get_attr("action_repeat", 0)[0] if asked else None
+    else:
+        inner = getattr(base, "env", base)
+        inner = inner.envs[0] if hasattr(inner, "envs") else inner
+        found = getattr(getattr(inner, "unwrapped", inner), "action_repeat", None)
     return None if found is None else int(found)
 
 

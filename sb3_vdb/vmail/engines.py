@@ -43,8 +43,9 @@ def engines_for(name: EngineName, device: th.device) -> tuple[EngineName, ...]:
 def make_gradients(update: Update, engine: EngineName, tf32: bool, inputs: Inputs) -> Gradients:
     """A function that gives gradients and metrics of updates with inputs of the same shapes.
 
-    With ``"auto"`` an engine that fails gives way to the next, with a warning; a lack of memory is
-    raised in any case.
+    With ``"auto"`` an engine that fails gives way to the next, with a warning, but for a lack of
+    memory, which is raised. How well PyTorch recovers from a capture that fails depends on its
+    version; name an engine where it does not.
 
     :param update: losses
     :param engine: its name
@@ -56,7 +57,7 @@ def make_gradients(update: Update, engine: EngineName, tf32: bool, inputs: Input
     for name in ahead:
         try:
             return makers[name](update, tf32, inputs)
-        except th.OutOfMemoryError:
+        except th.cuda.OutOfMemoryError:
             raise
         except RuntimeError as error:
             warnings.warn(

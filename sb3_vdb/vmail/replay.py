@@ -79,8 +79,7 @@ class EpisodeStore:
             for name, (shape, dtype) in fields.items()
         }
         self.episodes: list[tuple[int, int]] = []  # start and number of rows, oldest first
-        self.numbers: list[int] = []  # of each, among all that were ever added
-        self.n_added = 0
+        self.ids: list[str] = []  # of each; no other episode has it, of any store
         self.position = 0
         self._drawable = np.zeros((0, 2), dtype=np.int64)
 
@@ -111,8 +110,7 @@ class EpisodeStore:
         begin, end = self.position, self.position + length
         kept = [each[0] >= end or sum(each) <= begin for each in self.episodes]
         self.episodes = [*compress(self.episodes, kept), (begin, length)]
-        self.numbers = [*compress(self.numbers, kept), self.n_added]
-        self.n_added += 1
+        self.ids = [*compress(self.ids, kept), uuid4().hex]
         for name, values in rows.items():
             self.rows[name][begin:end] = th.as_tensor(values)
         self.position = end
@@ -137,8 +135,7 @@ class EpisodeStore:
         """What the rows are."""
         return {
             "episodes": self.episodes,
-            "numbers": self.numbers,
-            "n_added": self.n_added,
+            "ids": self.ids,
             "position": self.position,
             "capacity": self.capacity,
         }
@@ -146,8 +143,7 @@ class EpisodeStore:
     def set_table(self, table: dict[str, Any]) -> None:
         """Restore what :meth:`get_table` returned."""
         self.episodes = [(int(begin), int(length)) for begin, length in table["episodes"]]
-        self.numbers = list(table.get("numbers", range(len(self.episodes))))
-        self.n_added = int(table.get("n_added", len(self.episodes)))
+        self.ids = list(table["ids"])
         self.position = int(table["position"])
         self._index()
 
@@ -197,7 +193,7 @@ class SequenceReplay:
         self.policy = EpisodeStore(self.fields, buffer_size, sequence_length, place)
         self.expert = EpisodeStore(self.fields, 0, sequence_length, place)
         self.rng = np.random.default_rng(seed)
-        self.id = uuid4().hex[:8]  # tells files of its episodes from those of other buffers
+        self.kept_as: list[str] = []  # names of the last two tables in a folder, newest last
         self._warned = False  # of episodes that are too short
         self.open_episodes: list[dict[str, list[npt.NDArray[Any]]]] = [{} for _ in range(n_envs)]
 
@@ -219,7 +215,7 @@ class SequenceReplay:
         :param n_expert_rows: room for the expert
         """
         self.expert = EpisodeStore(self.fields, n_expert_rows, self.sequence_length, self.place)
-        self.policy.episodes, self.policy.numbers, self.policy.position = [], [], 0
+        self.policy.episodes, self.policy.ids, self.policy.position = [], [], 0
         self.policy._index()
         self.open_episodes = [{} for _ in self.open_episodes]
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
+from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +23,11 @@ from sb3_vdb.vmail.replay import ACTIONS, EpisodeStore, SequenceReplay
 FORMAT, VERSION = "sb3_vdb.replay", 1
 STORES = ("expert", "policy")
 BLOCK = 2**24  # bytes that are read at a time
-TABLE = "table_"  # of a folder, followed by what the buffer belongs to
+# names in a folder
+PROGRESS = r"\d+-\d+"
+PART = r"(episode|open)_[0-9a-f]{32}\.npz"
+# what damaged bytes become when they are read
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, TokenError)
 
 Rows = dict[str, npt.NDArray[Any]]
 
@@ -58,9 +66,10 @@ def load_replay(replay: SequenceReplay, path: str | Path) -> None:
         _begin(replay, header)
         for name in STORES:
             store: EpisodeStore = getattr(replay, name)
+            used = max((sum(each) for each in header[name]["episodes"]), default=0)
             for field, rows in store.rows.items():
                 with archive.open(f"{name}/{field}.npy") as file:
-                    _read_into(rows, file)
+                    _read_into(rows[:used], file)
         opened = _read_open(archive, replay, header)
         _finish(replay, header, opened)
 
@@ -72,8 +81,8 @@ def stored_expert_rows(path: str | Path) -> int:
     :raises ValueError: damaged
     """
     if Path(path).is_dir():
-        tables = ReplayFolder(path).tables()
-        return int(json.loads(tables[-1].read_text())["expert"]["capacity"]) if tables else 0
+        folder = ReplayFolder(path)
+        return max((folder.expert_rows(each) for each in folder.tables()), default=0)
     with _archive(path) as archive:
         return int(_read_header(archive)["expert"]["capacity"])
 
@@ -82,8 +91,8 @@ class ReplayFolder:
     """A replay buffer in a folder: a compressed file for each episode, and a table of them.
 
     Episodes that are there already are not written again. The table is written last; the one before
-    it is kept with its episodes, since whoever writes it may be interrupted before the networks
-    that belong to it are written.
+    it stays with its episodes, since whoever writes may be interrupted before the networks that
+    belong to the new one are written. Other files are left alone.
 
     :param path: of the folder
     """
@@ -91,78 +100,97 @@ class ReplayFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
-    def tables(self) -> list[Path]:
-        """Tables, oldest first."""
-        return sorted(self.path.glob(f"{TABLE}*.json"), key=lambda each: each.stat().st_mtime_ns)
+    def tables(self) -> list[str]:
+        """Names under which buffers are there, oldest first."""
+        names = [each.stem.removeprefix("table_") for each in self.path.glob("table_*.json")]
+        own = [name for name in names if re.fullmatch(PROGRESS, name)]
+        return sorted(own, key=lambda name: int(self._table(name)["written"]))
 
-    def save(self, replay: SequenceReplay, of: str) -> None:
+    def expert_rows(self, name: str) -> int:
+        """Rows that the expert's episodes take in one of them."""
+        return int(self._table(name)["expert"]["capacity"])
+
+    def save(self, replay: SequenceReplay, name: str) -> None:
         """Write what is new.
 
         :param replay: what to write
-        :param of: what it belongs to, a name for its table
+        :param name: what it belongs to, two numbers with a hyphen between them
         """
-        before = self.tables()[-1:]
-        for i in range(len(replay.expert.episodes)):
-            self._write(f"expert_{of}_{i}", _arrays(replay.expert.episode(i)))
-        for i, number in enumerate(replay.policy.numbers):
-            if not self._file(f"policy_{replay.id}_{number}").exists():
-                self._write(f"policy_{replay.id}_{number}", _arrays(replay.policy.episode(i)))
-        self._write(f"open_{of}", _open_rows(replay))
-        table = self.path / f"{TABLE}{of}.json"
-        write_text(table, json.dumps({**_header(replay), "of": of}))
-        self._keep({table, *before})
+        there = self.tables()
+        for store in (replay.expert, replay.policy):
+            for i, episode in enumerate(store.ids):
+                if not self._episode(episode).exists():
+                    self._write(self._episode(episode), _arrays(store.episode(i)))
+        header = {**_header(replay), "open_id": uuid4().hex}
+        header["written"] = self._table(there[-1])["written"] + 1 if there else 0
+        self._write(self._open(header["open_id"]), _open_rows(replay))
+        write_text(self.path / f"table_{name}.json", json.dumps(header))
+        before = [each for each in replay.kept_as or there[-1:] if each != name and each in there]
+        replay.kept_as = [*before[-1:], name]
+        self._keep(replay.kept_as)
 
-    def load(self, replay: SequenceReplay, of: str) -> None:
-        """Read what was written under a name; what was written later is removed, since it belongs
-        to a run that is done again from here.
+    def load(self, replay: SequenceReplay, name: str) -> None:
+        """Read what was written under a name.
 
         :param replay: what to fill
-        :param of: the name
+        :param name: as it was written
         :raises ValueError: it is not there, damaged, of other sizes, or it does not fit
         """
-        table = self.path / f"{TABLE}{of}.json"
-        if not table.exists():
-            names = ", ".join(each.stem.removeprefix(TABLE) for each in self.tables())
+        if name not in self.tables():
             raise ValueError(
-                f"{self.path} has no replay buffer of {of} (time steps and updates), but of "
-                f"{names or 'none'}; load the model that belongs to it"
+                f"{self.path} has no replay buffer of {name} (time steps and updates), but of "
+                f"{', '.join(self.tables()) or 'none'}; load the model that belongs to it"
             )
-        header = json.loads(table.read_text())
+        header = self._table(name)
         _check(replay, header, self.path)
-        self._keep({table})
         _begin(replay, header)
-        numbers = {"expert": range(len(header["expert"]["episodes"]))}
-        numbers["policy"] = header["policy"]["numbers"]
-        for name, prefix in (("expert", f"expert_{of}"), ("policy", f"policy_{header['id']}")):
-            store: EpisodeStore = getattr(replay, name)
-            episodes = header[name]["episodes"]
-            for (begin, length), number in zip(episodes, numbers[name], strict=True):
-                with _archive(self._file(f"{prefix}_{number}")) as archive:
+        for each in STORES:
+            store: EpisodeStore = getattr(replay, each)
+            table = header[each]
+            for (begin, length), episode in zip(table["episodes"], table["ids"], strict=True):
+                with self._archive(self._episode(episode)) as archive:
                     for field, rows in store.rows.items():
                         with archive.open(f"{field}.npy") as file:
                             _read_into(rows[begin : begin + length], file)
-        with _archive(self._file(f"open_{of}")) as archive:
+        with self._archive(self._open(header["open_id"])) as archive:
             opened = _read_open(archive, replay, header)
         _finish(replay, header, opened)
+        replay.kept_as = [name]
 
-    def _file(self, name: str) -> Path:
-        return self.path / f"{name}.npz"
+    def _table(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.path / f"table_{name}.json").read_text())
+        return found
 
-    def _write(self, name: str, arrays: Rows) -> None:
-        with replacing(self._file(name)) as file:
+    def _episode(self, episode: str) -> Path:
+        return self.path / f"episode_{episode}.npz"
+
+    def _open(self, open_id: str) -> Path:
+        return self.path / f"open_{open_id}.npz"
+
+    def _write(self, path: Path, arrays: Rows) -> None:
+        with replacing(path) as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
-    def _keep(self, tables: set[Path]) -> None:
-        """Remove every file that none of some tables names."""
-        kept = set(tables)
-        for table in tables:
-            header = json.loads(table.read_text())
-            prefix = f"policy_{header['id']}"
-            kept |= {self._file(f"{prefix}_{number}") for number in header["policy"]["numbers"]}
-            kept |= set(self.path.glob(f"expert_{header['of']}_*.npz"))
-            kept.add(self._file(f"open_{header['of']}"))
-        for path in {*self.path.glob("*.npz"), *self.tables()} - kept:
-            path.unlink()
+    @contextmanager
+    def _archive(self, path: Path) -> Iterator[zipfile.ZipFile]:
+        try:
+            with _archive(path) as archive:
+                yield archive
+        except FileNotFoundError as error:
+            raise ValueError(f"{path} is missing; the buffer cannot be read without it") from error
+
+    def _keep(self, names: list[str]) -> None:
+        """Remove other buffers, and the files that only they name."""
+        kept = set()
+        for name in names:
+            header = self._table(name)
+            ids = header["expert"]["ids"] + header["policy"]["ids"]
+            kept |= {*map(self._episode, ids), self._open(header["open_id"])}
+        for name in set(self.tables()) - set(names):
+            (self.path / f"table_{name}.json").unlink()
+        for path in set(self.path.iterdir()) - kept:
+            if re.fullmatch(PART, path.name):
+                path.unlink()
 
 
 def _arrays(rows: Mapping[str, th.Tensor]) -> Rows:
@@ -183,7 +211,6 @@ def _header(replay: SequenceReplay) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": VERSION,
-        "id": replay.id,
         "fields": {name: list(shape) for name, (shape, _) in replay.fields.items()},
         "rng": replay.rng.bit_generator.state,
         "open": [len(rows.get(ACTIONS, ())) for rows in replay.open_episodes],
@@ -222,7 +249,6 @@ def _finish(replay: SequenceReplay, header: dict[str, Any], opened: list[dict[st
     """Let the buffer know what its rows are."""
     for name in STORES:
         getattr(replay, name).set_table(header[name])
-    replay.id = header.get("id", replay.id)
     replay.open_episodes[:] = opened
     replay.rng.bit_generator.state = header["rng"]
 
@@ -239,9 +265,7 @@ def _archive(path: str | Path) -> Iterator[zipfile.ZipFile]:
             if min((each.header_offset for each in archive.infolist()), default=0) > 0:
                 raise zipfile.BadZipFile("its end is missing")
             yield archive
-    except FileNotFoundError:
-        raise
-    except (zipfile.BadZipFile, EOFError, KeyError, OSError) as error:
+    except DAMAGE as error:
         raise ValueError(f"{path} is truncated or no replay buffer of sb3_vdb") from error
 
 
@@ -266,14 +290,17 @@ def _read_open(
 
 
 def _read_into(rows: th.Tensor, file: IO[bytes]) -> None:
-    """Read an array into the first rows of a tensor, block by block."""
-    np.lib.format.read_magic(file)
-    shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    """Read an array into a tensor of its shape, block by block."""
     wanted = np.dtype(str(rows.dtype).removeprefix("torch."))
-    if is_fortran or dtype != wanted or shape[1:] != tuple(rows.shape[1:]) or shape[0] > len(rows):
+    try:
+        np.lib.format.read_magic(file)
+        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+    except ValueError as error:
+        raise EOFError("it holds no array") from error
+    if is_fortran or dtype != wanted or shape != tuple(rows.shape):
         raise EOFError(f"an array of {dtype} and shape {shape} does not fit")
     row = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
-    n = max(1, BLOCK // row)
+    n = max(1, BLOCK // max(1, row))
     for begin in range(0, shape[0], n):
         end = min(begin + n, shape[0])
         block = bytearray(file.read(row * (end - begin)))

@@ -56,7 +56,6 @@ class RunFiles(BaseAlgorithm):
                 f"an action lasted {self.action_repeat} frames in this model's environments, in "
                 f"these it lasts {theirs}; make them with action_repeat={self.action_repeat}"
             )
-        self.action_repeat = self.action_repeat or theirs
 
     def _excluded_save_params(self) -> list[str]:
         return [
@@ -126,6 +125,8 @@ class RunFiles(BaseAlgorithm):
             path, env, device, custom_objects, print_system_info, force_reset, **kwargs
         )
         model._check_action_repeat(model.env)
+        if model.env is not None:
+            model.action_repeat = model.action_repeat or action_repeat_of(model.env)
         model._restore_run(env is not None and not force_reset)
         return model
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 
 from sb3_vdb.demonstrations import Demonstrations, Trajectory
 from sb3_vdb.demonstrations.validation import space_problem
@@ -58,15 +59,13 @@ def check_settings(model: VMAIL) -> None:
     _check_ranges(model)
     _check_choices(model)
     training_frequency(model.train_freq)
-    if model.gradient_steps < -1:
-        raise ValueError(f"`gradient_steps` must be at least 0, or -1, got {model.gradient_steps}")
+    steps = model.gradient_steps
+    if not isinstance(steps, (int, np.integer)) or steps < -1:
+        raise ValueError(f"`gradient_steps` must be a whole number from 0 on, or -1, got {steps}")
     if not model.max_grad_norm > 0.0:
         raise ValueError(f"`max_grad_norm` must be positive, got {model.max_grad_norm}")
-    if model.get_vec_normalize_env() is not None:
-        raise ValueError(
-            "the environments are wrapped in VecNormalize; V-MAIL compares with demonstrations as "
-            "they were recorded and normalises by itself, so leave it out"
-        )
+    if model.env is not None:
+        check_not_normalized(model.env)
     _check_sequences(model)
     has_code = model.policy_kwargs.get("code_dim") is not None
     if has_code != (model.information_limit is not None):
@@ -74,6 +73,18 @@ def check_settings(model: VMAIL) -> None:
             f"`information_limit` is {model.information_limit} and `code_dim` of `policy_kwargs` "
             f"is {model.policy_kwargs.get('code_dim')}; a bottleneck needs both, for example "
             "information_limit=0.5, policy_kwargs=dict(code_dim=64)"
+        )
+
+
+def check_not_normalized(venv: VecEnv) -> None:
+    """Refuse VecNormalize.
+
+    :raises ValueError: the environments are wrapped in it
+    """
+    if unwrap_vec_normalize(venv) is not None:
+        raise ValueError(
+            "the environments are wrapped in VecNormalize; V-MAIL compares with demonstrations as "
+            "they were recorded and normalises by itself, so leave it out"
         )
 
 
@@ -92,7 +103,9 @@ def _check_ranges(model: VMAIL) -> None:
         )
     for name in NOT_NEGATIVE:
         value = getattr(model, name)
-        if not callable(value) and not 0.0 <= value < math.inf:
+        if callable(value):
+            continue
+        if not isinstance(value, (int, float, np.number)) or not 0.0 <= value < math.inf:
             raise ValueError(f"`{name}` must be finite and not negative, got {value}")
     for name in FRACTIONS:
         value = getattr(model, name)

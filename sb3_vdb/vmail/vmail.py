@@ -303,8 +303,15 @@ class VMAIL(RunFiles):
         :param episodes: with actions, as the environment would observe them
         :raises ValueError: they do not fit
         """
-        for episode in self._episodes(episodes):
-            self._ready().add_episode(episode)
+        replay, found = self._ready(), self._episodes(episodes)
+        longest = max(len(each.actions) + 1 for each in found)
+        if longest > self.buffer_size:
+            raise ValueError(
+                f"an episode has {longest} observations, `buffer_size` is {self.buffer_size}; "
+                "leave it out, or make the model with a larger buffer"
+            )
+        for episode in found:
+            replay.add_episode(episode)
 
     def _put_demonstrations(self, episodes: list[Episode]) -> None:
         n_rows = sum(len(each.actions) + 1 for each in episodes)
@@ -579,6 +586,7 @@ class VMAIL(RunFiles):
         :raises ValueError: they are wrapped in VecNormalize, or an action lasts longer or less long
         """
         venv = self._wrap_env(env, self.verbose)
+        validation.check_not_normalized(venv)
         self._check_action_repeat(venv)
         super().set_env(venv, force_reset)
-        validation.check_settings(self)
+        self.action_repeat = self.action_repeat or action_repeat_of(venv)

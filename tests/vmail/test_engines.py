@@ -170,11 +170,11 @@ def test_an_engine_that_is_named_does_not_give_way(monkeypatch):
 
 def test_a_lack_of_memory_is_raised(monkeypatch):
     def full(update, tf32, inputs):
-        raise th.OutOfMemoryError("full")
+        raise th.cuda.OutOfMemoryError("full")
 
     on_a_gpu(monkeypatch)
     monkeypatch.setattr(engines, "captured", full)
-    with pytest.raises(th.OutOfMemoryError):
+    with pytest.raises(th.cuda.OutOfMemoryError):
         make_gradients(Update(make_policy(), FORM), "auto", True, INPUTS)
 
 

@@ -148,7 +148,7 @@ def test_a_pickle_is_refused(tmp_path):
 
 def assert_they_hold_the_same(one, other):
     assert other.policy.episodes == one.policy.episodes
-    assert other.policy.numbers == one.policy.numbers
+    assert other.policy.ids == one.policy.ids
     assert len(other.expert.episodes) == len(one.expert.episodes)
     for name in ("expert", "policy"):
         for i in range(len(getattr(one, name).episodes)):
@@ -163,8 +163,8 @@ def test_a_folder_gets_only_new_episodes_and_gives_back_all(tmp_path):
     replay.begin(0, {"observation": np.full(PICTURE.shape, 7, np.uint8)})
     folder = ReplayFolder(tmp_path)
     folder.save(replay, "10-1")
-    written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("policy_*")}
-    assert len(written) == 2
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("episode_*")}
+    assert len(written) == 4
     replay.add_episode(numbered_episode(50, 9))
     folder.save(replay, "20-2")
     assert {path: path.stat().st_mtime_ns for path in written} == written
@@ -173,47 +173,80 @@ def test_a_folder_gets_only_new_episodes_and_gives_back_all(tmp_path):
     assert_they_hold_the_same(replay, other)
 
 
-def test_a_folder_keeps_the_buffer_before_and_forgets_what_is_done_again(tmp_path):
+def load_into_another(folder, name, **sizes):
+    other = make_replay(n_policy=0, **{"capacity": 35, **sizes})
+    folder.load(other, name)
+    return other
+
+
+def test_a_folder_keeps_the_buffer_before_and_removes_nothing_in_loading(tmp_path):
     replay, folder = make_replay(n_policy=2, capacity=35), ReplayFolder(tmp_path)
     for i in range(3):
         folder.save(replay, f"{i}-0")
         replay.add_episode(numbered_episode(50 + i, 9))
-    assert [path.name for path in folder.tables()] == ["table_1-0.json", "table_2-0.json"]
-    other = make_replay(n_policy=0, capacity=35)
-    folder.load(other, "1-0")  # the networks of 2-0 were never written
-    assert [path.name for path in folder.tables()] == ["table_1-0.json"]
-    other.add_episode(numbered_episode(99, 9))
-    folder.save(other, "2-0")
-    again = make_replay(n_policy=0, capacity=35)
-    folder.load(again, "2-0")
-    assert_they_hold_the_same(other, again)
-    with pytest.raises(ValueError, match=r"no replay buffer of 3-0 .* but of 2-0"):
-        folder.load(again, "3-0")
+    folder.save(replay, "2-0")  # once more, since the networks could not be written
+    assert folder.tables() == ["1-0", "2-0"]
+    other = load_into_another(folder, "1-0")
+    assert folder.tables() == ["1-0", "2-0"]
+    with pytest.raises(ValueError, match=r"no replay buffer of 3-0 .* but of 1-0, 2-0"):
+        folder.load(other, "3-0")
 
 
-def test_a_folder_of_another_run_is_not_mixed_with_this_ones(tmp_path):
+def test_a_run_that_branches_off_has_its_own_episodes(tmp_path):
+    replay, folder = make_replay(n_policy=2, capacity=35), ReplayFolder(tmp_path)
+    folder.save(replay, "1-0")
+    branch = load_into_another(folder, "1-0")
+    replay.add_episode(numbered_episode(50, 9))
+    folder.save(replay, "2-0")
+    branch.add_episode(numbered_episode(99, 9))
+    folder.save(branch, "3-0")
+    assert folder.tables() == ["1-0", "3-0"]
+    assert_they_hold_the_same(branch, load_into_another(folder, "3-0"))
+
+
+def test_a_folder_is_shared_with_other_files_and_runs(tmp_path):
     folder = ReplayFolder(tmp_path)
+    others = [tmp_path / name for name in ("evaluations.npz", "table_of_contents.json")]
+    for each in others:
+        each.write_text("{}")
     folder.save(make_replay(n_policy=3, seed=1), "10-1")
     replay = make_replay(n_policy=0, n_expert=1)
     replay.add_episode(numbered_episode(77, 9))
-    folder.save(replay, "10-1")
-    other = make_replay(n_policy=0)
-    folder.load(other, "10-1")
-    assert_they_hold_the_same(replay, other)
-    assert len(list(tmp_path.glob("policy_*"))) == 1
+    folder.save(replay, "20-1")
+    assert_they_hold_the_same(replay, load_into_another(folder, "20-1", capacity=100))
+    folder.save(replay, "30-1")
+    assert len(list(tmp_path.glob("episode_*"))) == 2
+    assert all(each.exists() for each in others)
+
+
+@pytest.mark.parametrize("harm", ["missing", "short", "flipped"])
+def test_a_damaged_part_of_a_folder_is_refused_by_its_name(harm, tmp_path):
+    folder = ReplayFolder(tmp_path)
+    folder.save(make_replay(n_policy=1), "10-1")
+    path = sorted(tmp_path.glob("episode_*"))[0]
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    if harm == "missing":
+        path.unlink()
+    elif harm == "short":
+        np.savez(path, **{name: values[:3] for name, values in np.load(path).items()})
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=path.name):
+        load_into_another(folder, "10-1", capacity=100)
 
 
 def test_an_interrupted_save_into_a_folder_leaves_the_buffer_before(tmp_path, monkeypatch):
     replay, folder = make_replay(n_policy=2), ReplayFolder(tmp_path)
     folder.save(replay, "10-1")
-    before = replay.policy.numbers.copy()
+    before = replay.policy.ids.copy()
     replay.add_episode(numbered_episode(50, 9))
     monkeypatch.setattr("sb3_vdb.vmail.replay_files.write_text", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         folder.save(replay, "20-2")
     other = make_replay(n_policy=0)
     folder.load(other, "10-1")
-    assert other.policy.numbers == before
+    assert other.policy.ids == before
 
 
 def test_what_is_damaged_within_leaves_an_empty_buffer_and_says_so(tmp_path, monkeypatch):

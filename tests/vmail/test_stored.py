@@ -55,6 +55,8 @@ def test_stored_episodes_of_policies_are_learnt_from_and_not_imitated():
     model.learn_offline(1)
     with pytest.raises(ValueError, match="fewer than `sequence_length` 5"):
         model.add_episodes(make_demonstrations(n=1, length=3))
+    with pytest.raises(ValueError, match="302 observations, `buffer_size` is 200"):
+        model.add_episodes(make_demonstrations(n=1, length=301))
     with pytest.raises(ValueError, match="`log_interval` must be at least 1 update, got 0"):
         model.learn_offline(1, log_interval=0)
 

@@ -497,6 +497,8 @@ def test_pictures_are_stored_once_as_bytes():
         ({"n_reconstructed": 0}, "`n_reconstructed`"),
         ({"max_grad_norm": -1.0}, "`max_grad_norm` must be positive"),
         ({"gradient_steps": -5}, "`gradient_steps`"),
+        ({"gradient_steps": 1.5}, "`gradient_steps` must be a whole number"),
+        ({"ent_coef": None}, "`ent_coef` must be finite and not negative, got None"),
         ({"train_freq": (1, "epoch")}, "`train_freq` must be a number of steps"),
         ({"train_freq": 0}, "`train_freq` must be a number of steps"),
         ({"burn_in": 4}, "`burn_in` 4 leaves nothing of sequences of 5"),
@@ -582,6 +584,10 @@ def test_environments_of_another_action_repeat_are_refused(tmp_path):
     loaded = VMAIL.load(tmp_path / "model", device="cpu")
     with pytest.raises(ValueError, match=message):
         loaded.set_env(Brisk())
+    with pytest.raises(ValueError, match="VecNormalize"):
+        loaded.set_env(VecNormalize(DummyVecEnv([lambda: Dot("vectors")])))
+    assert loaded.env is None
+    assert loaded.action_repeat == 3
 
 
 @pytest.mark.skipif(not hasattr(VecEnv, "has_attr"), reason="SB3 cannot ask other processes")

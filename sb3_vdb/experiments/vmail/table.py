@@ -27,14 +27,7 @@ def plan(
     n_demonstrations: Sequence[int],
     seeds: Sequence[int],
 ) -> list[Run]:
-    """All runs of an experiment.
-
-    :raises ValueError: a method changes nothing of a task's settings
-    """
-    for task in tasks:
-        for method in methods:
-            if METHODS[method] is not None:
-                vmail_arguments(task, method)
+    """All runs of an experiment."""
     return [
         Run(folder, task, method, n, seed)
         for seed in seeds
@@ -61,9 +54,13 @@ def run_table(
     :param docs: also write tables and figures here
     :param table_only: train nothing
     :return: one row a run that has finished
+    :raises ValueError: a method changes nothing of its task's settings
     """
     folder = runs[0].folder
     if not table_only:
+        for run in runs:
+            if METHODS[run.method] is not None:
+                vmail_arguments(run.settings, run.method)
         jobs = [Job(run.name, run.settings.frames, partial(train, run)) for run in runs]
         with sole_user(folder):
             run_jobs(jobs, workers, engine, address)
