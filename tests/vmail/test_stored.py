@@ -88,7 +88,7 @@ def test_training_from_stored_pixels_needs_no_opengl(tmp_path):
         "from tests.vmail.small import make_model; from sb3_vdb import Demonstrations;"
         f"make_model(demonstrations=Demonstrations.load({str(tmp_path / 'demos.npz')!r}))"
         ".learn_offline(1); import sys;"
-        "assert not {'OpenGL', 'mujoco', 'dm_control'} & set(sys.modules)"
+        "assert 'OpenGL' not in sys.modules"
     )
     environment = {**os.environ, "MUJOCO_GL": "disabled"}
     run = [sys.executable, "-c", code]
