@@ -47,7 +47,9 @@ def learning_curves(runs: Sequence[Run], path: Path) -> None:
             if runs[0].settings.floor == 0.0:
                 panel.set_ylim(bottom=0.0)
         panels[0].set_ylabel("return")
-        panels[0].legend(frameon=False, fontsize=7)
+        panels[0].legend(
+            frameon=False, fontsize=7, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0)
+        )
         _save(figure, path)
 
 
