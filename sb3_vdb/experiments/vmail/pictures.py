@@ -47,8 +47,13 @@ def learning_curves(runs: Sequence[Run], path: Path) -> None:
             if runs[0].settings.floor == 0.0:
                 panel.set_ylim(bottom=0.0)
         panels[0].set_ylabel("return")
-        panels[0].legend(
-            frameon=False, fontsize=7, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0)
+        figure.legend(
+            *panels[0].get_legend_handles_labels(),
+            frameon=False,
+            fontsize=7,
+            ncols=4,
+            loc="lower left",
+            bbox_to_anchor=(0.06, 1.0),
         )
         _save(figure, path)
 
@@ -87,7 +92,7 @@ def _levels(cloned: Sequence[Run], panels: Sequence[Axes], colour: str) -> None:
 def _save(figure: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.tight_layout()
-    figure.savefig(path)
+    figure.savefig(path, bbox_inches="tight")  # with a legend above the axes
     plt.close(figure)
 
 
