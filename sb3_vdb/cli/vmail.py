@@ -107,9 +107,8 @@ def _run(
     changes = {name: value for name, value in changes.items() if value is not None}
     settings = [known[task]._replace(**changes) for task in tasks or known]
     chosen = range(first_seed, first_seed + seeds)
-    wanted = methods or ("VMAIL", "BC")
+    runs = plan(out, settings, methods or ("VMAIL", "BC"), n_demonstrations or (10,), list(chosen))
     try:
-        runs = plan(out, settings, wanted, n_demonstrations or (10,), list(chosen))
         run_table(runs, workers, engine, address, docs, table_only)  # type: ignore[arg-type]
     except (ValueError, RuntimeError) as error:
         raise click.ClickException(str(error)) from error

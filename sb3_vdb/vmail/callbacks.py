@@ -38,8 +38,11 @@ class InspectionCallback(BaseCallback):
         self._next = every
 
     def _on_training_start(self) -> None:
-        # the next multiple, so that a run that goes on looks when an uninterrupted one would
-        self._next = (self.model.num_timesteps // self.every + 1) * self.every
+        self._next = self._after(self.model.num_timesteps)
+
+    def _after(self, timesteps: int) -> int:
+        """The next multiple, so that a run that goes on looks when an uninterrupted one would."""
+        return (timesteps // self.every + 1) * self.every
 
     def _on_step(self) -> bool:
         return True
@@ -48,7 +51,7 @@ class InspectionCallback(BaseCallback):
         model = self.model
         if self.num_timesteps < self._next or not isinstance(model, VMAIL):
             return
-        self._next = (self.num_timesteps // self.every + 1) * self.every
+        self._next = self._after(self.num_timesteps)
         replay = model.replay_buffer
         assert replay is not None
         stores = {"expert": replay.expert, "policy": replay.policy}

@@ -143,7 +143,8 @@ class EpisodeStore:
     def set_table(self, table: dict[str, Any]) -> None:
         """Restore what :meth:`get_table` returned."""
         self.episodes = [(int(begin), int(length)) for begin, length in table["episodes"]]
-        self.ids = list(table["ids"])
+        # files of before episodes had ids have none
+        self.ids = list(table.get("ids") or (uuid4().hex for _ in self.episodes))
         self.position = int(table["position"])
         self._index()
 

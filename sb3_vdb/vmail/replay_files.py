@@ -44,8 +44,9 @@ def save_replay(replay: SequenceReplay, path: str | Path) -> None:
         rows = store.rows_in_use()
         arrays |= {f"{name}/{field}": values.cpu().numpy() for field, values in rows.items()}
     arrays |= _open_rows(replay)
+    header = np.array(json.dumps(_header(replay)))
     with replacing(path) as file:
-        np.savez(file, header=np.array(json.dumps(_header(replay))), **arrays)  # type: ignore[arg-type]
+        np.savez(file, header=header, **arrays)  # type: ignore[arg-type]
 
 
 def load_replay(replay: SequenceReplay, path: str | Path) -> None:

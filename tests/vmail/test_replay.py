@@ -131,6 +131,21 @@ def test_saved_and_loaded_it_draws_the_same(tmp_path):
         assert th.equal(one.observations["observation"], two.observations["observation"])
 
 
+def test_a_file_from_before_episodes_had_ids_is_read(tmp_path, monkeypatch):
+    replay, other = make_replay(), make_replay(n_policy=0)
+    get_table = type(replay.policy).get_table
+    monkeypatch.setattr(
+        type(replay.policy),
+        "get_table",
+        lambda store: {name: each for name, each in get_table(store).items() if name != "ids"},
+    )
+    save_replay(replay, tmp_path / "replay.npz")
+    load_replay(other, tmp_path / "replay.npz")
+    assert other.policy.episodes == replay.policy.episodes
+    assert len({*other.policy.ids, *other.expert.ids}) == 5
+    assert th.equal(replay.sample(8).actions, other.sample(8).actions)
+
+
 def test_a_damaged_file_is_refused(tmp_path):
     path = tmp_path / "replay.npz"
     save_replay(make_replay(), path)
