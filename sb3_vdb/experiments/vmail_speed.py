@@ -129,14 +129,15 @@ def _update(model: VMAIL, n: int) -> None:
 def _split(name: str, changes: dict[str, Any], device: str) -> pd.DataFrame:
     """Parts of an eager update, each with its gradients, against the whole."""
     model = _model(name, changes, device)
-    replay, learner, form = model.replay_buffer, model._learner, model._form()
+    replay, whole, form = model.replay_buffer, model._learner.whole, model._form()
     assert replay is not None
-    update, policy = learner.update, model.policy
+    update, policy = whole.update, model.policy
     batch, expert = replay.sample(model.batch_size), replay.sample_expert(model.batch_size)
     belief, _, _ = update._observe(batch, expert)
     imagined = update._rollout(update._starts(belief.state))
     points = imagined.inputs().detach().flatten(0, 1)
-    gradients = update(batch, expert, th.zeros((), device=model.device))[0]
+    zero = th.zeros((), device=model.device)
+    gradients = update(batch, expert, zero)[0]
 
     def world_model() -> None:
         belief, _, normalized = update._observe(batch, expert)
@@ -163,7 +164,7 @@ def _split(name: str, changes: dict[str, Any], device: str) -> pd.DataFrame:
         "belief, pictures, their gradients": world_model,
         "imagination, rewards, their gradients": imagination,
         "discriminator with its penalty": discriminator,
-        "clipping and Adam": lambda: learner._apply(gradients),
+        "clipping and Adam": lambda: whole.apply(gradients, zero),
         "whole update": lambda: _update(model, 1),
     }
     label = _label(name, model, device)

@@ -1,28 +1,27 @@
-"""Ways to compute an update's gradients: plain PyTorch, ``torch.compile``, a CUDA graph. The same
-function, but compiled code draws other random numbers.
+"""Ways to carry out updates: plain PyTorch, ``torch.compile``, a CUDA graph. The same function, but
+compiled code draws other random numbers.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from itertools import chain
+from typing import Any, Literal
 
 import torch as th
 
 from sb3_vdb.run_state import random_state_kept
 from sb3_vdb.vmail.replay import SequenceBatch
-from sb3_vdb.vmail.update import Update
+from sb3_vdb.vmail.whole_update import Inputs, WholeUpdate
 
 EngineName = Literal["auto", "eager", "compile", "cuda_graph"]
 ENGINES: tuple[EngineName, ...] = ("auto", "eager", "compile", "cuda_graph")
 WARM_UPS = 3  # runs before a CUDA graph is captured, as torch asks for
 
-Inputs = tuple[SequenceBatch, SequenceBatch, th.Tensor]  # as of Update.forward
-Gradients = Callable[
-    [SequenceBatch, SequenceBatch, th.Tensor], tuple[list[list[th.Tensor]], th.Tensor]
-]
+CarryOut = Callable[[Inputs], th.Tensor]  # as WholeUpdate's call
+Maker = Callable[[WholeUpdate, bool, Inputs], CarryOut]
 
 
 def engines_for(name: EngineName, device: th.device) -> tuple[EngineName, ...]:
@@ -40,23 +39,25 @@ def engines_for(name: EngineName, device: th.device) -> tuple[EngineName, ...]:
     return ("cuda_graph", "compile", "eager") if device.type == "cuda" else ("eager",)
 
 
-def make_gradients(update: Update, engine: EngineName, tf32: bool, inputs: Inputs) -> Gradients:
-    """A function that gives gradients and metrics of updates with inputs of the same shapes.
+def make_engine(whole: WholeUpdate, engine: EngineName, tf32: bool, inputs: Inputs) -> CarryOut:
+    """A function that carries out updates with inputs of the same shapes.
 
     With ``"auto"`` an engine that fails gives way to the next, with a warning, but for a lack of
     memory, which is raised. How well PyTorch recovers from a capture that fails depends on its
     version; name an engine where it does not.
 
-    :param update: losses
+    :param whole: the update
     :param engine: its name
     :param tf32: let a GPU multiply and convolve in TF32, or forbid it
-    :param inputs: of an update, to try the engine on; no random numbers are used up
+    :param inputs: of an update, to try the engine on; no weight changes, and no random numbers are
+        used up
     """
-    makers = {"cuda_graph": captured, "compile": compiled, "eager": eager}
-    *ahead, last = engines_for(engine, update.policy.device)
+    makers: dict[EngineName, Maker]
+    makers = {"cuda_graph": CapturedUpdate, "compile": compiled, "eager": eager}
+    *ahead, last = engines_for(engine, whole.policy.device)
     for name in ahead:
         try:
-            return makers[name](update, tf32, inputs)
+            return makers[name](whole, tf32, inputs)
         except th.cuda.OutOfMemoryError:
             raise
         except RuntimeError as error:
@@ -65,86 +66,158 @@ def make_gradients(update: Update, engine: EngineName, tf32: bool, inputs: Input
                 "another one to be rid of this warning",
                 stacklevel=2,
             )
-    return makers[last](update, tf32, inputs)
+    return makers[last](whole, tf32, inputs)
+
+
+def _switches(tf32: bool) -> list[tuple[Any, str, Any]]:
+    """torch's switches for TF32 in products and convolutions on a GPU: object, name, value. The
+    newer ones where they have been used already, since torch refuses a mixture.
+    """
+    products: Any = th.backends.cuda.matmul
+    cudnn: Any = th.backends.cudnn
+    try:
+        _ = products.allow_tf32, cudnn.allow_tf32
+    except RuntimeError:
+        precision = "tf32" if tf32 else "ieee"
+        return [(each, "fp32_precision", precision) for each in (products, cudnn.conv)]
+    return [(each, "allow_tf32", tf32) for each in (products, cudnn)]
 
 
 @contextmanager
 def _tf32(allowed: bool | None) -> Iterator[None]:
     """Whether products and convolutions on a GPU use TF32 within the block; None leaves it."""
-    if allowed is None:
-        yield
-        return
-    before = th.get_float32_matmul_precision(), th.backends.cudnn.allow_tf32
-    th.set_float32_matmul_precision("high" if allowed else "highest")
-    th.backends.cudnn.allow_tf32 = allowed
+    switches = [] if allowed is None else _switches(allowed)
+    before = [getattr(switch, name) for switch, name, _ in switches]
+    for switch, name, value in switches:
+        setattr(switch, name, value)
     try:
         yield
     finally:
-        th.set_float32_matmul_precision(before[0])
-        th.backends.cudnn.allow_tf32 = before[1]
+        for (switch, name, _), value in zip(switches, before, strict=True):
+            setattr(switch, name, value)
 
 
-def eager(update: Update, tf32: bool, inputs: Inputs | None = None) -> Gradients:
-    """Plain PyTorch; parameters as of :func:`make_gradients`."""
+def _precisely(whole: WholeUpdate, tf32: bool) -> Callable[[Inputs, bool], th.Tensor]:
+    """The update, dry or not, with TF32 allowed or forbidden within."""
+    on_gpu = whole.policy.device.type == "cuda"
 
-    def gradients(
-        batch: SequenceBatch, expert: SequenceBatch, beta: th.Tensor
-    ) -> tuple[list[list[th.Tensor]], th.Tensor]:
-        with _tf32(tf32 if update.policy.device.type == "cuda" else None):
-            found, metrics = update(batch, expert, beta)
-        return found, th.stack(metrics)
+    def run(inputs: Inputs, dry: bool) -> th.Tensor:
+        with _tf32(tf32 if on_gpu else None):
+            return whole(inputs, dry)
 
-    return gradients
+    return run
 
 
-def compiled(update: Update, tf32: bool, inputs: Inputs) -> Gradients:
-    """Scan and imagination through ``torch.compile``; parameters as of :func:`make_gradients`."""
-    gradients = eager(update, tf32)
-    update.compile_scans()
+def eager(whole: WholeUpdate, tf32: bool, inputs: Inputs) -> CarryOut:
+    """Plain PyTorch; parameters as of :func:`make_engine`."""
+    run = _precisely(whole, tf32)
+    return lambda inputs: run(inputs, False)
+
+
+def compiled(whole: WholeUpdate, tf32: bool, inputs: Inputs) -> CarryOut:
+    """Scan and imagination through ``torch.compile``; parameters as of :func:`make_engine`."""
+    run = _precisely(whole, tf32)
+    whole.update.compile_scans()
     try:
-        with random_state_kept(update.policy.device):
-            gradients(*inputs)  # it compiles when it is first called
+        with random_state_kept(whole.policy.device):
+            run(inputs, True)  # it compiles when it is first called
     except RuntimeError:
-        update.compile_scans(False)
+        whole.update.compile_scans(False)
         raise
-    return gradients
+    return lambda inputs: run(inputs, False)
 
 
-def captured(update: Update, tf32: bool, inputs: Inputs) -> Gradients:
-    """Forward and backward passes captured in one CUDA graph, which reads fixed memory; parameters
-    as of :func:`make_gradients`.
+class CapturedUpdate:
+    """A whole update in one CUDA graph, which reads its inputs and the learning rates from fixed
+    memory. It is captured again where weights or moments were replaced, by a loaded file say.
+
+    Parameters are those of :func:`make_engine`.
     """
-    batch, _, beta = inputs
-    fixed = [each.clone() for each in _flatten(*inputs)]
-    keys, device = list(batch.observations), beta.device
-    run = eager(update, tf32)
+
+    def __init__(self, whole: WholeUpdate, tf32: bool, inputs: Inputs) -> None:
+        self._policy, self._update = whole.policy, _precisely(whole, tf32)
+        self._keys = list(inputs.batch.observations)
+        self._fixed = [each.clone() for each in _flatten(inputs)]
+        self._optimizers = list(whole.optimizers().values())
+        self._rates = inputs.beta.new_zeros(len(self._optimizers))
+        self._capture()
+
+    def __call__(self, inputs: Inputs) -> th.Tensor:
+        """One update."""
+        if self._addresses != self._present_addresses():
+            self._capture()
+        th._foreach_copy_(self._fixed, _flatten(inputs))
+        self._set_rates()
+        self._replay()
+        return self._figures.clone()
+
+    def _capture(self) -> None:
+        self._set_rates()
+        with self._rates_in_fixed_memory():
+            self._replay, self._figures = record(self._run, self._policy.device)
+        self._addresses = self._present_addresses()
+
+    def _run(self, dry: bool) -> th.Tensor:
+        return self._update(_unflatten(self._fixed, self._keys), dry)
+
+    def _set_rates(self) -> None:
+        rates = [optimizer.param_groups[0]["lr"] for optimizer in self._optimizers]
+        self._rates.copy_(self._rates.new_tensor(rates))
+
+    @contextmanager
+    def _rates_in_fixed_memory(self) -> Iterator[None]:
+        """Within the block the optimisers take their rates from memory that a graph can read."""
+        groups = [optimizer.param_groups[0] for optimizer in self._optimizers]
+        before = [group["lr"] for group in groups]
+        for group, rate in zip(groups, self._rates, strict=True):
+            group.update(lr=rate, capturable=True)
+        try:
+            yield
+        finally:
+            for group, rate in zip(groups, before, strict=True):
+                group.update(lr=rate, capturable=False)
+
+    def _present_addresses(self) -> list[int]:
+        """Where all that an update reads and writes lies, beside its inputs."""
+        moments = (
+            value
+            for optimizer in self._optimizers
+            for state in optimizer.state.values()
+            for value in state.values()
+        )
+        weights = chain(self._policy.parameters(), self._policy.buffers())
+        return [each.data_ptr() for each in chain(weights, moments)]
+
+
+def record(
+    run: Callable[[bool], th.Tensor], device: th.device
+) -> tuple[Callable[[], Any], th.Tensor]:
+    """Capture a function in a CUDA graph.
+
+    :param run: given True it has to leave everything as it is
+    :param device: the GPU
+    :return: what runs it again, and where its result then lies
+    """
     graph, stream = th.cuda.CUDAGraph(), th.cuda.Stream(device)
     stream.wait_stream(th.cuda.current_stream(device))
     with th.cuda.stream(stream):  # also after an error within the capture, the old one returns
-        with random_state_kept(device):
+        with random_state_kept(device), warnings.catch_warnings():
+            # that optimisers made ready for a graph run without one
+            warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
             for _ in range(WARM_UPS):
-                run(*_unflatten(fixed, keys))
+                run(True)
         with th.cuda.graph(graph, stream=stream):
-            found, metrics = run(*_unflatten(fixed, keys))
+            result = run(False)
     th.cuda.current_stream(device).wait_stream(stream)
-
-    def gradients(
-        batch: SequenceBatch, expert: SequenceBatch, beta: th.Tensor
-    ) -> tuple[list[list[th.Tensor]], th.Tensor]:
-        th._foreach_copy_(fixed, _flatten(batch, expert, beta))
-        graph.replay()
-        return found, metrics.clone()
-
-    return gradients
+    return graph.replay, result
 
 
-def _flatten(batch: SequenceBatch, expert: SequenceBatch, beta: th.Tensor) -> list[th.Tensor]:
-    parts = [*batch.observations.values(), batch.actions]
-    return [*parts, *expert.observations.values(), expert.actions, beta]
+def _flatten(inputs: Inputs) -> list[th.Tensor]:
+    parts = (part for each in inputs[:2] for part in (*each.observations.values(), each.actions))
+    return [*parts, *inputs[2:]]
 
 
-def _unflatten(tensors: Sequence[th.Tensor], keys: list[str]) -> Inputs:
-    n = len(keys)
-    batch = SequenceBatch(dict(zip(keys, tensors[:n], strict=True)), tensors[n])
-    expert = SequenceBatch(dict(zip(keys, tensors[n + 1 : 2 * n + 1], strict=True)), tensors[-2])
-    return batch, expert, tensors[-1]
+def _unflatten(tensors: list[th.Tensor], keys: list[str]) -> Inputs:
+    left = iter(tensors)
+    batch, expert = (SequenceBatch({key: next(left) for key in keys}, next(left)) for _ in "12")
+    return Inputs(batch, expert, *left)

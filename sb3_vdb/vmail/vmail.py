@@ -22,7 +22,7 @@ from sb3_vdb.vec_env import action_repeat_of
 from sb3_vdb.vmail import validation
 from sb3_vdb.vmail.discriminator import GradientPenalty
 from sb3_vdb.vmail.engines import EngineName, engines_for
-from sb3_vdb.vmail.learner import Learner, Steps
+from sb3_vdb.vmail.learner import Learner
 from sb3_vdb.vmail.log import log_progress, log_updates
 from sb3_vdb.vmail.memory import PlaceName, choose_place, size_of
 from sb3_vdb.vmail.observations import as_parts, row_of
@@ -30,6 +30,7 @@ from sb3_vdb.vmail.policies import CnnPolicy, MlpPolicy, MultiInputPolicy, VMAIL
 from sb3_vdb.vmail.replay import Episode, SequenceBatch, SequenceReplay, row_fields
 from sb3_vdb.vmail.run_files import RunFiles
 from sb3_vdb.vmail.update import NETWORKS, Returns, Update, UpdateForm, UpdateMetrics
+from sb3_vdb.vmail.whole_update import Steps, WholeUpdate
 
 SelfVMAIL = TypeVar("SelfVMAIL", bound="VMAIL")
 
@@ -255,13 +256,9 @@ class VMAIL(RunFiles):
             self.dual = DualVariable(self.information_limit, self.beta, self.beta_step_size)
         self._memory = self.policy.initial_memory(self.n_envs)
         self._open_frames = np.zeros(self.n_envs, dtype=np.int64)
-        self._learner = Learner(
-            self.update_class(self.policy, self._form()),
-            Steps(self.max_grad_norm, self.tau, self.target_update_interval, self.actor_decay),
-            self.dual,
-            self.engine,
-            self.tf32,
-        )
+        update = self.update_class(self.policy, self._form())
+        steps = Steps(self.max_grad_norm, self.tau, self.target_update_interval, self.actor_decay)
+        self._learner = Learner(WholeUpdate(update, steps), self.dual, self.engine, self.tf32)
 
     def _form(self) -> UpdateForm:
         """What an update depends on."""
@@ -427,8 +424,8 @@ class VMAIL(RunFiles):
         """
         assert self.replay_buffer is not None
         self.policy.set_training_mode(True)
-        for name in NETWORKS:
-            update_learning_rate(self._learner.optimizer(name), self.learning_rate_of(name))
+        for name, optimizer in self._learner.whole.optimizers().items():
+            update_learning_rate(optimizer, self.learning_rate_of(name))
         found = []
         for _ in range(gradient_steps):
             try:

@@ -5,11 +5,12 @@ import numpy as np
 import torch as th
 
 from sb3_vdb import VMAIL, Demonstrations, make_vec_env
-from sb3_vdb.vmail.learner import Learner, Steps
+from sb3_vdb.vmail.learner import Learner
 from sb3_vdb.vmail.memory import Place
 from sb3_vdb.vmail.policies import CnnPolicy, MlpPolicy, MultiInputPolicy
 from sb3_vdb.vmail.replay import Episode, SequenceBatch, SequenceReplay
 from sb3_vdb.vmail.update import Update, UpdateForm
+from sb3_vdb.vmail.whole_update import Steps, WholeUpdate
 
 SIZES = dict(
     deter_dim=12,
@@ -152,7 +153,8 @@ def make_policy(space=PICTURE, **kwargs):
 
 def make_learner(policy=None, engine="eager", dual=None, **form) -> Learner:
     policy = policy or make_policy()
-    return Learner(Update(policy, FORM._replace(**form)), Steps(100.0, 1.0, 2), dual, engine)
+    update = Update(policy, FORM._replace(**form))
+    return Learner(WholeUpdate(update, Steps(100.0, 1.0, 2)), dual, engine)
 
 
 def make_batch(seed=0, length=5, n=3) -> SequenceBatch:

@@ -1,17 +1,23 @@
 """Ways to compute an update: they agree, need nothing of the CPU, and give way to one another."""
 
+import copy
+
 import pytest
 import torch as th
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from sb3_vdb import NonFiniteError
+from sb3_vdb.vdb import DualVariable
 from sb3_vdb.vmail import engines
-from sb3_vdb.vmail.engines import engines_for, make_gradients
+from sb3_vdb.vmail.engines import engines_for, make_engine
+from sb3_vdb.vmail.learner import Learner
 from sb3_vdb.vmail.policies import CnnPolicy
 from sb3_vdb.vmail.replay import SequenceBatch
 from sb3_vdb.vmail.update import NETWORKS, Update, UpdateMetrics
 from sb3_vdb.vmail.vdac import CnnPolicy as VDACPolicy
 from sb3_vdb.vmail.vdac import ReplayUpdate
+from sb3_vdb.vmail.whole_update import Inputs, Steps, WholeUpdate
 from tests.vmail.small import (
     ACTION,
     BATCH,
@@ -20,11 +26,13 @@ from tests.vmail.small import (
     PICTURE,
     SIZES,
     ZERO,
+    make_batch,
     make_learner,
     make_policy,
 )
+from tests.vmail.tape import record_on_tape
 
-INPUTS = (BATCH, EXPERT, ZERO)
+INPUTS = Inputs(BATCH, EXPERT, ZERO, ZERO)
 GPU = th.device("cuda")
 
 
@@ -34,13 +42,13 @@ def test_compiled_scans_give_what_eager_ones_give():
     for engine in ("eager", "compile"):
         th.manual_seed(0)
         policy = make_policy()
-        learner = make_learner(policy, engine, reward_type="logit", horizon=2)
+        update = Update(policy, FORM._replace(reward_type="logit", horizon=2))
+        update.compile_scans(engine == "compile")
         # no noise: compiled code draws other random numbers
         policy.world_model.rssm.latent.sample = policy.world_model.rssm.latent.mode
         policy.actor.raw_init_std = -20.0
         th.manual_seed(1)
-        gradients = make_gradients(learner.update, engine, True, INPUTS)
-        found[engine] = gradients(*INPUTS)
+        found[engine] = update(*INPUTS[:3])
     # float32 through a loop of 5 steps, summed in another order; actions keep a deviation of 1e-4
     for name in ("model_loss", "belief_kl", "policy_return", "value_loss"):
         one, other = (
@@ -63,7 +71,7 @@ def test_a_captured_update_gives_what_an_eager_one_gives():
     for engine in ("eager", "cuda_graph"):
         th.manual_seed(0)
         learner = make_learner(make_policy().to("cuda"), engine)
-        learner.policy.make_optimizers(dict.fromkeys(NETWORKS, 1e-3), 0.0)
+        learner.whole.policy.make_optimizers(dict.fromkeys(NETWORKS, 1e-3), 0.0)
         batches = [
             SequenceBatch(
                 {name: part.cuda() for name, part in each.observations.items()},
@@ -72,7 +80,7 @@ def test_a_captured_update_gives_what_an_eager_one_gives():
             for each in (BATCH, EXPERT)
         ]
         th.cuda.manual_seed(1)
-        found[engine] = th.stack([learner.step(*batches, i) for i in range(5)]).cpu()
+        found[engine] = th.stack([learner.step(*batches, i) for i in range(5)])
     # the same kernels; atomics may add in another order
     assert th.allclose(found["eager"], found["cuda_graph"], rtol=1e-3, atol=1e-4)
 
@@ -139,6 +147,89 @@ def test_an_update_exchanges_nothing_with_the_cpu(latent, net, penalty, policy_c
     ]
 
 
+def learners_by_engine(monkeypatch, policy_class=CnnPolicy, update_class=Update):
+    """Two equal learners, of which one has its updates recorded and run again."""
+    monkeypatch.setattr(engines, "record", record_on_tape)
+    monkeypatch.setattr(engines, "engines_for", lambda name, device: (name,))
+    form = FORM._replace(information_limit=0.5, ent_coef=0.1, bc_coef=0.1, kl_balance=0.8)
+    learners = []
+    for engine in ("eager", "cuda_graph"):
+        th.manual_seed(0)
+        sizes = {**SIZES, "code_dim": 3, "average_actor": True}
+        policy = policy_class(PICTURE, ACTION, lambda _: 1e-3, **sizes)
+        # rates are single numbers in a graph, double ones without; powers of two are both
+        policy.make_optimizers(dict.fromkeys(NETWORKS, 2.0**-10), 0.01)
+        whole = WholeUpdate(update_class(policy, form), Steps(1.0, 0.5, 2, actor_decay=0.75))
+        learners.append(Learner(whole, DualVariable(0.5, 0.1, beta_step_size=0.05), engine))
+    return learners
+
+
+def steps_of(learner, updates):
+    """Figures of some updates on other sequences each."""
+    th.manual_seed(1)
+    return [learner.step(make_batch(i), make_batch(100 + i), i) for i in updates]
+
+
+def assert_equal_learners(eager, captured):
+    found = [learner.whole.policy.state_dict() for learner in (eager, captured)]
+    for name, value in found[0].items():
+        assert th.equal(value, found[1][name]), name
+    assert eager.dual.beta == captured.dual.beta
+
+
+@pytest.mark.parametrize(
+    ("policy_class", "update_class"), [(CnnPolicy, Update), (VDACPolicy, ReplayUpdate)]
+)
+def test_a_whole_update_recorded_once_is_right_every_time(monkeypatch, policy_class, update_class):
+    learners = learners_by_engine(monkeypatch, policy_class, update_class)
+    figures = [steps_of(learner, range(3)) for learner in learners]
+    # what the recording must not have kept: beta, the target's turn, the rates
+    for learner in learners:
+        for optimizer in learner.whole.optimizers().values():
+            optimizer.param_groups[0]["lr"] = 2.0**-8
+    for mine, learner in zip(figures, learners, strict=True):
+        mine += steps_of(learner, range(3, 6))
+    assert all(map(th.equal, *figures))
+    assert_equal_learners(*learners)
+    policy = learners[1].whole.policy
+    slow, fast = (next(net.parameters()) for net in (policy.value_target, policy.value))
+    assert not th.equal(slow, fast)
+
+
+def test_a_captured_update_is_captured_again_after_a_file_is_loaded(monkeypatch):
+    learners = learners_by_engine(monkeypatch)
+    for learner in learners:
+        optimizers = learner.whole.optimizers().values()
+        steps_of(learner, range(1))
+        files = [copy.deepcopy(each.state_dict()) for each in optimizers]
+        steps_of(learner, range(1, 3))
+        for optimizer, file in zip(optimizers, files, strict=True):
+            optimizer.load_state_dict(file)
+        steps_of(learner, range(3, 5))
+        rates = [each.param_groups[0]["lr"] for each in optimizers]
+        assert rates == [2.0**-10] * 4  # numbers still, as SB3 saves them
+    assert_equal_learners(*learners)
+
+
+@pytest.mark.parametrize("engine", [0, 1])
+def test_an_update_that_is_not_finite_leaves_everything_as_it_is(monkeypatch, engine):
+    learner = learners_by_engine(monkeypatch)[engine]
+    steps_of(learner, range(2))
+    policy, beta = learner.whole.policy, learner.dual.beta
+    moments = [each.state_dict()["state"] for each in learner.whole.optimizers().values()]
+    before = copy.deepcopy([policy.state_dict(), moments])
+    bad = make_batch(7)
+    bad.actions[2, 0, 0] = th.nan
+    with pytest.raises(NonFiniteError, match="model_loss"):
+        learner.step(bad, EXPERT, 3)
+    for old, new in zip(
+        tree_leaves(before), tree_leaves([policy.state_dict(), moments]), strict=True
+    ):
+        assert th.equal(old, new)
+    assert learner.dual.beta == beta
+    assert bool(th.stack(steps_of(learner, range(3, 5))).isfinite().all())
+
+
 def fails(*inputs):
     raise RuntimeError("no such thing here")
 
@@ -150,42 +241,47 @@ def on_a_gpu(monkeypatch):
 
 def test_auto_goes_on_with_the_next_engine_and_says_so(monkeypatch):
     on_a_gpu(monkeypatch)
-    monkeypatch.setattr(engines, "captured", fails)
+    monkeypatch.setattr(engines, "CapturedUpdate", fails)
     monkeypatch.setattr(th, "compile", lambda function: fails)
-    update = Update(make_policy(), FORM)
+    whole = make_learner().whole
     with pytest.warns(UserWarning, match="go on without") as warned:
-        gradients = make_gradients(update, "auto", True, INPUTS)
+        carry_out = make_engine(whole, "auto", True, INPUTS)
     text = [str(each.message) for each in warned]
     assert "'cuda_graph', which failed: no such thing here" in text[0]
     assert "'compile', which failed" in text[1]
-    assert bool(th.isfinite(gradients(*INPUTS)[1]).all())
+    assert bool(carry_out(INPUTS).isfinite().all())
 
 
 def test_an_engine_that_is_named_does_not_give_way(monkeypatch):
     on_a_gpu(monkeypatch)
-    monkeypatch.setattr(engines, "captured", fails)
+    monkeypatch.setattr(engines, "CapturedUpdate", fails)
     with pytest.raises(RuntimeError, match="no such thing here"):
-        make_gradients(Update(make_policy(), FORM), "cuda_graph", True, INPUTS)
+        make_engine(make_learner().whole, "cuda_graph", True, INPUTS)
 
 
 def test_a_lack_of_memory_is_raised(monkeypatch):
-    def full(update, tf32, inputs):
+    def full(whole, tf32, inputs):
         raise th.cuda.OutOfMemoryError("full")
 
     on_a_gpu(monkeypatch)
-    monkeypatch.setattr(engines, "captured", full)
+    monkeypatch.setattr(engines, "CapturedUpdate", full)
     with pytest.raises(th.cuda.OutOfMemoryError):
-        make_gradients(Update(make_policy(), FORM), "auto", True, INPUTS)
+        make_engine(make_learner().whole, "auto", True, INPUTS)
 
 
-def test_trying_an_engine_uses_up_no_random_numbers(monkeypatch):
+def test_trying_an_engine_changes_no_weight_and_uses_up_no_random_numbers(monkeypatch):
     calls = []
     monkeypatch.setattr(th, "compile", lambda function: calls.append(function) or function)
-    update = Update(make_policy(), FORM)
+    whole = make_learner(make_policy(average_actor=True)).whole
+    weights = copy.deepcopy(whole.policy.state_dict())
     before = th.get_rng_state()
-    make_gradients(update, "compile", True, INPUTS)
+    make_engine(whole, "compile", True, INPUTS)
     assert len(calls) == 2
     assert th.equal(th.get_rng_state(), before)
+    assert all(map(th.equal, weights.values(), whole.policy.state_dict().values()))
+    for optimizer in whole.optimizers().values():
+        for state in optimizer.state.values():
+            assert not any(value.any() for value in state.values())
 
 
 def test_a_gradient_in_another_order_in_memory_makes_the_same_step():
@@ -193,16 +289,36 @@ def test_a_gradient_in_another_order_in_memory_makes_the_same_step():
     for order in (th.channels_last, th.contiguous_format):
         th.manual_seed(0)
         learner = make_learner()
-        kernel = learner.policy.world_model.encoder.nets["part_observation"].layers[0].weight
+        kernel = learner.whole.policy.world_model.encoder.nets["part_observation"].layers[0].weight
         assert kernel.is_contiguous(memory_format=th.channels_last)
         gradients = [
-            [th.randn(each.shape) for each in learner.networks[name].parameters()]
+            [th.randn(each.shape) for each in learner.whole.networks[name].parameters()]
             for name in NETWORKS
         ]
         gradients[0] = [
             each.contiguous(memory_format=order) if each.dim() == 4 else each
             for each in gradients[0]
         ]
-        learner._apply(gradients)
+        learner.whole.apply(gradients, ZERO)
         found.append(kernel.detach().clone())
     assert th.equal(*found)
+
+
+@pytest.mark.parametrize("newer", [False, True])
+@pytest.mark.parametrize("tf32", [False, True])
+def test_tf32_is_as_before_after_an_update_by_whichever_switches_it_was_set(newer, tf32):
+    products, cudnn = th.backends.cuda.matmul, th.backends.cudnn
+    switches = [(products, "fp32_precision"), (cudnn.conv, "fp32_precision")]
+    before = [getattr(*each) for each in switches]
+    try:
+        if newer:
+            products.fp32_precision = "ieee" if tf32 else "tf32"
+        else:
+            products.allow_tf32 = not tf32
+        set_by_user = [getattr(*each) for each in switches]
+        with engines._tf32(tf32):
+            assert [getattr(*each) == "tf32" for each in switches] == [tf32, tf32]
+        assert [getattr(*each) for each in switches] == set_by_user
+    finally:
+        for (switch, name), value in zip(switches, before, strict=True):
+            setattr(switch, name, value)

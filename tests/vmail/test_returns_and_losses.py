@@ -14,9 +14,10 @@ from sb3_vdb.vmail.discriminator import (
     gradient_penalty,
     interpolate,
 )
-from sb3_vdb.vmail.learner import Learner, Steps
+from sb3_vdb.vmail.learner import Learner
 from sb3_vdb.vmail.returns import discount_weights, discounted_sum, lambda_returns
 from sb3_vdb.vmail.update import NETWORKS, Update, UpdateMetrics
+from sb3_vdb.vmail.whole_update import Steps, WholeUpdate
 from sb3_vdb.vmail.world_model import ModelLoss
 from tests.vmail.small import BATCH, EXPERT, FORM, ZERO, make_batch, make_learner, make_policy
 
@@ -225,7 +226,7 @@ def test_departures_of_the_authors_code_change_what_is_summed(changes, n_returns
 
 def test_all_four_networks_move_and_the_target_follows_at_its_interval():
     learner = make_learner()
-    policy = learner.policy
+    policy = learner.whole.policy
     before = {name: value.clone() for name, value in policy.state_dict().items()}
     learner.step(BATCH, EXPERT, 0)
     after = policy.state_dict()
@@ -242,7 +243,8 @@ def test_all_four_networks_move_and_the_target_follows_at_its_interval():
 
 def test_the_average_of_the_actor_keeps_its_share_of_itself():
     policy = make_policy(average_actor=True)
-    learner = Learner(Update(policy, FORM), Steps(100.0, 1.0, 1, actor_decay=0.75), None, "eager")
+    whole = WholeUpdate(Update(policy, FORM), Steps(100.0, 1.0, 1, actor_decay=0.75))
+    learner = Learner(whole, None, "eager")
     expected = [each.clone() for each in policy.actor.parameters()]
     for i in range(3):
         learner.step(BATCH, EXPERT, i)
@@ -256,7 +258,7 @@ def test_the_average_of_the_actor_keeps_its_share_of_itself():
 def test_the_dual_variable_rises_while_the_code_tells_too_much():
     dual = DualVariable(0.001, beta=0.1, beta_step_size=0.01)
     learner = make_learner(make_policy(code_dim=4), dual=dual, information_limit=0.001)
-    for parameter in learner.policy.discriminator.unit.encoder.parameters():
+    for parameter in learner.whole.policy.discriminator.unit.encoder.parameters():
         parameter.data.add_(0.5)
     metrics = UpdateMetrics(*learner.step(BATCH, EXPERT, 0))
     assert metrics.code_kl > 0.001
@@ -265,11 +267,13 @@ def test_the_dual_variable_rises_while_the_code_tells_too_much():
 
 def test_a_loss_that_is_not_finite_is_named_before_any_weight_changes():
     learner = make_learner()
-    learner.policy.world_model.encoder.nets["part_observation"].layers[0].bias.data[0] = th.nan
-    before = [each.clone() for each in learner.policy.actor.parameters()]
+    learner.whole.policy.world_model.encoder.nets["part_observation"].layers[0].bias.data[0] = (
+        th.nan
+    )
+    before = [each.clone() for each in learner.whole.policy.actor.parameters()]
     with pytest.raises(NonFiniteError, match="model_loss"):
         learner.step(BATCH, EXPERT, 0)
-    assert all(map(th.equal, before, learner.policy.actor.parameters()))
+    assert all(map(th.equal, before, learner.whole.policy.actor.parameters()))
 
 
 def test_an_update_counts_errors_of_standardised_pictures_in_pixel_values(monkeypatch):
