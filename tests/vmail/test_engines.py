@@ -1,6 +1,7 @@
 """Ways to compute an update: they agree, need nothing of the CPU, and give way to one another."""
 
 import copy
+from importlib import import_module
 
 import pytest
 import torch as th
@@ -114,15 +115,27 @@ class WithinGraph(TorchDispatchMode):
 @pytest.mark.parametrize(
     ("policy_class", "update_class"), [(CnnPolicy, Update), (VDACPolicy, ReplayUpdate)]
 )
-def test_an_update_exchanges_nothing_with_the_cpu(latent, net, penalty, policy_class, update_class):
+def test_an_update_exchanges_nothing_with_the_cpu(
+    latent, net, penalty, policy_class, update_class, monkeypatch
+):
     # the meta device stands for a GPU: it holds no values, so that whoever asks for one fails
+    optimizers, clipping = map(import_module, ("torch.optim.optimizer", "torch.nn.utils.clip_grad"))
+    monkeypatch.setattr(optimizers, "_get_fused_kernels_supported_devices", lambda: ["meta"])
+    monkeypatch.setattr(clipping, "_device_has_foreach_support", lambda device: True)
     with th.device("meta"):
         policy = policy_class(
             PICTURE,
             ACTION,
             lambda _: 1e-3,
-            **{**SIZES, "latent": latent, "picture_net": net, "code_dim": 3},
+            **{
+                **SIZES,
+                "latent": latent,
+                "picture_net": net,
+                "code_dim": 3,
+                "average_actor": True,
+            },
         )
+        policy.make_optimizers(dict.fromkeys(NETWORKS, 1e-3), 0.01)
         batches = [
             SequenceBatch(
                 {"observation": th.zeros(5, 3, *PICTURE.shape, dtype=th.uint8)}, th.zeros(5, 3, 2)
@@ -139,12 +152,12 @@ def test_an_update_exchanges_nothing_with_the_cpu(latent, net, penalty, policy_c
         bc_coef=0.1,
         information_limit=0.5,
     )
-    update = update_class(policy, form)
+    whole = WholeUpdate(update_class(policy, form), Steps(1.0, 0.5, 2, actor_decay=0.75))
     with WithinGraph():
-        gradients, _ = update(*batches, beta)
-    assert [len(each) for each in gradients] == [
-        len(list(network.parameters())) for network in update.networks().values()
-    ]
+        figures = whole(Inputs(*batches, beta, beta))
+    assert figures.is_meta
+    n_moments = [len(optimizer.state) for optimizer in whole.optimizers().values()]
+    assert n_moments == [len(list(each.parameters())) for each in whole.networks.values()]
 
 
 def learners_by_engine(monkeypatch, policy_class=CnnPolicy, update_class=Update):
