@@ -12,9 +12,9 @@ pytest.importorskip("dm_control")
 from sb3_vdb.cli import main
 from sb3_vdb.experiments.vmail import pictures, settings
 from sb3_vdb.experiments.vmail import runs as runs_module
-from sb3_vdb.experiments.vmail.runs import Run, train
+from sb3_vdb.experiments.vmail.runs import Run, check_folder, train
 from sb3_vdb.experiments.vmail.settings import METHODS, TaskSettings, vmail_arguments
-from sb3_vdb.experiments.vmail.table import collect, plan, summarize
+from sb3_vdb.experiments.vmail.table import collect, plan, run_table, summarize
 from sb3_vdb.vmail import PRESETS, VDAC, VMAIL
 from tests.browser import check_page
 from tests.vmail.small import SIZES
@@ -256,3 +256,20 @@ def test_unknown_tasks_and_methods_are_refused_with_those_there_are(tmp_path):
         )
         assert result.exit_code == 2
         assert message in result.output
+
+
+def test_a_folder_with_runs_of_other_settings_is_refused(task, tmp_path):
+    other = task._replace(changes={**SMALL, "batch_size": 3})
+    for method in ("VMAIL", "BC"):
+        run = Run(tmp_path, task, method, 1, 0)
+        run.path.mkdir()
+        config = {**runs_module._config(run), "versions": {"torch": "1"}}
+        (run.path / "config.json").write_text(json.dumps(config))
+        check_folder(run)
+        check_folder(run._replace(settings=task._replace(device="cuda")))
+    check_folder(Run(tmp_path, other, "BC", 1, 0))  # no setting of its own has changed
+    message = r"VMAIL_1_0 holds a run with arguments\.batch_size 2, asked for is 3; give another"
+    with pytest.raises(ValueError, match=message):
+        run_table(plan(tmp_path, [other], ["VMAIL", "BC"], [1], [0]), 1)
+    with pytest.raises(ValueError, match="image_size 16, asked for is 24"):
+        check_folder(Run(tmp_path, task._replace(look={"image_size": 24}), "BC", 1, 0))

@@ -34,6 +34,7 @@ from sb3_vdb.vmail import VDAC, VMAIL, DiscriminatorEvalCallback
 EVALUATION_SEED, RESULT_SEED, CHOICE_SEED = 50_000, 60_000, 70_000
 EVALUATIONS, EVALUATION_EPISODES, RESULT_EPISODES, CHOICE_EPISODES = 12, 3, 10, 4
 BC_UPDATES = 20_000
+CONFIG = "config.json"
 CHOSEN = "chosen"  # folder of the policy that the discriminator chose
 REPLAY = "replay"  # folder of the replay buffer, a small file an episode
 
@@ -98,17 +99,53 @@ def train(run: Run, report: Report) -> None:
         return
     run.path.mkdir(parents=True, exist_ok=True)
     th.set_num_threads(1)
-    is_vmail = METHODS[run.method] is not None
-    config = {
+    config = {**_config(run), "versions": versions()}
+    write_text(run.path / CONFIG, json.dumps(config, indent=1, default=asdict))
+    (_train_bc if METHODS[run.method] is None else _train_vmail)(run, report)
+
+
+def _config(run: Run) -> dict[str, Any]:
+    """What a run is."""
+    arguments = {} if METHODS[run.method] is None else vmail_arguments(run.settings, run.method)
+    return {
         "settings": run.settings._asdict(),
         "method": run.method,
-        "arguments": vmail_arguments(run.settings, run.method) if is_vmail else {},
+        "arguments": arguments,
         "n_demonstrations": run.n_demonstrations,
         "seed": run.seed,
-        "versions": versions(),
     }
-    write_text(run.path / "config.json", json.dumps(config, indent=1, default=asdict))
-    (_train_vmail if is_vmail else _train_bc)(run, report)
+
+
+def check_folder(run: Run) -> None:
+    """See whether what the folder of a run holds, if anything, is of these settings. The device may
+    be another one.
+
+    :raises ValueError: it is not
+    """
+    path = run.path / CONFIG
+    if not path.exists():
+        return
+    before, now = (
+        _flat(json.loads(text))
+        for text in (path.read_text(), json.dumps(_config(run), default=asdict))
+    )
+    for name in sorted((before.keys() | now.keys()) - {"settings.device"}):
+        if before.get(name) != now.get(name):
+            raise ValueError(
+                f"{run.path} holds a run with {name} {before.get(name)}, asked for is "
+                f"{now.get(name)}; give another --out, or delete the folder"
+            )
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings by dotted names. Versions are left out, and what stands in the arguments again."""
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        whole = prefix + name
+        if whole in ("versions", "settings.preset", "settings.changes"):
+            continue
+        found |= _flat(value, f"{whole}.") if isinstance(value, dict) else {whole: value}
+    return found
 
 
 class _PauseAt(BaseCallback):

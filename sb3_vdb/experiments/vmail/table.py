@@ -15,7 +15,7 @@ from sb3_vdb.experiments.run_folder import sole_user
 from sb3_vdb.experiments.runner import EngineName, Job, run_jobs
 from sb3_vdb.experiments.versions import versions, write_versions
 from sb3_vdb.experiments.vmail import pictures
-from sb3_vdb.experiments.vmail.runs import REPLAY, Run, train
+from sb3_vdb.experiments.vmail.runs import REPLAY, Run, check_folder, train
 from sb3_vdb.experiments.vmail.settings import METHODS, TaskSettings, vmail_arguments
 from sb3_vdb.files import write_bytes, write_text
 
@@ -54,9 +54,12 @@ def run_table(
     :param docs: also write tables and figures here
     :param table_only: train nothing
     :return: one row a run that has finished
-    :raises ValueError: a method changes nothing of its task's settings
+    :raises ValueError: a method changes nothing of its task's settings, or the folder holds runs of
+        other ones
     """
     folder = runs[0].folder
+    for run in runs:
+        check_folder(run)
     if not table_only:
         for run in runs:
             if METHODS[run.method] is not None:
