@@ -119,7 +119,6 @@ CARTPOLE_CHANGES: dict[str, Any] = {
     "kl_coef": 0.01,
     "reward_type": "probability",
     "ent_coef": 0.02,
-    "bc_coef": 2.0,
     "information_limit": 0.5,
     "gradient_penalty": None,
     "policy_kwargs": {"code_dim": 64},
@@ -176,7 +175,7 @@ METHODS: dict[str, dict[str, Any] | None] = {
     "VMAIL-logit": {"reward_type": "logit"},
     "VMAIL-gail": {"reward_type": "gail"},
     "VMAIL-sum": {"returns": "sum"},
-    "VMAIL-no-cloning": {"bc_coef": 0.0},
+    "VMAIL-cloning": {"bc_coef": 2.0},
     "VDAC": {},
 }
 
