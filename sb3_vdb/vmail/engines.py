@@ -7,6 +7,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ import torch as th
 
 from sb3_vdb.run_state import random_state_kept
 from sb3_vdb.vmail.replay import SequenceBatch
+from sb3_vdb.vmail.update import NETWORKS
 from sb3_vdb.vmail.whole_update import Inputs, WholeUpdate
 
 EngineName = Literal["auto", "eager", "compile", "cuda_graph"]
@@ -21,6 +23,7 @@ ENGINES: tuple[EngineName, ...] = ("auto", "eager", "compile", "cuda_graph")
 WARM_UPS = 3  # runs before a CUDA graph is captured, as torch asks for
 
 CarryOut = Callable[[Inputs], th.Tensor]  # as WholeUpdate's call
+Recorded = tuple[Callable[[], Any], th.Tensor]  # what runs it again, where its result then lies
 Maker = Callable[[WholeUpdate, bool, Inputs], CarryOut]
 
 
@@ -58,9 +61,9 @@ def make_engine(whole: WholeUpdate, engine: EngineName, tf32: bool, inputs: Inpu
     for name in ahead:
         try:
             return makers[name](whole, tf32, inputs)
-        except th.cuda.OutOfMemoryError:
-            raise
         except RuntimeError as error:
+            if _lacks_memory(error):
+                raise
             warnings.warn(
                 f"V-MAIL's updates go on without `engine` {name!r}, which failed: {error}; name "
                 "another one to be rid of this warning",
@@ -69,32 +72,52 @@ def make_engine(whole: WholeUpdate, engine: EngineName, tf32: bool, inputs: Inpu
     return makers[last](whole, tf32, inputs)
 
 
-def _switches(tf32: bool) -> list[tuple[Any, str, Any]]:
-    """torch's switches for TF32 in products and convolutions on a GPU: object, name, value. The
-    newer ones where they have been used already, since torch refuses a mixture.
+def _lacks_memory(error: BaseException | None) -> bool:
+    """Whether an error is, or came after, a lack of memory: ending a capture that ran out of it is
+    another error.
     """
-    products: Any = th.backends.cuda.matmul
+    while error is not None:
+        if isinstance(error, th.cuda.OutOfMemoryError):
+            return True
+        error = error.__context__
+    return False
+
+
+Switch = tuple[Callable[[], Any], Callable[[Any], None], Any]  # reads, writes, a value
+
+
+def _switches(tf32: bool) -> list[Switch]:
+    """torch's switches for TF32 in products and convolutions on a GPU. The newer ones where they
+    have been used already, since torch refuses a mixture.
+    """
     cudnn: Any = th.backends.cudnn
+    get_products, set_products = th.get_float32_matmul_precision, th.set_float32_matmul_precision
     try:
-        _ = products.allow_tf32, cudnn.allow_tf32
+        _ = get_products(), cudnn.allow_tf32
     except RuntimeError:
-        precision = "tf32" if tf32 else "ieee"
-        return [(each, "fp32_precision", precision) for each in (products, cudnn.conv)]
-    return [(each, "allow_tf32", tf32) for each in (products, cudnn)]
+        value = "tf32" if tf32 else "ieee"
+        newer = (th.backends.cuda.matmul, cudnn.conv)
+        return [(*_attribute(each, "fp32_precision"), value) for each in newer]
+    products = (get_products, set_products, "high" if tf32 else "highest")
+    return [products, (*_attribute(cudnn, "allow_tf32"), tf32)]
+
+
+def _attribute(of: Any, name: str) -> tuple[Callable[[], Any], Callable[[Any], None]]:
+    return partial(getattr, of, name), partial(setattr, of, name)
 
 
 @contextmanager
 def _tf32(allowed: bool | None) -> Iterator[None]:
     """Whether products and convolutions on a GPU use TF32 within the block; None leaves it."""
     switches = [] if allowed is None else _switches(allowed)
-    before = [getattr(switch, name) for switch, name, _ in switches]
-    for switch, name, value in switches:
-        setattr(switch, name, value)
+    before = [read() for read, _, _ in switches]
+    for _, write, value in switches:
+        write(value)
     try:
         yield
     finally:
-        for (switch, name, _), value in zip(switches, before, strict=True):
-            setattr(switch, name, value)
+        for (_, write, _), value in zip(switches, before, strict=True):
+            write(value)
 
 
 def _precisely(whole: WholeUpdate, tf32: bool) -> Callable[[Inputs, bool], th.Tensor]:
@@ -135,39 +158,47 @@ class CapturedUpdate:
     """
 
     def __init__(self, whole: WholeUpdate, tf32: bool, inputs: Inputs) -> None:
-        self._policy, self._update = whole.policy, _precisely(whole, tf32)
+        self._whole, self._update = whole, _precisely(whole, tf32)
         self._keys = list(inputs.batch.observations)
         self._fixed = [each.clone() for each in _flatten(inputs)]
-        self._optimizers = list(whole.optimizers().values())
-        self._rates = inputs.beta.new_zeros(len(self._optimizers))
-        self._capture()
+        self._rates = inputs.beta.new_zeros(len(NETWORKS))
+        self._recorded, self._addresses = self._capture()
 
     def __call__(self, inputs: Inputs) -> th.Tensor:
         """One update."""
         if self._addresses != self._present_addresses():
-            self._capture()
+            self._recorded = None  # its memory, for the next one
+            self._recorded, self._addresses = self._capture()
+        assert self._recorded is not None
+        replay, figures = self._recorded
         th._foreach_copy_(self._fixed, _flatten(inputs))
         self._set_rates()
-        self._replay()
-        return self._figures.clone()
+        replay()
+        return figures.clone()
 
-    def _capture(self) -> None:
+    def _capture(self) -> tuple[Recorded | None, list[int]]:
+        """The update recorded, and where it found weights and moments."""
+        for optimizer in self._optimizers():
+            optimizer.zero_grad()
         self._set_rates()
         with self._rates_in_fixed_memory():
-            self._replay, self._figures = record(self._run, self._policy.device)
-        self._addresses = self._present_addresses()
+            recorded = record(self._run, self._whole.policy.device)
+        return recorded, self._present_addresses()
+
+    def _optimizers(self) -> list[th.optim.Optimizer]:
+        return list(self._whole.optimizers().values())
 
     def _run(self, dry: bool) -> th.Tensor:
         return self._update(_unflatten(self._fixed, self._keys), dry)
 
     def _set_rates(self) -> None:
-        rates = [optimizer.param_groups[0]["lr"] for optimizer in self._optimizers]
+        rates = [optimizer.param_groups[0]["lr"] for optimizer in self._optimizers()]
         self._rates.copy_(self._rates.new_tensor(rates))
 
     @contextmanager
     def _rates_in_fixed_memory(self) -> Iterator[None]:
         """Within the block the optimisers take their rates from memory that a graph can read."""
-        groups = [optimizer.param_groups[0] for optimizer in self._optimizers]
+        groups = [optimizer.param_groups[0] for optimizer in self._optimizers()]
         before = [group["lr"] for group in groups]
         for group, rate in zip(groups, self._rates, strict=True):
             group.update(lr=rate, capturable=True)
@@ -181,17 +212,16 @@ class CapturedUpdate:
         """Where all that an update reads and writes lies, beside its inputs."""
         moments = (
             value
-            for optimizer in self._optimizers
+            for optimizer in self._optimizers()
             for state in optimizer.state.values()
             for value in state.values()
         )
-        weights = chain(self._policy.parameters(), self._policy.buffers())
+        policy = self._whole.policy
+        weights = chain(policy.parameters(), policy.buffers())
         return [each.data_ptr() for each in chain(weights, moments)]
 
 
-def record(
-    run: Callable[[bool], th.Tensor], device: th.device
-) -> tuple[Callable[[], Any], th.Tensor]:
+def record(run: Callable[[bool], th.Tensor], device: th.device) -> Recorded:
     """Capture a function in a CUDA graph.
 
     :param run: given True it has to leave everything as it is
@@ -204,8 +234,11 @@ def record(
         with random_state_kept(device), warnings.catch_warnings():
             # that optimisers made ready for a graph run without one
             warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
-            for _ in range(WARM_UPS):
-                run(True)
+            try:
+                for _ in range(WARM_UPS):
+                    run(True)
+            finally:
+                stream.synchronize()  # whoever goes on after an error does so on another stream
         with th.cuda.graph(graph, stream=stream):
             result = run(False)
     th.cuda.current_stream(device).wait_stream(stream)

@@ -66,26 +66,6 @@ def test_compiled_scans_give_what_eager_ones_give():
             assert th.allclose(one, other, rtol=0.0, atol=1e-2 * scale), network
 
 
-@pytest.mark.skipif(not th.cuda.is_available(), reason="needs a GPU")
-def test_a_captured_update_gives_what_an_eager_one_gives():
-    found = {}
-    for engine in ("eager", "cuda_graph"):
-        th.manual_seed(0)
-        learner = make_learner(make_policy().to("cuda"), engine)
-        learner.whole.policy.make_optimizers(dict.fromkeys(NETWORKS, 1e-3), 0.0)
-        batches = [
-            SequenceBatch(
-                {name: part.cuda() for name, part in each.observations.items()},
-                each.actions.cuda(),
-            )
-            for each in (BATCH, EXPERT)
-        ]
-        th.cuda.manual_seed(1)
-        found[engine] = th.stack([learner.step(*batches, i) for i in range(5)])
-    # the same kernels; atomics may add in another order
-    assert th.allclose(found["eager"], found["cuda_graph"], rtol=1e-3, atol=1e-4)
-
-
 def test_engines_are_refused_by_name_where_they_cannot_run():
     with pytest.raises(ValueError, match="eager, compile, cuda_graph"):
         engines_for("fast", th.device("cpu"))
@@ -160,16 +140,21 @@ def test_an_update_exchanges_nothing_with_the_cpu(
     assert n_moments == [len(list(each.parameters())) for each in whole.networks.values()]
 
 
-def learners_by_engine(monkeypatch, policy_class=CnnPolicy, update_class=Update):
-    """Two equal learners, of which one has its updates recorded and run again."""
+@pytest.fixture
+def tape(monkeypatch):
+    """Updates are recorded on a CPU as a GPU would."""
     monkeypatch.setattr(engines, "record", record_on_tape)
     monkeypatch.setattr(engines, "engines_for", lambda name, device: (name,))
+
+
+def learners_by_engine(policy_class=CnnPolicy, update_class=Update, device="cpu"):
+    """Two equal learners, of which one has its updates recorded and run again."""
     form = FORM._replace(information_limit=0.5, ent_coef=0.1, bc_coef=0.1, kl_balance=0.8)
     learners = []
     for engine in ("eager", "cuda_graph"):
         th.manual_seed(0)
         sizes = {**SIZES, "code_dim": 3, "average_actor": True}
-        policy = policy_class(PICTURE, ACTION, lambda _: 1e-3, **sizes)
+        policy = policy_class(PICTURE, ACTION, lambda _: 1e-3, **sizes).to(device)
         # rates are single numbers in a graph, double ones without; powers of two are both
         policy.make_optimizers(dict.fromkeys(NETWORKS, 2.0**-10), 0.01)
         whole = WholeUpdate(update_class(policy, form), Steps(1.0, 0.5, 2, actor_decay=0.75))
@@ -180,7 +165,15 @@ def learners_by_engine(monkeypatch, policy_class=CnnPolicy, update_class=Update)
 def steps_of(learner, updates):
     """Figures of some updates on other sequences each."""
     th.manual_seed(1)
-    return [learner.step(make_batch(i), make_batch(100 + i), i) for i in updates]
+    batches = [[on(learner, make_batch(100 * k + i)) for k in range(2)] for i in updates]
+    return [learner.step(*batches[k], i) for k, i in enumerate(updates)]
+
+
+def on(learner, batch):
+    """A batch on the learner's device."""
+    device = learner.whole.policy.device
+    observations = {name: part.to(device) for name, part in batch.observations.items()}
+    return SequenceBatch(observations, batch.actions.to(device))
 
 
 def assert_equal_learners(eager, captured):
@@ -193,8 +186,9 @@ def assert_equal_learners(eager, captured):
 @pytest.mark.parametrize(
     ("policy_class", "update_class"), [(CnnPolicy, Update), (VDACPolicy, ReplayUpdate)]
 )
-def test_a_whole_update_recorded_once_is_right_every_time(monkeypatch, policy_class, update_class):
-    learners = learners_by_engine(monkeypatch, policy_class, update_class)
+@pytest.mark.usefixtures("tape")
+def test_a_whole_update_recorded_once_is_right_every_time(policy_class, update_class):
+    learners = learners_by_engine(policy_class, update_class)
     figures = [steps_of(learner, range(3)) for learner in learners]
     # what the recording must not have kept: beta, the target's turn, the rates
     for learner in learners:
@@ -209,38 +203,64 @@ def test_a_whole_update_recorded_once_is_right_every_time(monkeypatch, policy_cl
     assert not th.equal(slow, fast)
 
 
-def test_a_captured_update_is_captured_again_after_a_file_is_loaded(monkeypatch):
-    learners = learners_by_engine(monkeypatch)
-    for learner in learners:
-        optimizers = learner.whole.optimizers().values()
-        steps_of(learner, range(1))
-        files = [copy.deepcopy(each.state_dict()) for each in optimizers]
-        steps_of(learner, range(1, 3))
-        for optimizer, file in zip(optimizers, files, strict=True):
-            optimizer.load_state_dict(file)
-        steps_of(learner, range(3, 5))
-        rates = [each.param_groups[0]["lr"] for each in optimizers]
-        assert rates == [2.0**-10] * 4  # numbers still, as SB3 saves them
+def through_a_file(learner):
+    """Updates with a file of the optimisers' loaded in between; the last figures."""
+    optimizers = learner.whole.optimizers().values()
+    steps_of(learner, range(1))
+    files = [copy.deepcopy(each.state_dict()) for each in optimizers]
+    steps_of(learner, range(1, 3))
+    for optimizer, file in zip(optimizers, files, strict=True):
+        optimizer.load_state_dict(file)
+    figures = steps_of(learner, range(3, 5))
+    rates = [each.param_groups[0]["lr"] for each in optimizers]
+    assert rates == [2.0**-10] * 4  # numbers still, as SB3 saves them
+    steps = {state["step"].item() for each in optimizers for state in each.state.values()}
+    assert steps == {3.0}
+    return figures
+
+
+@pytest.mark.usefixtures("tape")
+def test_a_captured_update_is_captured_again_after_a_file_is_loaded():
+    learners = learners_by_engine()
+    assert all(map(th.equal, *map(through_a_file, learners)))
     assert_equal_learners(*learners)
 
 
-@pytest.mark.parametrize("engine", [0, 1])
-def test_an_update_that_is_not_finite_leaves_everything_as_it_is(monkeypatch, engine):
-    learner = learners_by_engine(monkeypatch)[engine]
-    steps_of(learner, range(2))
+@pytest.mark.skipif(not th.cuda.is_available(), reason="needs a GPU")
+def test_a_captured_update_gives_what_an_eager_one_gives():
+    learners = learners_by_engine(device="cuda")
+    figures = map(through_a_file, learners)
+    # the same kernels; atomics may add in another order
+    for eager, captured in zip(*figures, strict=True):
+        assert th.allclose(eager, captured, rtol=1e-3, atol=1e-4)
+    weights = (each.whole.policy.state_dict().values() for each in learners)
+    for eager, captured in zip(*weights, strict=True):
+        assert th.allclose(eager, captured, rtol=1e-3, atol=1e-4)
+    assert_left_as_it_is(learners[1])
+
+
+def assert_left_as_it_is(learner):
+    """After an update that is not finite."""
     policy, beta = learner.whole.policy, learner.dual.beta
     moments = [each.state_dict()["state"] for each in learner.whole.optimizers().values()]
     before = copy.deepcopy([policy.state_dict(), moments])
-    bad = make_batch(7)
+    bad = on(learner, make_batch(7))
     bad.actions[2, 0, 0] = th.nan
     with pytest.raises(NonFiniteError, match="model_loss"):
-        learner.step(bad, EXPERT, 3)
-    for old, new in zip(
-        tree_leaves(before), tree_leaves([policy.state_dict(), moments]), strict=True
-    ):
+        learner.step(bad, on(learner, EXPERT), 3)
+    after = [policy.state_dict(), moments]
+    for old, new in zip(tree_leaves(before), tree_leaves(after), strict=True):
         assert th.equal(old, new)
     assert learner.dual.beta == beta
     assert bool(th.stack(steps_of(learner, range(3, 5))).isfinite().all())
+
+
+@pytest.mark.usefixtures("tape")
+@pytest.mark.parametrize("engine", [0, 1])
+def test_an_update_that_is_not_finite_leaves_everything_as_it_is(engine):
+    learner = learners_by_engine()[engine]
+    steps_of(learner, range(2))
+    assert_left_as_it_is(learner)
 
 
 def fails(*inputs):
@@ -272,13 +292,18 @@ def test_an_engine_that_is_named_does_not_give_way(monkeypatch):
         make_engine(make_learner().whole, "cuda_graph", True, INPUTS)
 
 
-def test_a_lack_of_memory_is_raised(monkeypatch):
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_lack_of_memory_is_raised(monkeypatch, ended):
     def full(whole, tf32, inputs):
-        raise th.cuda.OutOfMemoryError("full")
+        try:
+            raise th.cuda.OutOfMemoryError("full")
+        finally:
+            if ended:  # as the end of a capture may
+                raise RuntimeError("invalidated")
 
     on_a_gpu(monkeypatch)
     monkeypatch.setattr(engines, "CapturedUpdate", full)
-    with pytest.raises(th.cuda.OutOfMemoryError):
+    with pytest.raises(RuntimeError if ended else th.cuda.OutOfMemoryError):
         make_engine(make_learner().whole, "auto", True, INPUTS)
 
 
@@ -317,21 +342,24 @@ def test_a_gradient_in_another_order_in_memory_makes_the_same_step():
     assert th.equal(*found)
 
 
-@pytest.mark.parametrize("newer", [False, True])
 @pytest.mark.parametrize("tf32", [False, True])
-def test_tf32_is_as_before_after_an_update_by_whichever_switches_it_was_set(newer, tf32):
+@pytest.mark.parametrize("before", ["highest", "high", "medium", "newer switches"])
+def test_tf32_is_as_before_after_an_update_by_whichever_switches_it_was_set(before, tf32):
     products, cudnn = th.backends.cuda.matmul, th.backends.cudnn
-    switches = [(products, "fp32_precision"), (cudnn.conv, "fp32_precision")]
-    before = [getattr(*each) for each in switches]
+    first = th.get_float32_matmul_precision(), products.fp32_precision, cudnn.conv.fp32_precision
+    newer = before == "newer switches"
     try:
         if newer:
             products.fp32_precision = "ieee" if tf32 else "tf32"
         else:
-            products.allow_tf32 = not tf32
-        set_by_user = [getattr(*each) for each in switches]
+            th.set_float32_matmul_precision(before)
+        set_by_user = products.fp32_precision, cudnn.conv.fp32_precision
         with engines._tf32(tf32):
-            assert [getattr(*each) == "tf32" for each in switches] == [tf32, tf32]
-        assert [getattr(*each) for each in switches] == set_by_user
+            within = products.fp32_precision, cudnn.conv.fp32_precision
+            assert newer or th.get_float32_matmul_precision() == ("high" if tf32 else "highest")
+        assert [each == "tf32" for each in within] == [tf32, tf32]
+        assert (products.fp32_precision, cudnn.conv.fp32_precision) == set_by_user
+        assert newer or th.get_float32_matmul_precision() == before
     finally:
-        for (switch, name), value in zip(switches, before, strict=True):
-            setattr(switch, name, value)
+        products.fp32_precision, cudnn.conv.fp32_precision = first[1:]
+        th.set_float32_matmul_precision(first[0])

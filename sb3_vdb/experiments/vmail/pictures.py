@@ -197,6 +197,13 @@ def choices(runs: Sequence[Run], path: Path) -> bool:
         axis.axhline(runs[0].settings.expert_return, color=GREY, linestyle="--", label="expert")
         axis.set_xlabel("D(z, a) along the episodes")
         axis.set_ylabel("return")
-        axis.legend(frameon=False, fontsize=7)
+        axis.locator_params(axis="x", nbins=6)
+        figure.legend(
+            *axis.get_legend_handles_labels(),
+            loc="lower left",
+            bbox_to_anchor=(0.12, 0.95),
+            frameon=False,
+            fontsize=7,
+        )
         _save(figure, path)
     return True
