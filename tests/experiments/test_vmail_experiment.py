@@ -273,3 +273,27 @@ def test_a_folder_with_runs_of_other_settings_is_refused(task, tmp_path):
         run_table(plan(tmp_path, [other], ["VMAIL", "BC"], [1], [0]), 1)
     with pytest.raises(ValueError, match="image_size 16, asked for is 24"):
         check_folder(Run(tmp_path, task._replace(look={"image_size": 24}), "BC", 1, 0))
+
+
+@pytest.mark.parametrize(("n_methods", "n_panels"), [(3, 2), (6, 6)])
+def test_many_methods_get_panels_of_their_own(task, tmp_path, monkeypatch, n_methods, n_panels):
+    methods = ["VMAIL", *(name for name in METHODS if name not in ("VMAIL", "BC"))][:n_methods]
+    runs = plan(tmp_path, [task], methods, [1], [0, 1])
+    for run in runs:
+        run.path.mkdir()
+        rows = pd.DataFrame({"frames": [10, 20], "seconds": [1, 2], "return": [0.0, run.seed]})
+        rows.to_csv(run.path / "evaluations.csv", index=False)
+    shown = []
+    monkeypatch.setattr(pictures, "_save", lambda figure, path: shown.append(figure))
+    pictures.learning_curves(runs, tmp_path / "curves.png")
+    (figure,) = shown
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(panels) == n_panels
+    seeds, expert = 2, 1
+    if n_methods == 6:
+        assert [each.get_title().split("\n")[0] for each in panels] == methods
+        # the first method's lines and its own; the last row has the numbers below it
+        assert all(len(each.lines) == seeds + seeds + expert for each in panels)
+        assert [each.xaxis.get_tick_params()["labelbottom"] for each in panels[-4:]] == [True] * 4
+    else:
+        assert all(len(each.lines) == 3 * seeds + expert for each in panels)

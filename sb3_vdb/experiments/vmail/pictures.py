@@ -23,20 +23,26 @@ import matplotlib.pyplot as plt
 SHOWN_EVERY = 5  # decisions between two pictures of a strip
 N_SHOWN = 12
 N_CONTEXT = 6
+MAX_TOGETHER = 4  # methods in one panel
 GREY, BLUE, RED = "#8a8f98", "#1b6ca8", "#c8553d"
 
 
 def learning_curves(runs: Sequence[Run], path: Path) -> None:
     """Return over frames and over minutes of every V-MAIL run, each seed a line; the expert and
-    behavioural cloning as levels.
+    behavioural cloning as levels. Many methods get a panel each, over frames, with the first one's
+    lines in grey.
 
     :param runs: finished or not, of one task
     :param path: of the figure
     """
+    groups = list(dict.fromkeys(_group(run) for run in runs if run.method != "BC"))
+    if len(groups) > MAX_TOGETHER:
+        _panels(runs, groups, path)
+        return
+    groups.sort()
     expert = runs[0].settings.expert_return
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(1, 2, figsize=(9.0, 3.2), sharey=True)
-        groups = sorted({(run.method, run.n_demonstrations) for run in runs if run.method != "BC"})
         for i, group in enumerate(groups):
             _curves([run for run in runs if _group(run) == group], panels, f"C{i % 10}")
         for i, n in enumerate(sorted({n for _, n in groups})):
@@ -55,6 +61,39 @@ def learning_curves(runs: Sequence[Run], path: Path) -> None:
             loc="lower left",
             bbox_to_anchor=(0.06, 1.0),
         )
+        _save(figure, path)
+
+
+def _panels(runs: Sequence[Run], groups: Sequence[tuple[str, int]], path: Path) -> None:
+    """A panel for each method and number of demonstrations, each seed a line."""
+    n_columns = 4
+    n_rows = -(-len(groups) // n_columns)
+    with plt.rc_context(STYLE):
+        figure, grid = plt.subplots(
+            n_rows,
+            n_columns,
+            figsize=(9.0, 0.4 + 2.0 * n_rows),
+            sharex=True,
+            sharey=True,
+            squeeze=False,
+        )
+        panels = list(grid.flat)
+        for panel, group in zip(panels, groups, strict=False):
+            for shown, colour in ((groups[0], GREY), (group, BLUE)):
+                for run in runs:
+                    table = run.path / "evaluations.csv"
+                    if _group(run) == shown and table.exists():
+                        rows = pd.read_csv(table)
+                        panel.plot(rows["frames"], rows["return"], color=colour, alpha=0.7)
+            panel.axhline(runs[0].settings.expert_return, color=GREY, linestyle="--")
+            title = _name(next(run for run in runs if _group(run) == group))
+            panel.set_title(title.replace(", ", "\n"), fontsize=8)
+        for panel in panels[len(groups) :]:
+            panel.set_visible(False)
+        for panel in panels[len(groups) - n_columns : len(groups)]:  # nothing is shown below them
+            panel.tick_params(labelbottom=True)
+        figure.supxlabel("environment frames", fontsize=9)
+        figure.supylabel("return", fontsize=9)
         _save(figure, path)
 
 
