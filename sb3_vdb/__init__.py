@@ -11,6 +11,7 @@ from sb3_vdb.recovered_reward import RecoveredReward
 from sb3_vdb.reward_vec_env import RewardVecEnv
 from sb3_vdb.vec_env import GymnasiumVecEnv, make_vec_env
 from sb3_vdb.version import __version__
+from sb3_vdb.views import View
 from sb3_vdb.vmail import VDAC, VMAIL
 
 register_envs = sb3_vdb_envs.register_envs
@@ -30,6 +31,7 @@ __all__ = [
     "RewardVecEnv",
     "TrainerCheckpoint",
     "Trajectory",
+    "View",
     "__version__",
     "make_vec_env",
     "register_envs",

@@ -6,7 +6,7 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 
-from sb3_vdb.discriminators import BoundsNormalizer
+from sb3_vdb.networks.normalizers import BoundsNormalizer, box_bounds
 
 
 class BoundsExtractor(BaseFeaturesExtractor):
@@ -20,7 +20,7 @@ class BoundsExtractor(BaseFeaturesExtractor):
     """
 
     def __init__(self, observation_space: spaces.Box) -> None:
-        normalizer = BoundsNormalizer(observation_space)
+        normalizer = BoundsNormalizer(*box_bounds(observation_space))
         super().__init__(observation_space, normalizer.mean.numel())
         self.normalizer = normalizer
 

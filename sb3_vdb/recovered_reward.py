@@ -15,22 +15,20 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 
-from sb3_vdb.discriminators import Architecture, Discriminator, FeatureEncoder
+from sb3_vdb.discriminators import Discriminator
 from sb3_vdb.files import with_default_suffix, write_bytes
 from sb3_vdb.reward_vec_env import RewardVecEnv
 from sb3_vdb.space_dicts import space_from_dict, space_to_dict
 from sb3_vdb.tensor_files import load_tensors
-from sb3_vdb.transitions import Transitions
+from sb3_vdb.transitions import Observations, Transitions, map_parts, parts_of
 
-FORMAT, VERSION = "sb3_vdb.recovered_reward", 3  # 1 had no power, 2 no cap
+FORMAT, VERSION = "sb3_vdb.recovered_reward", 4
 
 
 class RecoveredReward:
     """Reward (r - shift) / scale with r the reward of a frozen discriminator at its mean codes.
 
     :param discriminator: the network; it is copied
-    :param architecture: its description
-    :param features: encoder of transitions of the spaces it was trained on
     :param reward_type: one of the discriminator's reward types
     :param shift: subtracted from the reward. Harmless where episodes have a fixed length; else a
         shift decides whether a learner wants long or short episodes.
@@ -44,8 +42,6 @@ class RecoveredReward:
     def __init__(
         self,
         discriminator: Discriminator,
-        architecture: Architecture,
-        features: FeatureEncoder,
         reward_type: str,
         shift: float = 0.0,
         scale: float = 1.0,
@@ -56,12 +52,13 @@ class RecoveredReward:
             raise ValueError(f"`power` must be positive, got {power}")
         if power != 1.0 and not capped:
             raise ValueError(f"`power` {power} needs a reward that is `capped` at 0")
-        if discriminator.uses_log_probs and reward_type == "logit":
+        if "log_probs" in discriminator.reward_needs(reward_type):
             raise ValueError(
-                '`reward_type` "logit" depends on the policy and cannot be frozen; use "g" or "f"'
+                f'`reward_type` "{reward_type}" depends on the policy and cannot be frozen; use "g" '
+                'or "f"'
             )
         self.discriminator = copy.deepcopy(discriminator).requires_grad_(False).eval()
-        self.architecture, self.features, self.reward_type = architecture, features, reward_type
+        self.reward_type = reward_type
         self.shift, self.scale, self.power = float(shift), float(scale), float(power)
         self.capped = capped
 
@@ -75,40 +72,41 @@ class RecoveredReward:
                 f"a reward takes Transitions, got {type(transitions).__name__}; "
                 "for states alone use of_states(observations)"
             )
-        device = self.discriminator.normalizer.mean.device
-        batch = self.features.encode(transitions, device, self.discriminator.uses_actions)
+        batch = self.discriminator.encode(transitions)
         with th.no_grad():
             rewards = (self.discriminator.reward(batch, self.reward_type) - self.shift) / self.scale
             if self.capped:
                 rewards = -(-rewards).clamp_min(0.0).pow(self.power)
         return rewards.cpu().numpy()
 
-    def of_states(
-        self, observations: npt.NDArray[Any], action: npt.NDArray[Any] | None = None
-    ) -> npt.NDArray[np.float32]:
-        """Rewards of states, for maps.
+    @property
+    def needs(self) -> frozenset[str]:
+        """Fields of a transition that the reward is a function of."""
+        return self.discriminator.reward_needs(self.reward_type)
 
-        :param observations: shape (batch, ...)
+    def of_states(
+        self, observations: Observations, action: npt.NDArray[Any] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Compute the rewards of states, for maps.
+
+        :param observations: shape (batch, ...), or one such array a part
         :param action: the action taken in each state, for a reward that looks at actions
         :return: shape (batch,)
         :raises ValueError: the reward also looks at the next state, or at actions and none is given
         """
-        if (
-            (self.discriminator.uses_actions and action is None)
-            or self.reward_type == "f"
-            or self.architecture.use_next_observations
-        ):
+        missing = self.needs - {"observations"} - ({"actions"} if action is not None else set())
+        if missing:
             raise ValueError(
-                f"the reward `{self.reward_type}` is no function of the state alone; call it "
-                "with transitions"
+                f"the reward `{self.reward_type}` is no function of the state alone, but of "
+                f"{', '.join(sorted(self.needs))}; call it with transitions"
             )
-        expected = self.features.observation_space.shape
-        observations = np.asarray(observations)
-        if observations.shape[1:] != expected:
+        observations = map_parts(np.asarray, observations)
+        expected = self.discriminator.observation_space.shape
+        if expected is not None and observations.shape[1:] != expected:
             raise ValueError(
                 f"`observations` must have shape (batch, *{expected}), got {observations.shape}"
             )
-        n = len(observations)
+        n = len(next(iter(parts_of(observations).values())))
         actions = None if action is None else np.repeat(np.asarray(action)[None], n, axis=0)
         return self(Transitions(observations, actions, observations, np.zeros(n, dtype=bool)))
 
@@ -133,8 +131,6 @@ class RecoveredReward:
         scale = max(float(np.std(rewards)), 1e-8)
         return RecoveredReward(
             self.discriminator,
-            self.architecture,
-            self.features,
             self.reward_type,
             self.shift + self.scale * float(offset),
             self.scale * scale,
@@ -152,8 +148,6 @@ class RecoveredReward:
         """
         return RecoveredReward(
             self.discriminator,
-            self.architecture,
-            self.features,
             self.reward_type,
             self.shift,
             self.scale,
@@ -168,14 +162,15 @@ class RecoveredReward:
             normalised)
         :raises ValueError: other spaces, or observations that are normalised
         """
-        names = ["observation_space"]
-        if self.discriminator.uses_actions:
-            names.append("action_space")
-        for name in names:
-            theirs, ours = getattr(venv, name), getattr(self.features, name)
-            both_boxes = isinstance(theirs, spaces.Box) and isinstance(ours, spaces.Box)
-            if not (theirs.shape == ours.shape if both_boxes else theirs == ours):
-                raise ValueError(f"the reward was learned with {name} {ours}, `venv` has {theirs}")
+        ours = self.discriminator
+        pairs = [("observation_space", ours.observation_space, venv.observation_space)]
+        if "actions" in self.needs:
+            pairs.append(("action_space", ours.action_space, venv.action_space))
+        for name, learned, theirs in pairs:
+            if not _alike(learned, theirs, ours.transition_encoder.keys):
+                raise ValueError(
+                    f"the reward was learned with {name} {learned}, `venv` has {theirs}"
+                )
         normalize = unwrap_vec_normalize(venv)
         if normalize is not None and normalize.norm_obs:
             raise ValueError(
@@ -195,9 +190,9 @@ class RecoveredReward:
             {
                 "format": FORMAT,
                 "version": VERSION,
-                "architecture": self.architecture.to_dict(),
-                "observation_space": space_to_dict(self.features.observation_space),
-                "action_space": space_to_dict(self.features.action_space),
+                "description": self.discriminator.describe(),
+                "observation_space": space_to_dict(self.discriminator.observation_space),
+                "action_space": space_to_dict(self.discriminator.action_space),
                 "reward_type": self.reward_type,
                 "shift": self.shift,
                 "scale": self.scale,
@@ -212,29 +207,38 @@ class RecoveredReward:
 
     @classmethod
     def load(cls, path: str | Path, device: th.device | str = "cpu") -> RecoveredReward:
-        """Read what :meth:`save` wrote; no code of the file is run.
+        """Read what :meth:`save` wrote; no code of the file is run, classes are imported by name.
 
         :raises FileNotFoundError: no such file
-        :raises ValueError: not a file of ours, truncated, or of a later version
+        :raises ValueError: not a file of ours, truncated, or of another version
         """
         path = with_default_suffix(path, ".pt")
         data = load_tensors(path.read_bytes(), str(path), FORMAT, VERSION, device)
         observation_space, action_space = (
             space_from_dict(data[f"{name}_space"]) for name in ("observation", "action")
         )
-        assert isinstance(observation_space, spaces.Space)
-        features = FeatureEncoder(observation_space, action_space)
-        architecture = Architecture.from_dict(data["architecture"])
-        discriminator = architecture.build(features).to(device)
+        discriminator = Discriminator.rebuild(
+            data["description"], observation_space, action_space, str(path)
+        ).to(device)
         discriminator.load_state_dict(data["weights"])
-        power = data.get("power", 1.0)
         return cls(
             discriminator,
-            architecture,
-            features,
             data["reward_type"],
             data["shift"],
             data["scale"],
-            power,
-            data.get("capped", power != 1.0),
+            data["power"],
+            data["capped"],
         )
+
+
+def _alike(
+    learned: spaces.Space[Any], theirs: spaces.Space[Any], keys: tuple[str, ...] | None
+) -> bool:
+    """Whether elements of two spaces look alike to a reward: Boxes of one shape, other spaces
+    equal, of a Dict the parts that are looked at.
+    """
+    if isinstance(learned, spaces.Dict) and isinstance(theirs, spaces.Dict):
+        return all(key in theirs.spaces and _alike(learned[key], theirs[key], None) for key in keys or ())
+    if isinstance(learned, spaces.Box) and isinstance(theirs, spaces.Box):
+        return learned.shape == theirs.shape
+    return bool(learned == theirs)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from sb3_vdb.transitions import Transitions
+from sb3_vdb.transitions import Observations, Transitions, map_parts, parts_of
 
 RewardFunction = Callable[[Transitions], npt.NDArray[np.float32]]
 
@@ -40,14 +40,14 @@ class RewardVecEnv(TaskRewardVecEnv):
     :param venv: environments, observations not normalised
     :param reward: reward of a batch of transitions, shape (batch,); None pays 0 (rewards come
         later, by relabelling)
-    :param record: keep every step until :meth:`pop_recorded`
+    :param collect: keep every step until :meth:`pop_collected`
     :raises FloatingPointError: (on a step) the reward is not finite
     """
 
-    def __init__(self, venv: VecEnv, reward: RewardFunction | None, record: bool = False) -> None:
+    def __init__(self, venv: VecEnv, reward: RewardFunction | None, collect: bool = False) -> None:
         super().__init__(venv)
         self.reward = reward
-        self.record = record
+        self.collect = collect
         self.task_rewards: npt.NDArray[np.float32] = np.zeros(self.num_envs, dtype=np.float32)
         self.learned_returns: npt.NDArray[np.float64] = np.zeros(self.num_envs)
         self.finished_returns: list[float] = []
@@ -57,7 +57,7 @@ class RewardVecEnv(TaskRewardVecEnv):
         self._actions: Any = None
 
     def reset(self) -> VecEnvObs:
-        """Start episodes everywhere; steps recorded so far are kept."""
+        """Start episodes everywhere; steps collected so far are kept."""
         self._last = self.venv.reset()
         self.learned_returns[:] = 0.0
         return self._last
@@ -70,16 +70,16 @@ class RewardVecEnv(TaskRewardVecEnv):
     def step_wait(self) -> VecEnvStepReturn:
         """Step, and replace the rewards."""
         observations, self.task_rewards, dones, infos = self.venv.step_wait()
-        assert isinstance(observations, np.ndarray)
         following, terminated = observations, dones
         if dones.any():
-            following, terminated = observations.copy(), dones.copy()
+            following = map_parts(lambda part: part.copy(), observations)
+            terminated = dones.copy()
             for i in np.flatnonzero(dones):
-                following[i] = infos[i]["terminal_observation"]
+                _put(following, int(i), infos[i]["terminal_observation"])
                 terminated[i] = not infos[i].get("TimeLimit.truncated", False)
         transitions = Transitions(self._last, self._actions, following, terminated)
         self._last = observations
-        if self.record:
+        if self.collect:
             self._steps.append(transitions)
             self._dones.append(dones)
         return observations, self._pay(transitions, dones, infos), dones, infos
@@ -113,7 +113,7 @@ class RewardVecEnv(TaskRewardVecEnv):
             return []
         finished: list[float] = self.learned_returns[dones].tolist()
         self.learned_returns[dones] = 0.0
-        if self.record:  # else nobody fetches them, and they would pile up
+        if self.collect:  # else nobody fetches them, and they would pile up
             self.finished_returns += finished
         return finished
 
@@ -123,25 +123,26 @@ class RewardVecEnv(TaskRewardVecEnv):
         return finished
 
     @property
-    def n_recorded(self) -> int:
-        """Number of transitions recorded since the last :meth:`pop_recorded`."""
+    def n_collected(self) -> int:
+        """Number of transitions collected since the last :meth:`pop_collected`."""
         return len(self._steps) * self.num_envs
 
-    def pop_recorded(self) -> tuple[Transitions, npt.NDArray[np.bool_]]:
-        """The recorded transitions, time first, and which of them ended an episode; forgets them.
+    def pop_collected(self) -> tuple[Transitions, npt.NDArray[np.bool_]]:
+        """Give the collected transitions, time first, and which of them ended an episode, and forget
+        them.
 
         :return: transitions of shape (n_steps * num_envs, ...), dones of shape (n_steps, num_envs)
         """
         transitions, dones = Transitions.join(self._steps), np.stack(self._dones)
-        self.drop_recorded()
+        self.drop_collected()
         return transitions, dones
 
-    def drop_recorded(self) -> None:
-        """Forget the recorded steps, of a rollout that was not finished."""
+    def drop_collected(self) -> None:
+        """Forget the collected steps, of a rollout that was not finished."""
         self._steps, self._dones = [], []
 
     def get_state(self) -> dict[str, Any]:
-        """What the next step depends on: last observations, returns so far, and the recorded
+        """What the next step depends on: last observations, returns so far, and the collected
         steps.
         """
         steps = [
@@ -157,3 +158,10 @@ class RewardVecEnv(TaskRewardVecEnv):
         self._steps = [
             Transitions(*(step[name] for name in Transitions._fields)) for step in state["steps"]
         ]
+
+
+def _put(observations: Observations, i: int, one: Observations) -> None:
+    """Put an observation into row i of a batch."""
+    values = parts_of(one)
+    for name, part in parts_of(observations).items():
+        part[i] = values[name]

@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 
 def space_to_dict(space: spaces.Space[Any]) -> dict[str, Any]:
-    """JSON-able description of a Box, Discrete, MultiDiscrete or MultiBinary space.
+    """Describe a Box, Discrete, MultiDiscrete, MultiBinary space, or a Dict of such, JSON-able.
 
     :raises ValueError: a space of another kind
     """
@@ -27,6 +27,9 @@ def space_to_dict(space: spaces.Space[Any]) -> dict[str, Any]:
         return {"kind": "MultiDiscrete", "nvec": space.nvec.tolist()}
     if isinstance(space, spaces.MultiBinary):
         return {"kind": "MultiBinary", "n": space.n if isinstance(space.n, int) else list(space.n)}
+    if isinstance(space, spaces.Dict):
+        parts = {name: space_to_dict(part) for name, part in space.spaces.items()}
+        return {"kind": "Dict", "parts": parts}
     raise ValueError(
         f"a space of type {type(space).__name__} cannot be saved; flatten the environment's spaces"
     )
@@ -35,12 +38,16 @@ def space_to_dict(space: spaces.Space[Any]) -> dict[str, Any]:
 def space_from_dict(description: dict[str, Any]) -> spaces.Space[Any]:
     """The space that :func:`space_to_dict` described."""
     kind = description["kind"]
+    if kind == "Dict":
+        parts = description["parts"]
+        return spaces.Dict({name: space_from_dict(part) for name, part in parts.items()})
     if kind == "Box":
         dtype = np.dtype(description["dtype"])
         low, high = (np.array(description[side], dtype=dtype) for side in ("low", "high"))
-        return spaces.Box(low, high, tuple(description["shape"]), dtype.type)  # type: ignore[arg-type]
+        kind_of_number: Any = dtype.type
+        return spaces.Box(low, high, tuple(description["shape"]), kind_of_number)
     if kind == "Discrete":
         return spaces.Discrete(description["n"], start=description["start"])
-    return {"MultiDiscrete": spaces.MultiDiscrete, "MultiBinary": spaces.MultiBinary}[kind](  # type: ignore[no-any-return, operator]
-        description["nvec" if kind == "MultiDiscrete" else "n"]
-    )
+    if kind == "MultiDiscrete":
+        return spaces.MultiDiscrete(description["nvec"])
+    return spaces.MultiBinary(description["n"])

@@ -18,8 +18,8 @@ def load_tensors(
     :param content: the file's content
     :param source: where it came from, for the messages
     :param expected_format: what its entry ``format`` must say
-    :param version: the newest version of the format that can be read
-    :raises ValueError: truncated, of another format, or of a later version
+    :param version: of the format
+    :raises ValueError: truncated, of another format, or of another version
     """
     if zipfile.is_zipfile(io.BytesIO(content)):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -35,11 +35,11 @@ def load_tensors(
             f"{source} is truncated or no file of sb3_vdb; save or copy it again"
         ) from error
     if not isinstance(data, dict) or data.get("format") != expected_format:
-        found = data.get("format") if isinstance(data, dict) else type(data).__name__
-        raise ValueError(f"{source} is no {expected_format} file (found {found!r})")
-    if data["version"] > version:
+        kind = data.get("format") if isinstance(data, dict) else type(data).__name__
+        raise ValueError(f"{source} is no {expected_format} file, but one of {kind!r}")
+    if data["version"] != version:
         raise ValueError(
-            f"{source} has format version {data['version']}, this sb3_vdb reads up to {version}; "
-            "upgrade it"
+            f"{source} has format version {data['version']}, this sb3_vdb reads {version}; use the "
+            "sb3_vdb that wrote it"
         )
     return data

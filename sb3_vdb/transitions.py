@@ -4,48 +4,76 @@ to each other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
+Observations = Any  # an array, or a mapping from the names of a Dict space to arrays
+
+
+def parts_of(observations: Observations) -> Mapping[str, Array]:
+    """Give the arrays of observations by name, one named ``"observations"`` where there are no
+    parts.
+    """
+    return observations if isinstance(observations, Mapping) else {"observations": observations}
+
+
+def map_parts(function: Callable[..., Any], *observations: Observations) -> Observations:
+    """Apply a function to each part of the observations, or to the arrays themselves.
+
+    :param function: of as many arrays as there are ``observations``
+    :param observations: all arrays, or all mappings with the same names
+    """
+    if not isinstance(observations[0], Mapping):
+        return function(*observations)
+    return {name: function(*(each[name] for each in observations)) for name in observations[0]}
 
 
 class Transitions(NamedTuple):
-    """Steps of an environment as arrays, raw (neither normalised nor scaled); time limits are no
-    terminations.
+    """Steps of an environment as arrays, raw (neither normalised nor scaled); a time limit is not a
+    termination.
 
-    :param observations: shape (batch, ...)
+    :param observations: shape (batch, ...), or one such array a part by name
     :param actions: executed actions, shape (batch, ...); None where nobody knows them
-    :param next_observations: shape (batch, ...); the last observation of an episode, never the
-        first of the next
+    :param next_observations: shaped like ``observations``; the last observation of an episode,
+        never the first of the next
     :param terminated: whether the episode ended by itself, shape (batch,)
     """
 
-    observations: Array
+    observations: Observations
     actions: Array | None
-    next_observations: Array
+    next_observations: Observations
     terminated: npt.NDArray[np.bool_]
 
+    @property
+    def n_steps(self) -> int:
+        """Number of steps."""
+        return len(self.terminated)
+
     def take(self, indices: npt.NDArray[np.intp]) -> Transitions:
-        """The chosen rows."""
+        """Give the chosen rows."""
         actions = None if self.actions is None else self.actions[indices]
         return Transitions(
-            self.observations[indices],
+            map_parts(lambda part: part[indices], self.observations),
             actions,
-            self.next_observations[indices],
+            map_parts(lambda part: part[indices], self.next_observations),
             self.terminated[indices],
         )
 
     @staticmethod
-    def join(parts: Sequence[Transitions]) -> Transitions:
-        """All rows of all parts, in order."""
-        actions = [part.actions for part in parts if part.actions is not None]
+    def join(transitions: Sequence[Transitions]) -> Transitions:
+        """Put the rows of several transitions behind each other."""
+        actions = [each.actions for each in transitions if each.actions is not None]
+
+        def joined(*parts: Array) -> Array:
+            return np.concatenate(parts)
+
         return Transitions(
-            np.concatenate([part.observations for part in parts]),
-            np.concatenate(actions) if len(actions) == len(parts) else None,
-            np.concatenate([part.next_observations for part in parts]),
-            np.concatenate([part.terminated for part in parts]),
+            map_parts(joined, *(each.observations for each in transitions)),
+            np.concatenate(actions) if len(actions) == len(transitions) else None,
+            map_parts(joined, *(each.next_observations for each in transitions)),
+            np.concatenate([each.terminated for each in transitions]),
         )

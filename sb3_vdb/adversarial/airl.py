@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from sb3_vdb.adversarial.trainer import AdversarialTrainer
+from sb3_vdb.discriminators import AIRLDiscriminator, Discriminator
 
 
 class AIRL(AdversarialTrainer):
@@ -23,7 +24,7 @@ class AIRL(AdversarialTrainer):
     authors' code: 1).
     """
 
-    kind: ClassVar[str] = "airl"
+    discriminator_class: ClassVar[type[Discriminator]] = AIRLDiscriminator
     has_bottleneck: ClassVar[bool] = False
 
 

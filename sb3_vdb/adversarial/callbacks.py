@@ -4,13 +4,35 @@ when one begins.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
+from stable_baselines3.common.type_aliases import MaybeCallback
 
-if TYPE_CHECKING:
-    from sb3_vdb.adversarial.trainer import AdversarialTrainer
+from sb3_vdb.reward_vec_env import RewardVecEnv
+
+
+class Trainer(Protocol):
+    """What the callbacks need of an adversarial trainer."""
+
+    reward_venv: RewardVecEnv
+    gen_train_timesteps: int
+
+    @property
+    def is_on_policy(self) -> bool:
+        """Whether the generator learns from whole rollouts."""
+
+    @property
+    def n_rounds(self) -> int:
+        """Rounds so far."""
+
+    def finish_round(self, rollout: Mapping[str, Any]) -> None:
+        """Train the discriminator on what was collected."""
+
+    def save(self, path: str | Path) -> Path:
+        """Write the trainer's file."""
 
 
 class DiscriminatorCallback(BaseCallback):
@@ -20,7 +42,7 @@ class DiscriminatorCallback(BaseCallback):
     :param trainer: whose discriminator
     """
 
-    def __init__(self, trainer: AdversarialTrainer) -> None:
+    def __init__(self, trainer: Trainer) -> None:
         super().__init__()
         self.trainer = trainer
 
@@ -29,10 +51,10 @@ class DiscriminatorCallback(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         if self.trainer.is_on_policy:  # what a stopped rollout left behind belongs to no round
-            self.trainer.reward_venv.drop_recorded()
+            self.trainer.reward_venv.drop_collected()
 
     def _on_rollout_end(self) -> None:
-        if self.trainer.reward_venv.n_recorded >= self.trainer.gen_train_timesteps:
+        if self.trainer.reward_venv.n_collected >= self.trainer.gen_train_timesteps:
             self.trainer.finish_round(self.locals)
 
 
@@ -52,7 +74,7 @@ class TrainerCheckpoint(BaseCallback):
 
     def __init__(
         self,
-        trainer: AdversarialTrainer,
+        trainer: Trainer,
         folder: str | Path,
         every_n_rounds: int = 20,
         name: str = "checkpoint",
@@ -79,3 +101,14 @@ class TrainerCheckpoint(BaseCallback):
 
     def _on_step(self) -> bool:
         return True
+
+
+def with_discriminator(trainer: Trainer, callback: MaybeCallback) -> CallbackList:
+    """Put the discriminator's callback before the user's.
+
+    :param trainer: whose discriminator
+    :param callback: what SB3's ``learn`` takes
+    """
+    theirs = callback if isinstance(callback, list) else [] if callback is None else [callback]
+    callbacks = [each if isinstance(each, BaseCallback) else ConvertCallback(each) for each in theirs]
+    return CallbackList([DiscriminatorCallback(trainer), *callbacks])

@@ -2,8 +2,8 @@
 pickle.
 
 =================== =====================================================================
-``trainer.json``    format, class, settings, counters, dual variable, versions
-``tensors.pt``      discriminator, its optimiser, random generators, environments, replay
+``trainer.json``    format, classes, settings, counters, dual variable, versions
+``tensors.pt``      discriminator with its description, optimiser, random generators, environments, replay
 ``generator.zip``   the SB3 algorithm
 ``demonstrations``  an ``.npz`` file
 =================== =====================================================================
@@ -11,12 +11,13 @@ pickle.
 
 from __future__ import annotations
 
-import importlib
 import io
 import json
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import gymnasium as gym
 import stable_baselines3 as sb3
@@ -24,9 +25,11 @@ import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_vdb.adversarial.rounds import Rounds
 from sb3_vdb.adversarial.settings import AdversarialSettings
+from sb3_vdb.class_paths import class_path, find_class
 from sb3_vdb.demonstrations import Demonstrations, npz
-from sb3_vdb.discriminators import Architecture
+from sb3_vdb.discriminators import Discriminator
 from sb3_vdb.files import read_zip, with_default_suffix, write_bytes
 from sb3_vdb.run_state import (
     get_buffer_state,
@@ -42,15 +45,35 @@ from sb3_vdb.tensor_files import load_tensors
 from sb3_vdb.vdb import DualVariable
 from sb3_vdb.version import __version__
 
-if TYPE_CHECKING:
-    from sb3_vdb.adversarial.trainer import AdversarialTrainer
-
-FORMAT, VERSION = "sb3_vdb.trainer", 1
+FORMAT, VERSION = "sb3_vdb.trainer", 2
 PARTS = ("discriminator", "generator")
-COUNTERS = ("n_rounds", "n_disc_updates")
 
 
-def save(trainer: AdversarialTrainer, path: str | Path) -> Path:
+class Trainer(Protocol):
+    """What a file holds of an adversarial trainer, and what rebuilds it."""
+
+    gen_algo: BaseAlgorithm
+    venv: VecEnv
+    settings: AdversarialSettings
+    discriminator: Discriminator
+    demonstrations: Demonstrations
+    dual: DualVariable | None
+    rounds: Rounds
+    device: th.device
+
+    def _setup(
+        self,
+        demonstrations: Demonstrations,
+        venv: VecEnv,
+        gen_algo: BaseAlgorithm,
+        settings: AdversarialSettings,
+        make_discriminator: Callable[[], Discriminator],
+        dual: DualVariable | None,
+        log_suffix: str = "",
+    ) -> None: ...
+
+
+def save(trainer: Trainer, path: str | Path) -> Path:
     """Write the trainer's file; see :meth:`AdversarialTrainer.save`."""
     path = with_default_suffix(path, ".zip")
     generator, tensors = io.BytesIO(), io.BytesIO()
@@ -66,24 +89,20 @@ def save(trainer: AdversarialTrainer, path: str | Path) -> Path:
     return path
 
 
-def _description(trainer: AdversarialTrainer) -> dict[str, Any]:
-    algorithm = type(trainer.gen_algo)
+def _description(trainer: Trainer) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": VERSION,
-        "class": type(trainer).__name__,
-        "generator_class": [algorithm.__module__, algorithm.__qualname__],
+        "class": class_path(type(trainer)),
+        "generator_class": class_path(type(trainer.gen_algo)),
         "n_envs": trainer.venv.num_envs,
         "settings": trainer.settings.to_dict(),
         "devices": {
             "discriminator": str(trainer.device),
             "generator": str(trainer.gen_algo.device),
         },
-        "architecture": trainer.architecture.to_dict(),
         "dual": trainer.dual.state_dict() if trainer.dual else None,
-        "expert_sampler": trainer._expert_sampler.state_dict(),
-        "counters": {name: getattr(trainer, name) for name in COUNTERS},
-        "reward_scaling": vars(trainer.reward_scaling),
+        "rounds": trainer.rounds.state_dict(),
         "versions": {
             "sb3_vdb": __version__,
             "stable_baselines3": sb3.__version__,
@@ -93,7 +112,7 @@ def _description(trainer: AdversarialTrainer) -> dict[str, Any]:
     }
 
 
-def _tensors(trainer: AdversarialTrainer) -> dict[str, Any]:
+def _tensors(trainer: Trainer) -> dict[str, Any]:
     buffer = getattr(trainer.gen_algo, "replay_buffer", None)
     state = {
         "random": get_random_state(),
@@ -104,19 +123,20 @@ def _tensors(trainer: AdversarialTrainer) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": VERSION,
+        "description": trainer.discriminator.describe(),
         "discriminator": trainer.discriminator.state_dict(),
-        "disc_optimizer": trainer.learner.optimizer.state_dict(),
+        "disc_optimizer": trainer.rounds.learner.optimizer.state_dict(),
         "state": to_tensors(state),
     }
 
 
 def load_into(
-    trainer: AdversarialTrainer, path: str | Path, venv: VecEnv, device: th.device | str | None
+    trainer: Trainer, path: str | Path, venv: VecEnv, device: th.device | str | None
 ) -> None:
     """Build a trainer from a file; see :meth:`AdversarialTrainer.load`."""
     path = with_default_suffix(path, ".zip")
     description, parts = _read(path)
-    _check_fits(type(trainer).__name__, description, venv, path)
+    _check_fits(type(trainer), description, venv, path)
     tensors = load_tensors(parts["tensors.pt"], f"tensors.pt in {path}", FORMAT, VERSION, "cpu")
     state = to_arrays(tensors["state"])
     devices = description["devices"] if device is None else dict.fromkeys(PARTS, str(device))
@@ -131,15 +151,19 @@ def load_into(
         venv,
         generator,
         settings,
-        Architecture.from_dict(description["architecture"]),
+        partial(
+            Discriminator.rebuild,
+            tensors["description"],
+            venv.observation_space,
+            venv.action_space,
+            str(path),
+        ),
         None if description["dual"] is None else DualVariable.from_state(description["dual"]),
         log_suffix=f"_from_{generator.num_timesteps}",
     )
     trainer.discriminator.load_state_dict(tensors["discriminator"])
-    trainer.learner.optimizer.load_state_dict(tensors["disc_optimizer"])
-    trainer._expert_sampler.load_state_dict(description["expert_sampler"])
-    vars(trainer).update(description["counters"])
-    vars(trainer.reward_scaling).update(description["reward_scaling"])
+    trainer.rounds.learner.optimizer.load_state_dict(tensors["disc_optimizer"])
+    trainer.rounds.load_state_dict(description["rounds"])
     generator.action_space.np_random.bit_generator.state = state["action_space"]
     if state["replay"] is not None:
         set_buffer_state(generator.replay_buffer, state["replay"])  # type: ignore[attr-defined]
@@ -148,16 +172,14 @@ def load_into(
     set_random_state(state["random"])
 
 
-def _check_fits(name: str, description: dict[str, Any], venv: VecEnv, path: Path) -> None:
+def _check_fits(kind: type, description: dict[str, Any], venv: VecEnv, path: Path) -> None:
     """Refuse a file of another class, or environments unlike the run's.
 
     :raises ValueError: naming what differs
     """
-    if description["class"] != name:
-        raise ValueError(
-            f"{path} holds a {description['class']}, no {name}; "
-            f"load it with {description['class']}.load"
-        )
+    if description["class"] != class_path(kind):
+        name = description["class"].partition(":")[2]
+        raise ValueError(f"{path} holds a {name}, no {kind.__name__}; load it with {name}.load")
     if not isinstance(venv, VecEnv):
         raise ValueError(f"`venv` must be an SB3 VecEnv, got {type(venv).__name__}")
     if venv.num_envs != description["n_envs"]:
@@ -187,10 +209,11 @@ def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, bytes]]:
         raise ValueError(
             f"{path} is no trainer file of sb3_vdb (format {description.get('format')!r})"
         )
-    if description["version"] > VERSION:
+    if description["version"] != VERSION:
         raise ValueError(
             f"{path} has format version {description['version']} (written by sb3_vdb "
-            f"{description['versions']['sb3_vdb']}), this one reads up to {VERSION}; upgrade it"
+            f"{description['versions']['sb3_vdb']}), this one reads {VERSION}; use the sb3_vdb that "
+            "wrote it"
         )
     missing = {"tensors.pt", "generator.zip", "demonstrations.npz"} - set(parts)
     if missing:
@@ -205,17 +228,13 @@ def _load_generator(
     devices: dict[str, str],
     path: Path,
 ) -> BaseAlgorithm:
-    module, name = description["generator_class"]
-    algorithm = getattr(importlib.import_module(module), name)
-    if not (isinstance(algorithm, type) and issubclass(algorithm, BaseAlgorithm)):
-        raise ValueError(
-            f"{path} names {module}.{name} as its generator, which is no SB3 algorithm"
-        )
+    algorithm: Any = find_class(description["generator_class"], BaseAlgorithm, str(path))
     if not zipfile.is_zipfile(io.BytesIO(content)):
         raise ValueError(f"generator.zip in {path} is damaged; use an earlier checkpoint")
     try:
-        return algorithm.load(
+        generator: BaseAlgorithm = algorithm.load(
             io.BytesIO(content), env=venv, device=devices["generator"], force_reset=False
         )
     except (ValueError, AssertionError) as error:
         raise ValueError(f"`venv` does not fit the generator in {path}: {error}") from error
+    return generator

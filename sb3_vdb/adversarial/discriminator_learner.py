@@ -1,26 +1,23 @@
-"""The discriminator's half of the circle: a round of updates on an equal mix of samples."""
+"""The discriminator's updates: gradient descent on its objective, dual ascent on beta."""
 
 from __future__ import annotations
 
 import torch as th
 
-from sb3_vdb.adversarial.discriminator_update import (
-    Gradients,
-    UpdateForm,
-    recorded_gradients,
-    update_gradients,
-)
+from sb3_vdb.adversarial.discriminator_update import Gradients, update_gradients
+from sb3_vdb.adversarial.objective import Objective
 from sb3_vdb.adversarial.round_metrics import UpdateMetrics, not_finite
 from sb3_vdb.adversarial.settings import AdversarialSettings
-from sb3_vdb.discriminators import Architecture, Batch, Discriminator
+from sb3_vdb.adversarial.traced_update import traced_gradients
+from sb3_vdb.discriminators import Discriminator
 from sb3_vdb.vdb import DualVariable
+from sb3_vdb.views import EncodedTransitions
 
 
 class DiscriminatorLearner:
     """Gradient descent on the Lagrangian of eq. 10, dual ascent on beta (eq. 9).
 
     :param discriminator: what learns
-    :param architecture: what it was built from
     :param settings: batch size, number of updates, penalty
     :param dual: dual variable of the bottleneck; None for no bottleneck
     """
@@ -28,13 +25,11 @@ class DiscriminatorLearner:
     def __init__(
         self,
         discriminator: Discriminator,
-        architecture: Architecture,
         settings: AdversarialSettings,
         dual: DualVariable | None,
     ) -> None:
         self.discriminator, self.settings, self.dual = discriminator, settings, dual
-        self.architecture = architecture
-        self.form = UpdateForm(
+        self.objective = Objective(
             settings.demo_batch_size,
             settings.grad_penalty_coef,
             settings.grad_penalty_on,
@@ -46,8 +41,10 @@ class DiscriminatorLearner:
         )
         self._gradients: Gradients | None = None
 
-    def train_round(self, expert: Batch, generator: Batch) -> UpdateMetrics:
-        """One round of updates.
+    def train_round(
+        self, expert: EncodedTransitions, generator: EncodedTransitions
+    ) -> UpdateMetrics:
+        """Carry out one round of updates.
 
         :param expert: expert samples, n_updates * batch_size of them
         :param generator: as many generator samples
@@ -59,35 +56,38 @@ class DiscriminatorLearner:
         # (n_updates, 2 batch_size, ...): each update sees an equal mix, experts first
         mixed = [
             th.cat([each.view(n, size, *each.shape[1:]) for each in pair], dim=1).unbind()
-            for pair in zip(expert, generator, strict=True)
+            for pair in zip(expert.tensors(), generator.tensors(), strict=True)
         ]
+        batches = [EncodedTransitions.of_tensors(tensors) for tensors in zip(*mixed, strict=True)]
         self.discriminator.train()
-        metrics = [self._update(Batch(*fields)) for fields in zip(*mixed, strict=True)]
+        metrics = [self._update(batch) for batch in batches]
         self.discriminator.eval()
         return UpdateMetrics(*th.stack(metrics).unbind(dim=1))
 
-    def _update(self, mixed: Batch) -> th.Tensor:
-        """One gradient step, then one step of the dual variable; metrics of shape (8,)."""
+    def _update(self, mixed: EncodedTransitions) -> th.Tensor:
+        """Take one gradient step, then one step of the dual variable.
+
+        :param mixed: an equal mix, experts first
+        :return: metrics, shape (8,)
+        """
         parameters = list(self.discriminator.parameters())
         beta = 0.0 if self.dual is None else self.dual.beta
         if self._gradients is None:
             self._gradients = self._make_gradients(mixed)
-        found = self._gradients(
-            [*parameters, *self.discriminator.buffers()],
-            mixed,
-            mixed.observations.new_tensor(beta),
+        result = self._gradients(
+            [*parameters, *self.discriminator.buffers()], mixed, mixed.terminated.new_tensor(beta)
         )
-        if not bool(found.is_finite):
+        if not bool(result.is_finite):
             names = [name for name, _ in self.discriminator.named_parameters()]
-            raise not_finite(found.metrics, dict(zip(names, found.gradients, strict=True)))
-        for parameter, gradient in zip(parameters, found.gradients, strict=True):
+            raise not_finite(result.metrics, dict(zip(names, result.gradients, strict=True)))
+        for parameter, gradient in zip(parameters, result.gradients, strict=True):
             parameter.grad = gradient
         self.optimizer.step()
         if self.dual is not None:
-            self.dual.update(found.kl)
-        return found.metrics
+            self.dual.update(result.kl)
+        return result.metrics
 
-    def _make_gradients(self, mixed: Batch) -> Gradients:
-        if not self.settings.record_updates:
-            return update_gradients(self.discriminator, self.form)
-        return recorded_gradients(self.discriminator, self.architecture, self.form, mixed)
+    def _make_gradients(self, mixed: EncodedTransitions) -> Gradients:
+        if not self.settings.trace_updates:
+            return update_gradients(self.discriminator, self.objective)
+        return traced_gradients(self.discriminator, self.objective, mixed)

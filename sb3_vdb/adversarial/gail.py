@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from sb3_vdb.adversarial.trainer import AdversarialTrainer
+from sb3_vdb.discriminators import Discriminator, GAILDiscriminator
 
 
 class GAIL(AdversarialTrainer):
@@ -20,7 +21,7 @@ class GAIL(AdversarialTrainer):
     share one normaliser of observations; no entropy bonus but the generator's own.
     """
 
-    kind: ClassVar[str] = "gail"
+    discriminator_class: ClassVar[type[Discriminator]] = GAILDiscriminator
     has_bottleneck: ClassVar[bool] = False
 
 

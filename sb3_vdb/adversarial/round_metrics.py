@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import torch as th
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger, make_output_format
 from torch import nn
 from torch.nn import functional
@@ -28,22 +30,15 @@ class UpdateMetrics(NamedTuple):
     kl: th.Tensor
 
     @classmethod
-    def of(
-        cls,
-        loss: DiscriminatorLoss,
-        logits_expert: th.Tensor,
-        logits_generator: th.Tensor,
-        kl: th.Tensor,
-    ) -> UpdateMetrics:
-        """Metrics of one update.
+    def of(cls, loss: DiscriminatorLoss, logits: th.Tensor, kl: th.Tensor) -> UpdateMetrics:
+        """Compute the metrics of one update.
 
         :param loss: terms of the loss
-        :param logits_expert: logits of expert samples, high for expert, shape (batch,)
-        :param logits_generator: logits of generator samples, shape (batch,)
+        :param logits: of an equal mix of samples, experts first, high for expert, shape (2 batch,)
         :param kl: divergences in nats, shape (2 batch,)
         """
-        logits = th.cat([logits_expert, logits_generator]).detach()
-        probability = th.sigmoid(logits)
+        logits_expert, logits_generator = logits.detach().chunk(2)
+        probability = th.sigmoid(logits.detach())
         return cls(
             loss.expert.detach(),
             loss.generator.detach(),
@@ -51,9 +46,26 @@ class UpdateMetrics(NamedTuple):
             loss.gradient_penalty.detach(),
             (logits_expert > 0).float().mean(),
             (logits_generator <= 0).float().mean(),
-            functional.binary_cross_entropy_with_logits(logits, probability),
+            functional.binary_cross_entropy_with_logits(logits.detach(), probability),
             kl.detach().mean(),
         )
+
+
+def log_to(gen_algo: BaseAlgorithm, folder: str, verbose: int, suffix: str) -> None:
+    """Give a generator a logger of its own to csv and TensorBoard files.
+
+    :param gen_algo: the generator
+    :param folder: of the files
+    :param verbose: 1 to print as well
+    :param suffix: see :func:`make_logger`
+    """
+    if gen_algo.tensorboard_log is not None:
+        warnings.warn(
+            "`log_dir` takes the place of the generator's `tensorboard_log`, "
+            f"{gen_algo.tensorboard_log}",
+            stacklevel=4,
+        )
+    gen_algo.set_logger(make_logger(folder, max(verbose, gen_algo.verbose), suffix))
 
 
 def make_logger(folder: str, verbose: int, suffix: str = "") -> Logger:

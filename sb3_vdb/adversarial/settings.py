@@ -8,19 +8,21 @@ import operator
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
-from torch import nn
 
+from sb3_vdb.adversarial.objective import PenaltySide
 from sb3_vdb.adversarial.reward_scaling import SCALINGS, Scaling
 from sb3_vdb.adversarial.wiring import lowest_normalize
-from sb3_vdb.discriminators import PENALTY_TARGETS, Architecture, PenaltyTarget
+from sb3_vdb.discriminators import PENALTY_TARGETS, Discriminator, PenaltyTarget
 from sb3_vdb.vdb import Constraint, DualVariable
 
-PenaltySide = Literal["expert", "both"]
+# arguments of a discriminator that its trainer has itself
+OWN_ARGUMENTS = ("normalize_inputs", "input_noise_std", "hidden_noise_std")
+DEFAULT_CODE_DIM = 32
 DEFAULT_INFORMATION_LIMIT = 0.5  # nats; the paper's for motion imitation and the C-maze
 DEFAULT_BETA = 0.1  # the authors' image experiments
 DEFAULT_BETA_STEP_SIZE = 1e-5  # the paper's for all experiments
@@ -47,7 +49,7 @@ class AdversarialSettings:
     seed: int | None
     device: str
     verbose: int
-    record_updates: bool = True
+    trace_updates: bool = True
 
     def __post_init__(self) -> None:
         self._coerce()
@@ -90,16 +92,6 @@ class AdversarialSettings:
         object.__setattr__(self, "device", str(self.device))
         if self.log_dir is not None:
             object.__setattr__(self, "log_dir", str(self.log_dir))
-
-    def checked_reward_type(self, allowed: tuple[str, ...]) -> str:
-        """The reward type, the first allowed one by default."""
-        if self.reward_type is None:
-            return allowed[0]
-        if self.reward_type not in allowed:
-            raise ValueError(
-                f"`reward_type` must be one of {', '.join(allowed)}, got {self.reward_type!r}"
-            )
-        return self.reward_type
 
     def round_length(self, gen_algo: BaseAlgorithm) -> int:
         """Environment steps of one round: a rollout of an on-policy generator, else
@@ -156,64 +148,52 @@ class AdversarialSettings:
         return asdict(self)
 
 
-def make_architecture(
-    kind: str,
+def checked_reward_type(reward_type: str | None, allowed: tuple[str, ...]) -> str:
+    """Give the reward type, the first allowed one by default.
+
+    :raises ValueError: it is not among those allowed
+    """
+    if reward_type is None:
+        return allowed[0]
+    if reward_type not in allowed:
+        raise ValueError(
+            f"`reward_type` must be one of {', '.join(allowed)}, got {reward_type!r}"
+        )
+    return reward_type
+
+
+def discriminator_arguments(
+    discriminator_class: type[Discriminator],
     has_bottleneck: bool,
     gamma: float,
-    normalize_inputs: str,
-    input_noise_std: float,
-    hidden_noise_std: float,
     discriminator_kwargs: Mapping[str, Any] | None,
-) -> Architecture:
-    """Architecture from an algorithm's defaults and the user's ``discriminator_kwargs``.
+) -> dict[str, Any]:
+    """Combine an algorithm's defaults with the user's ``discriminator_kwargs``.
 
-    :raises ValueError: an entry this kind of discriminator does not have
+    :param discriminator_class: of the algorithm
+    :param has_bottleneck: whether it has a code
+    :param gamma: discount of the generator, the default of a discriminator that has one
+    :param discriminator_kwargs: the user's
+    :raises ValueError: an entry that this discriminator does not have
     """
-    values: dict[str, Any] = {
-        "net_arch": (64, 64),
-        "activation_fn": nn.ReLU,
-        "use_actions": kind == "gail",
-    }
+    allowed = [name for name in discriminator_class.argument_names() if name not in OWN_ARGUMENTS]
+    arguments: dict[str, Any] = {"gamma": gamma} if "gamma" in allowed else {}
     if has_bottleneck:
-        values["code_dim"] = 32
-    if kind == "gail":
-        values["use_next_observations"] = False
+        arguments["code_dim"] = DEFAULT_CODE_DIM
     else:
-        values["gamma"] = gamma
+        allowed.remove("code_dim")
     for name, value in (discriminator_kwargs or {}).items():
-        if name not in values:
+        if name not in allowed:
             raise ValueError(
                 f"`discriminator_kwargs` has no entry `{name}` here; it may have "
-                f"{', '.join(values)}"
+                f"{', '.join(allowed)}"
             )
-        values[name] = value
-    _check_networks(values)
-    activation = values["activation_fn"]
-    return Architecture(
-        kind=kind,
-        net_arch=tuple(values["net_arch"]),
-        code_dim=values.get("code_dim"),
-        activation_fn=activation if isinstance(activation, str) else activation.__name__,
-        use_actions=values["use_actions"],
-        use_next_observations=values.get("use_next_observations", False),
-        gamma=float(values.get("gamma", gamma)),
-        normalize_inputs=normalize_inputs,
-        input_noise_std=input_noise_std,
-        hidden_noise_std=hidden_noise_std,
-    )
-
-
-def _check_networks(values: Mapping[str, Any]) -> None:
-    """Refuse what :class:`Architecture` would misunderstand."""
-    if "code_dim" in values and values["code_dim"] is None:
+        arguments[name] = value
+    if has_bottleneck and arguments["code_dim"] is None:
         raise ValueError(
             "`code_dim` must be positive, got None; use GAIL or AIRL for no bottleneck"
         )
-    if isinstance(values["net_arch"], Mapping):
-        raise ValueError(
-            f"`net_arch` must be a list of widths, got {values['net_arch']}; "
-            "a discriminator has no policy and value part"
-        )
+    return arguments
 
 
 def make_dual(

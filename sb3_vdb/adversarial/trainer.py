@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,40 +12,39 @@ import numpy as np
 import numpy.typing as npt
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.type_aliases import MaybeCallback
 from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.adversarial import checkpoint
-from sb3_vdb.adversarial.callbacks import DiscriminatorCallback
-from sb3_vdb.adversarial.densities import check_has_density, transition_log_prob
-from sb3_vdb.adversarial.discriminator_learner import DiscriminatorLearner
+from sb3_vdb.adversarial.callbacks import with_discriminator
+from sb3_vdb.adversarial.densities import check_has_density
+from sb3_vdb.adversarial.last_finite import LastFinite
+from sb3_vdb.adversarial.objective import PenaltySide
 from sb3_vdb.adversarial.relabel import relabel_rollout
-from sb3_vdb.adversarial.reward_scaling import RewardScaling, Scaling
-from sb3_vdb.adversarial.round_metrics import (
-    UpdateMetrics,
-    is_finite,
-    make_logger,
-    record_means,
-)
+from sb3_vdb.adversarial.reward_scaling import Scaling
+from sb3_vdb.adversarial.round_metrics import log_to, record_means
+from sb3_vdb.adversarial.rounds import Rounds
 from sb3_vdb.adversarial.settings import (
     DEFAULT_BETA,
     DEFAULT_BETA_STEP_SIZE,
     AdversarialSettings,
-    PenaltySide,
-    make_architecture,
+    checked_reward_type,
+    discriminator_arguments,
     make_dual,
 )
 from sb3_vdb.adversarial.wiring import (
     check_compatible,
+    check_demonstrations,
+    check_normalised_alike,
     insert_pass_through,
     insert_reward,
     lowest_normalize,
 )
-from sb3_vdb.demonstrations import Demonstrations, EpochSampler, Trajectory
-from sb3_vdb.discriminators import Architecture, Batch, FeatureEncoder, PenaltyTarget
+from sb3_vdb.class_paths import class_path
+from sb3_vdb.demonstrations import Demonstrations, Trajectory
+from sb3_vdb.discriminators import Discriminator, PenaltyTarget
 from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.evaluation.returns import EvaluationResult, evaluate_returns
 from sb3_vdb.recovered_reward import RecoveredReward
@@ -96,21 +95,24 @@ class AdversarialTrainer:
     :param hidden_noise_std: instance noise on the last hidden layer (baseline "GAIL - noise z")
     :param normalize_inputs: ``"running"`` statistics, the observation space's ``"bounds"``, or
         ``"none"``
-    :param discriminator_kwargs: ``net_arch`` ((64, 64)), ``activation_fn`` (ReLU), ``use_actions``
-        (True for GAIL types, False for AIRL types, whose state-only reward transfers),
-        ``use_next_observations`` (GAIL types; False), ``gamma`` (AIRL types: discount of the
-        potential; the generator's) and ``code_dim`` (VAIL and VAIRL; 32)
+    :param discriminator_kwargs: ``view``, what the discriminator sees (a
+        :class:`~sb3_vdb.views.View`: states and actions for GAIL types, states for AIRL types,
+        whose reward then transfers), ``trunk_class`` (:class:`~sb3_vdb.networks.DenseTrunk`) and
+        ``trunk_kwargs`` (for that one ``net_arch``, (64, 64), and ``activation_fn``, ReLU),
+        ``gamma`` (AIRL types: discount of the potential; the generator's) and ``code_dim`` (VAIL
+        and VAIRL; 32)
     :param log_dir: folder for csv and TensorBoard logs; None leaves the generator's logger as it is
     :param seed: seed of the discriminator's weights and batches and of torch's global generator,
         from which codes and the generator's actions are drawn; make the generator with the same
     :param device: where the discriminator lives
     :param verbose: 1 prints the log as well, with ``log_dir``
-    :param record_updates: record the discriminator's update once and replay it, twice as fast
-        with the same result; False runs Python and autograd at every update, for debugging
+    :param trace_updates: trace the discriminator's update once and run the trace, twice as fast
+        with the same result; False runs Python and autograd at every update, for debugging and for
+        networks that cannot be traced
     :raises ValueError: an argument is out of range or does not fit the others, before any training
     """
 
-    kind: ClassVar[str]  # of the discriminator, "gail" or "airl"
+    discriminator_class: ClassVar[type[Discriminator]]
     has_bottleneck: ClassVar[bool]
 
     def __init__(
@@ -141,7 +143,7 @@ class AdversarialTrainer:
         seed: int | None = None,
         device: th.device | str = "auto",
         verbose: int = 0,
-        record_updates: bool = True,
+        trace_updates: bool = True,
     ) -> None:
         if not isinstance(demonstrations, Demonstrations):
             demonstrations = Demonstrations(demonstrations)
@@ -161,16 +163,13 @@ class AdversarialTrainer:
             seed=seed,
             device=str(device),
             verbose=verbose,
-            record_updates=record_updates,
+            trace_updates=trace_updates,
         )
-        architecture = make_architecture(
-            kind=self.kind,
-            has_bottleneck=self.has_bottleneck,
-            gamma=float(getattr(gen_algo, "gamma", 1.0)),
-            normalize_inputs=normalize_inputs,
-            input_noise_std=input_noise_std,
-            hidden_noise_std=hidden_noise_std,
-            discriminator_kwargs=discriminator_kwargs,
+        arguments = discriminator_arguments(
+            self.discriminator_class,
+            self.has_bottleneck,
+            float(getattr(gen_algo, "gamma", 1.0)),
+            discriminator_kwargs,
         )
         dual = make_dual(
             type(self).__name__,
@@ -180,7 +179,16 @@ class AdversarialTrainer:
             beta_step_size=beta_step_size,
             constraint=constraint,
         )
-        self._setup(demonstrations, venv, gen_algo, settings, architecture, dual)
+        make_discriminator = partial(
+            self.discriminator_class,
+            venv.observation_space,
+            venv.action_space,
+            normalize_inputs=normalize_inputs,
+            input_noise_std=input_noise_std,
+            hidden_noise_std=hidden_noise_std,
+            **arguments,
+        )
+        self._setup(demonstrations, venv, gen_algo, settings, make_discriminator, dual)
 
     def _setup(
         self,
@@ -188,58 +196,44 @@ class AdversarialTrainer:
         venv: VecEnv,
         gen_algo: BaseAlgorithm,
         settings: AdversarialSettings,
-        architecture: Architecture,
+        make_discriminator: Callable[[], Discriminator],
         dual: DualVariable | None,
         log_suffix: str = "",
     ) -> None:
-        """Check that everything fits together, then build the discriminator and put it into the
-        environments.
-        """
-        self.features = FeatureEncoder(venv.observation_space, venv.action_space)
-        self.settings, self.architecture, self.dual = settings, architecture, dual
+        """Check that everything fits together, then put the discriminator into the environments."""
+        class_path(type(self))  # files name it
+        self.settings, self.dual = settings, dual
         self.gen_algo, self.demonstrations = gen_algo, demonstrations
         self.device = get_device(settings.device)
         self.gen_train_timesteps = settings.round_length(gen_algo)
-        if architecture.kind == "airl":
-            check_has_density(gen_algo)
-        needs_actions = architecture.use_actions or architecture.kind == "airl"
-        demonstrations.validate(venv.observation_space, venv.action_space, needs_actions)
-        demonstrations.check_action_repeat(venv)
-        settings.check_batch(demonstrations.n_steps, self.gen_train_timesteps)
         self.relabels = settings.relabels(gen_algo, venv)
-
         if settings.seed is not None:
             th.manual_seed(settings.seed)
-        self.discriminator = architecture.build(self.features).to(self.device)
-        self.reward_type = settings.checked_reward_type(self.discriminator.reward_types)
-        self.learner = DiscriminatorLearner(self.discriminator, architecture, settings, dual)
-        self._expert = demonstrations.transitions()
-        self._expert_batch = self.features.encode(
-            self._expert, self.device, architecture.use_actions
+        self.discriminator = make_discriminator().to(self.device)
+        self.discriminator.describe()
+        allowed = self.discriminator.reward_types
+        self.reward_type = checked_reward_type(settings.reward_type, allowed)
+        if self.discriminator.needs_density:
+            check_has_density(gen_algo)
+        check_demonstrations(demonstrations, self.discriminator, venv)
+        settings.check_batch(demonstrations.n_steps, self.gen_train_timesteps)
+        self.rounds = Rounds(
+            self.discriminator,
+            demonstrations,
+            gen_algo,
+            lowest_normalize(venv),
+            settings,
+            dual,
+            self.reward_type,
         )
-        self._expert_sampler = EpochSampler(demonstrations.n_steps, settings.seed)
-        self.discriminator.normalizer.update(self._expert_batch.observations)
-
         self.venv, self.reward_venv = insert_reward(
-            venv, None if self.relabels else self.reward, record=True
+            venv, None if self.relabels else self.reward, collect=True
         )
+        self.rounds.normalize = lowest_normalize(self.venv)
         gen_algo.set_env(self.venv)
-        self.n_rounds = self.n_disc_updates = 0
-        self.reward_scaling = RewardScaling(settings.reward_scaling)
-        self._finite_generator: dict[str, Any] | None = None
+        self._last_finite = LastFinite(gen_algo)
         if settings.log_dir is not None:
-            self._log_to(settings.log_dir, log_suffix)
-
-    def _log_to(self, folder: str, suffix: str) -> None:
-        """Give the generator a logger of its own to csv and TensorBoard files."""
-        if self.gen_algo.tensorboard_log is not None:
-            warnings.warn(
-                "`log_dir` takes the place of the generator's `tensorboard_log`, "
-                f"{self.gen_algo.tensorboard_log}",
-                stacklevel=4,
-            )
-        verbose = max(self.settings.verbose, self.gen_algo.verbose)
-        self.gen_algo.set_logger(make_logger(folder, verbose, suffix))
+            log_to(gen_algo, settings.log_dir, settings.verbose, log_suffix)
 
     # ------------------------------------------------------------------ learning
 
@@ -262,16 +256,10 @@ class AdversarialTrainer:
             stopped
         :raises NonFiniteError: a loss or reward is not finite; a checkpoint was written first
         """
-        theirs = (
-            callback if isinstance(callback, list) else [callback] if callback is not None else []
-        )
-        theirs = [
-            each if isinstance(each, BaseCallback) else ConvertCallback(each) for each in theirs
-        ]
         try:
             self.gen_algo.learn(
                 total_timesteps,
-                CallbackList([DiscriminatorCallback(self), *theirs]),
+                with_discriminator(self, callback),
                 log_interval=log_interval or (1 if self.is_on_policy else 4),
                 tb_log_name=tb_log_name or type(self).__name__,
                 reset_num_timesteps=reset_num_timesteps,
@@ -284,14 +272,10 @@ class AdversarialTrainer:
 
     def _stop_if_not_finite(self, error: Exception) -> None:
         """Save the last finite state and name the term, if that is what ended training."""
-        what = str(error)
-        if not is_finite(self.gen_algo.policy):
-            what = f"a parameter of the policy of {type(self.gen_algo).__name__} is not finite"
-            if self._finite_generator is not None:
-                self.gen_algo.set_parameters(self._finite_generator)
-        elif not isinstance(error, FloatingPointError):
+        what = self._last_finite.explain(error)
+        if what is None:
             return
-        self.reward_venv.drop_recorded()
+        self.reward_venv.drop_collected()
         path = self.save(self.settings.emergency_path(type(self).__name__, self.num_timesteps))
         raise NonFiniteError(
             f"{what}; training stopped and its last finite state was saved to {path}"
@@ -303,64 +287,17 @@ class AdversarialTrainer:
 
         :param rollout: local variables of the generator's rollout collection
         """
-        if not is_finite(self.gen_algo.policy):
-            raise NonFiniteError("the policy is not finite")
-        transitions, dones = self.reward_venv.pop_recorded()
-        generator = self._encode(transitions)
-        self._finite_generator = copy.deepcopy(self.gen_algo.get_parameters())
-        self._update_normalizer(generator)
-        record_means(self.logger, self.train_discriminator(generator))
-        with th.no_grad():
-            rewards = self.discriminator.reward(generator, self.reward_type)  # (n_steps * n_envs,)
-        if not bool(th.isfinite(rewards).all()):
-            raise NonFiniteError(f"the learned reward `{self.reward_type}` is not finite")
-        self.reward_scaling.update(rewards, bool(transitions.terminated.any()))
+        self._last_finite.keep()
+        transitions, dones = self.reward_venv.pop_collected()
+        rewards, metrics = self.rounds.finish(transitions)
+        record_means(self.logger, metrics)
         if self.relabels:
             assert isinstance(self.gen_algo, OnPolicyAlgorithm)
-            paid = self.reward_scaling(rewards).reshape(dones.shape)
+            paid = self.rounds.reward_scaling(rewards).reshape(dones.shape)
             relabel_rollout(self.gen_algo.rollout_buffer, paid, rollout["values"], rollout["dones"])
             for step_paid, step_dones in zip(paid, dones, strict=True):
                 self.reward_venv.count_returns(step_paid, step_dones)
-        self.n_rounds += 1
         self._log_round(rewards)
-
-    def train_discriminator(self, generator: Batch) -> UpdateMetrics:
-        """One round of discriminator updates (eqs. 9, 10 and 15).
-
-        :param generator: the generator's samples of this round
-        :return: metrics of every update, each of shape (n_updates,)
-        """
-        n = self.settings.n_disc_updates_per_round * self.settings.demo_batch_size
-        expert_rows = self._expert_sampler.draw(n)
-        seed = self._expert_sampler.spawn_seed()
-        generator_rows = EpochSampler(len(generator.observations), seed).draw(n)
-        expert = self._expert_batch.rows(th.as_tensor(expert_rows, device=self.device))
-        if self.discriminator.uses_log_probs:
-            log_probs = self._log_probs(self._expert.take(expert_rows))
-            expert = expert._replace(log_probs=log_probs)
-        chosen = generator.rows(th.as_tensor(generator_rows, device=self.device))
-        metrics = self.learner.train_round(expert, chosen)
-        self.n_disc_updates += self.settings.n_disc_updates_per_round
-        return metrics
-
-    def _encode(self, transitions: Transitions, log_probs: bool = True) -> Batch:
-        batch = self.features.encode(transitions, self.device, self.architecture.use_actions)
-        if log_probs and self.discriminator.uses_log_probs:
-            batch = batch._replace(log_probs=self._log_probs(transitions))
-        return batch
-
-    def _log_probs(self, transitions: Transitions) -> th.Tensor:
-        normalize = lowest_normalize(self.venv)
-        return transition_log_prob(self.gen_algo, normalize, transitions).to(self.device)
-
-    def _update_normalizer(self, generator: Batch) -> None:
-        """Show the normaliser as many expert as generator observations."""
-        observations = generator.observations
-        rows = self._expert_sampler.draw(len(observations))
-        self.discriminator.normalizer.update(
-            self._expert_batch.observations[th.as_tensor(rows, device=self.device)]
-        )
-        self.discriminator.normalizer.update(observations)
 
     def _log_round(self, rewards: th.Tensor) -> None:
         logger = self.logger
@@ -368,7 +305,7 @@ class AdversarialTrainer:
             logger.record("discriminator/beta", self.dual.beta)
             logger.record("discriminator/information_limit", self.dual.information_limit)
         logger.record("discriminator/learning_rate", self.settings.disc_learning_rate)
-        logger.record("discriminator/n_updates", self.n_disc_updates)
+        logger.record("discriminator/n_updates", self.rounds.n_disc_updates)
         logger.record("reward/mean", float(rewards.mean()))
         logger.record("reward/std", float(rewards.std()))
         if finished := self.reward_venv.pop_finished_returns():
@@ -385,6 +322,11 @@ class AdversarialTrainer:
     def policy(self) -> Any:
         """The generator's policy."""
         return self.gen_algo.policy
+
+    @property
+    def n_rounds(self) -> int:
+        """Rounds so far."""
+        return self.rounds.n_rounds
 
     @property
     def num_timesteps(self) -> int:
@@ -410,9 +352,7 @@ class AdversarialTrainer:
         """The reward the generator is paid at present, shape (batch,): scaled, at the mean
         codes.
         """
-        batch = self._encode(transitions, log_probs=self.reward_type == "logit")
-        with th.no_grad():
-            return self.reward_scaling(self.discriminator.reward(batch, self.reward_type))
+        return self.rounds.reward(transitions)
 
     def recovered_reward(self, reward_type: str | None = None) -> RecoveredReward:
         """The learned reward, frozen, to train new policies with.
@@ -420,13 +360,9 @@ class AdversarialTrainer:
         :param reward_type: by default the one the generator is paid
         :raises ValueError: unknown type, or one that depends on the policy
         """
-        kind = reward_type or self.reward_type
-        if kind not in self.discriminator.reward_types:
-            raise ValueError(
-                f"`reward_type` must be one of {', '.join(self.discriminator.reward_types)}, got "
-                f"{kind!r}"
-            )
-        return RecoveredReward(self.discriminator, self.architecture, self.features, kind)
+        allowed = self.discriminator.reward_types
+        kind = checked_reward_type(reward_type or self.reward_type, allowed)
+        return RecoveredReward(self.discriminator, kind)
 
     def evaluate(
         self, venv: VecEnv, n_eval_episodes: int = 20, deterministic: bool = True
@@ -442,7 +378,7 @@ class AdversarialTrainer:
         """
         ours = lowest_normalize(self.venv)
         if ours is not None and ours.norm_obs:
-            self._check_normalised(venv)
+            check_normalised_alike(self.venv, venv)
             vars(lowest_normalize(venv))["obs_rms"] = copy.deepcopy(ours.obs_rms)
         return evaluate_returns(self.gen_algo, venv, n_eval_episodes, deterministic, self.reward)
 
@@ -453,17 +389,8 @@ class AdversarialTrainer:
         :param venv: evaluation environments, normalised if the training environments are
         :raises ValueError: they are normalised and the training's are not, or the reverse
         """
-        self._check_normalised(venv)
+        check_normalised_alike(self.venv, venv)
         return insert_pass_through(venv)
-
-    def _check_normalised(self, venv: VecEnv) -> None:
-        """Refuse evaluation environments that are normalised otherwise than the training's."""
-        ours, theirs = lowest_normalize(self.venv), lowest_normalize(venv)
-        if (ours is None) != (theirs is None):
-            raise ValueError(
-                f"`venv` must {'not ' if ours is None else ''}be a VecNormalize, since the "
-                f"training environments are {'none' if ours is None else 'one'}"
-            )
 
     # ------------------------------------------------------------------ saving
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 
+from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.discriminators import Discriminator
 from sb3_vdb.reward_vec_env import RewardFunction, RewardVecEnv, TaskRewardVecEnv
 from sb3_vdb.vec_env import wrappers
 
@@ -26,9 +28,11 @@ def check_compatible(venv: VecEnv, gen_algo: BaseAlgorithm) -> None:
         raise ValueError(
             f"`gen_algo` must be an SB3 algorithm made with `venv`, got {type(gen_algo).__name__}"
         )
+    # SB3's algorithms see pictures with channels first, whatever the environments give
+    seen = BaseAlgorithm._wrap_env(venv, verbose=0)
     for name in ("observation_space", "action_space"):
         theirs, ours = getattr(gen_algo, name), getattr(venv, name)
-        if theirs != ours:
+        if theirs not in (ours, getattr(seen, name)):
             raise ValueError(
                 f"`gen_algo` has {name} {theirs} and `venv` has {ours}; make `gen_algo` with `venv`"
             )
@@ -40,17 +44,35 @@ def check_compatible(venv: VecEnv, gen_algo: BaseAlgorithm) -> None:
         )
 
 
+def check_demonstrations(
+    demonstrations: Demonstrations, discriminator: Discriminator, venv: VecEnv
+) -> None:
+    """Refuse demonstrations that lack what the discriminator sees, or are of another task.
+
+    :raises ValueError: naming trajectory, part and remedy
+    """
+    # the policy's density is one of whole observations
+    keys = None if discriminator.needs_density else discriminator.transition_encoder.keys
+    demonstrations.validate(
+        venv.observation_space,
+        venv.action_space,
+        discriminator.needs_density or "actions" in discriminator.needs,
+        keys,
+    )
+    demonstrations.check_action_repeat(venv)
+
+
 def insert_reward(
-    venv: VecEnv, reward: RewardFunction | None, record: bool
+    venv: VecEnv, reward: RewardFunction | None, collect: bool
 ) -> tuple[VecEnv, RewardVecEnv]:
     """Environments with a :class:`RewardVecEnv` between them and the generator.
 
     :param venv: environments, which may be normalised
     :param reward: reward to pay; None for 0
-    :param record: whether the wrapper keeps every step
+    :param collect: whether the wrapper keeps every step
     :return: the outermost environment and the reward wrapper
     """
-    outermost, wrapper = _insert(venv, lambda inner: RewardVecEnv(inner, reward, record))
+    outermost, wrapper = _insert(venv, lambda inner: RewardVecEnv(inner, reward, collect))
     assert isinstance(wrapper, RewardVecEnv)
     return outermost, wrapper
 
@@ -92,5 +114,18 @@ def _copied_onto(layer: VecEnv, lowest: VecEnv, inner: VecEnv) -> VecEnv:
 
 def lowest_normalize(venv: VecEnv) -> VecNormalize | None:
     """The innermost ``VecNormalize`` of a stack, the one just above the reward."""
-    found = [each for each in wrappers(venv) if isinstance(each, VecNormalize)]
-    return found[-1] if found else None
+    layers = [each for each in wrappers(venv) if isinstance(each, VecNormalize)]
+    return layers[-1] if layers else None
+
+
+def check_normalised_alike(training: VecEnv, evaluation: VecEnv) -> None:
+    """Refuse evaluation environments that are normalised otherwise than those of the training.
+
+    :raises ValueError: one is a VecNormalize and the other is not
+    """
+    ours, theirs = lowest_normalize(training), lowest_normalize(evaluation)
+    if (ours is None) != (theirs is None):
+        raise ValueError(
+            f"`venv` must {'not ' if ours is None else ''}be a VecNormalize, since the training "
+            f"environments are {'none' if ours is None else 'one'}"
+        )

@@ -130,6 +130,7 @@ class Demonstrations(Sequence[Trajectory]):
         observation_space: spaces.Space[Any],
         action_space: spaces.Space[Any],
         needs_actions: bool = True,
+        keys: Sequence[str] | None = None,
     ) -> None:
         """Check that an environment with these spaces could have produced the demonstrations.
 

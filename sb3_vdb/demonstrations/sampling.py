@@ -21,7 +21,7 @@ class EpochSampler:
         self._generator = np.random.default_rng(seed)
         self._order: npt.NDArray[np.intp] = np.empty(0, dtype=np.intp)
 
-    def draw(self, size: int) -> npt.NDArray[np.intp]:
+    def sample(self, size: int) -> npt.NDArray[np.intp]:
         """The next ``size`` indices."""
         while len(self._order) < size:
             self._order = np.concatenate([self._order, self._generator.permutation(self.n)])

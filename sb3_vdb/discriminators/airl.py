@@ -4,17 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch as th
-from torch import nn
 
-from sb3_vdb.discriminators.base import Discriminator, DiscriminatorOutput
-from sb3_vdb.discriminators.features import Batch
-from sb3_vdb.discriminators.normalizer import Normalizer
-from sb3_vdb.discriminators.unit import CodeUnit
-from sb3_vdb.vdb import add_noise
+from sb3_vdb.discriminators.base import Discriminator, DiscriminatorOutput, Space
+from sb3_vdb.views import EncodedTransitions, Inputs, View
 
 
 class AIRLDiscriminator(Discriminator):
@@ -25,73 +20,86 @@ class AIRLDiscriminator(Discriminator):
     three codes, KL_g(s) + KL_h(s) + KL_h(s'), since E(z|s, s') factorises (section 4.3). A terminal
     state has potential 0.
 
-    :param normalizer: normaliser of the observations
-    :param observation_dim: number of observation features
-    :param action_dim: number of action features g sees; 0 for the state-only g whose reward
-        transfers
-    :param net_arch: widths of the hidden layers of g and of h
-    :param code_dim: dimension of each code; None for no bottleneck
+    The view is g's: states, and actions where it sees them; without actions its reward transfers.
+    h sees states. Instance noise on inputs is added to states alone.
+
+    :param observation_space: of the environment
+    :param action_space: of the environment
     :param gamma: discount of the potential
-    :param activation_fn: activation of the hidden layers
-    :param input_noise_std: instance noise on the observations (not on actions)
-    :param hidden_noise_std: instance noise on the last hidden layers
+    :param arguments: the others of :class:`Discriminator`
+    :raises ValueError: ``view`` sees something else than states and actions
     """
 
     reward_types: ClassVar[tuple[str, ...]] = ("g", "f", "logit")
-    uses_log_probs: ClassVar[bool] = True
+    needs_density: ClassVar[bool] = True
+    default_view: ClassVar[View] = View(sees=("observations",))
 
     def __init__(
-        self,
-        normalizer: Normalizer,
-        observation_dim: int,
-        action_dim: int,
-        net_arch: Sequence[int],
-        code_dim: int | None,
-        gamma: float,
-        activation_fn: type[nn.Module] = nn.ReLU,
-        input_noise_std: float = 0.0,
-        hidden_noise_std: float = 0.0,
+        self, observation_space: Space, action_space: Space, *, gamma: float = 0.99, **arguments: Any
     ) -> None:
-        super().__init__(normalizer, input_noise_std)
-        self.action_dim, self.gamma = action_dim, gamma
-        self.g = CodeUnit(
-            observation_dim + action_dim, net_arch, code_dim, activation_fn, hidden_noise_std
-        )
-        self.h = CodeUnit(observation_dim, net_arch, code_dim, activation_fn, hidden_noise_std)
+        super().__init__(observation_space, action_space, **arguments)
+        self.gamma = float(gamma)
+
+    def make_networks(self) -> None:
+        """Make g and h."""
+        if "observations" not in self.view.sees or "next_observations" in self.view.sees:
+            raise ValueError(
+                f"`view` sees {', '.join(self.view.sees)}, but g of an AIRL type is a function of "
+                'the state, or of state and action; use sees=("observations",) or '
+                '("observations", "actions")'
+            )
+        state, action = self.probe()
+        self.g = self.make_unit(self._seen_by_g(state, action))
+        self.h = self.make_unit(state)
+
+    def arguments(self) -> dict[str, Any]:
+        """Give the keyword arguments that it was made with."""
+        return {**super().arguments(), "gamma": self.gamma}
 
     @property
-    def uses_actions(self) -> bool:
-        """Whether g sees actions."""
-        return self.action_dim > 0
+    def needs(self) -> frozenset[str]:
+        """Fields of a transition that g and h see."""
+        return frozenset(self.view.sees) | {"observations", "next_observations"}
+
+    def reward_needs(self, reward_type: str) -> frozenset[str]:
+        """Name the fields that g, f or the logit is a function of."""
+        beside = {"g": set(), "f": {"next_observations"}}
+        return frozenset(self.view.sees) | beside.get(
+            reward_type, {"next_observations", "log_probs"}
+        )
+
+    def _seen_by_g(self, states: Inputs, actions: th.Tensor) -> Inputs:
+        return self.view.inputs(states, actions, states)
 
     def forward(
-        self, batch: Batch, sample: bool, inputs_require_grad: bool = False
+        self, batch: EncodedTransitions, sample: bool, inputs_require_grad: bool = False
     ) -> DiscriminatorOutput:
-        """Logits f - log pi(a|s) and summed divergences; see :meth:`Discriminator.forward`."""
-        states, next_states = (
-            self.normalizer(batch.observations),
-            self.normalizer(batch.next_observations),
-        )
+        """Compute logits f - log pi(a|s) and summed divergences; see :meth:`Discriminator.forward`."""
+        states = self.normalized(batch.observations)
+        next_states = self.normalized(batch.next_observations)
         if sample:
-            states, next_states = (
-                add_noise(each, self.input_noise_std) for each in (states, next_states)
-            )
-        states.requires_grad_(inputs_require_grad)
-        next_states.requires_grad_(inputs_require_grad)
-        g, kl_g = self.g(th.cat([states, batch.actions], dim=1), sample)
-        both, kl_both = self.h(th.cat([states, next_states]), sample)  # (2 batch,)
-        h, h_next = both.chunk(2)
-        kl = kl_g + sum(kl_both.chunk(2))
+            states, next_states = self.noisy(states), self.noisy(next_states)
+        penalised = (*states.present(), *next_states.present())
+        for each in penalised:
+            each.requires_grad_(inputs_require_grad)
+        g, kl_g = self.apply_unit(self.g, self._seen_by_g(states, batch.actions), sample)
+        both = Inputs.behind_each_other([states, next_states])
+        h_of_both, kl_of_both = self.apply_unit(self.h, both, sample)  # (2 batch,)
+        h, h_next = h_of_both.chunk(2)
+        kl = kl_g + sum(kl_of_both.chunk(2))
         f = g + self.gamma * (1.0 - batch.terminated) * h_next - h
-        return DiscriminatorOutput(f - batch.log_probs, kl, (states, next_states), (g, h_next, h))
+        return DiscriminatorOutput(f - batch.log_probs, kl, penalised, (g, h_next, h))
 
-    def reward(self, batch: Batch, reward_type: str) -> th.Tensor:
-        """g at the mean code (what transfers), f, or the logit f - log pi(a|s); shape (batch,)."""
-        states = self.normalizer(batch.observations)
-        g = self.g(th.cat([states, batch.actions], dim=1), sample=False).values
+    def reward(self, batch: EncodedTransitions, reward_type: str) -> th.Tensor:
+        """Compute g at the mean code (what transfers), f, or the logit f - log pi(a|s); shape
+        (batch,).
+        """
+        states = self.normalized(batch.observations)
+        g = self.apply_unit(self.g, self._seen_by_g(states, batch.actions), sample=False).values
         if reward_type == "g":
             return g
-        h = self.h(states, sample=False).values
-        h_next = self.h(self.normalizer(batch.next_observations), sample=False).values
+        h = self.apply_unit(self.h, states, sample=False).values
+        next_states = self.normalized(batch.next_observations)
+        h_next = self.apply_unit(self.h, next_states, sample=False).values
         f: th.Tensor = g + self.gamma * (1.0 - batch.terminated) * h_next - h
         return f if reward_type == "f" else f - batch.log_probs

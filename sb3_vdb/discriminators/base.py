@@ -1,20 +1,29 @@
-"""What every discriminator offers: logits and divergences for its own training, a reward for the
-policy's.
+"""What every discriminator offers: what it needs of a transition, logits and divergences for its
+own training, a reward for the policy's.
 """
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch as th
+from gymnasium import spaces
 from torch import nn
 
-from sb3_vdb.discriminators.features import Batch
-from sb3_vdb.discriminators.normalizer import Normalizer
+from sb3_vdb.class_paths import from_plain, to_plain
+from sb3_vdb.discriminators.unit import CodeUnit, UnitOutput
+from sb3_vdb.networks.trunks import DenseTrunk, make_trunk
+from sb3_vdb.transitions import Transitions
+from sb3_vdb.vdb import add_noise
+from sb3_vdb.views import EncodedTransitions, Inputs, ObservationView, Seen, TransitionEncoder, View
 
 PenaltyTarget = Literal["logits", "probabilities", "terms"]
 PENALTY_TARGETS: tuple[PenaltyTarget, ...] = ("logits", "probabilities", "terms")
+PIXEL_RANGE = 255.0
+Space = spaces.Space[Any]
 
 
 class DiscriminatorOutput(NamedTuple):
@@ -22,7 +31,7 @@ class DiscriminatorOutput(NamedTuple):
 
     :param logits_expert_is_high: shape (batch,)
     :param kl: divergence of the codes from N(0, I) in nats, shape (batch,)
-    :param inputs: normalised inputs the logits were computed from, each (batch, features), for the
+    :param inputs: normalised inputs the logits were computed from, each (batch, ...), for the
         gradient penalty
     :param terms: the networks' own outputs, each (batch,): the logit, or g, h(s') and h(s)
     """
@@ -33,8 +42,8 @@ class DiscriminatorOutput(NamedTuple):
     terms: tuple[th.Tensor, ...]
 
     def penalised(self, target: PenaltyTarget) -> tuple[th.Tensor, ...]:
-        """Outputs whose gradients eq. 15 penalises: the logits, sigmoid(logits), or each network's
-        own output.
+        """Give the outputs whose gradients eq. 15 penalises: the logits, sigmoid(logits), or each
+        network's own output.
         """
         if target == "terms":
             return self.terms
@@ -45,35 +54,206 @@ class DiscriminatorOutput(NamedTuple):
 class Discriminator(nn.Module, ABC):
     """Tells expert transitions from the generator's.
 
-    :param normalizer: normaliser of the observations
+    A class says what it is by its attributes: which rewards it can pay, the first one by default
+    (``reward_types``), whether it compares with the policy's density (``needs_density``), and what
+    it sees by default (``default_view``). Its constructor's keyword arguments are what
+    ``discriminator_kwargs`` of a trainer may have, and what files describe it by.
+
+    :param observation_space: of the environment
+    :param action_space: of the environment
+    :param view: what it sees; None for :attr:`default_view`
+    :param trunk_class: ``trunk_class(input_shape, **trunk_kwargs)`` is a module that maps (batch,
+        *input_shape) to (batch, features_dim) and tells its ``features_dim``. It sees pictures
+        where there are some, and vectors beside them join its features.
+    :param trunk_kwargs: its arguments beside the shape
+    :param code_dim: dimension of each code; None for no bottleneck
+    :param normalize_inputs: ``"running"`` statistics of observations, their ``"bounds"``, or
+        ``"none"``
     :param input_noise_std: instance noise on the normalised inputs while training (baseline "GAIL -
         noise")
+    :param hidden_noise_std: instance noise on the trunk's features while training (baseline "GAIL -
+        noise z")
+    :raises ValueError: an argument is out of range, or a space cannot be seen so
     """
 
-    reward_types: ClassVar[tuple[str, ...]]  # the first one is the default
-    uses_log_probs: ClassVar[bool]
+    reward_types: ClassVar[tuple[str, ...]]
+    needs_density: ClassVar[bool] = False
+    default_view: ClassVar[View]
 
-    def __init__(self, normalizer: Normalizer, input_noise_std: float) -> None:
+    def __init__(
+        self,
+        observation_space: Space,
+        action_space: Space,
+        *,
+        view: View | None = None,
+        trunk_class: type[nn.Module] = DenseTrunk,
+        trunk_kwargs: Mapping[str, Any] | None = None,
+        code_dim: int | None = None,
+        normalize_inputs: str = "running",
+        input_noise_std: float = 0.0,
+        hidden_noise_std: float = 0.0,
+    ) -> None:
         super().__init__()
-        self.normalizer = normalizer
-        self.input_noise_std = input_noise_std
+        chosen = self.default_view if view is None else view
+        if not isinstance(chosen, View):
+            raise ValueError(
+                f"`view` must be a View, got {chosen!r}; for observations alone "
+                'View(..., sees=("observations",)), from sb3_vdb.views'
+            )
+        self.view = chosen.of(observation_space)
+        self.observation_space, self.action_space = observation_space, action_space
+        self.trunk_class, self.trunk_kwargs = trunk_class, dict(trunk_kwargs or {})
+        if code_dim is not None and code_dim < 1:
+            raise ValueError(f"`code_dim` must be positive, got {code_dim}")
+        for name, std in (
+            ("input_noise_std", input_noise_std),
+            ("hidden_noise_std", hidden_noise_std),
+        ):
+            if not std >= 0.0:
+                raise ValueError(f"`{name}` must not be negative, got {std}; 0 adds no noise")
+        self.code_dim, self.normalize_inputs = code_dim, normalize_inputs
+        self.input_noise_std, self.hidden_noise_std = input_noise_std, hidden_noise_std
+        self.transition_encoder = TransitionEncoder(self.view, observation_space, action_space, self.needs)
+        self.normalizer = self.observation_view.make_normalizer(normalize_inputs, observation_space)
+        self.make_networks()
+
+    @abstractmethod
+    def make_networks(self) -> None:
+        """Make the networks; called once, at the end of the constructor."""
+
+    # ------------------------------------------------------------------ what it is
 
     @property
-    @abstractmethod
-    def uses_actions(self) -> bool:
-        """Whether the networks see actions (log-densities apart)."""
+    def observation_view(self) -> ObservationView:
+        """What is seen of an observation."""
+        assert self.view.observation is not None
+        return self.view.observation
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Fields of a transition that the networks see (for the density, actions as well)."""
+        return frozenset(self.view.sees)
+
+    def reward_needs(self, reward_type: str) -> frozenset[str]:
+        """Name the fields that a reward is a function of; ``"log_probs"`` is the policy's
+        density.
+        """
+        return frozenset(self.view.sees)
+
+    def arguments(self) -> dict[str, Any]:
+        """Give the keyword arguments that it was made with; a subclass adds its own."""
+        return {
+            "view": self.view,
+            "trunk_class": self.trunk_class,
+            "trunk_kwargs": self.trunk_kwargs,
+            "code_dim": self.code_dim,
+            "normalize_inputs": self.normalize_inputs,
+            "input_noise_std": self.input_noise_std,
+            "hidden_noise_std": self.hidden_noise_std,
+        }
+
+    @classmethod
+    def argument_names(cls) -> tuple[str, ...]:
+        """Name the keyword arguments of the constructor, those of its base classes included."""
+        names: dict[str, None] = {}
+        for kind in reversed(cls.__mro__):
+            if issubclass(kind, Discriminator) and "__init__" in vars(kind):
+                parameters = inspect.signature(kind.__init__).parameters.values()
+                names |= {each.name: None for each in parameters if each.kind is each.KEYWORD_ONLY}
+        return tuple(names)
+
+    def describe(self) -> dict[str, Any]:
+        """Describe it by plain values and import paths, from which :meth:`rebuild` makes another of
+        its shape.
+
+        :raises ValueError: it has arguments that no file can hold
+        """
+        return {"class": to_plain(type(self))["class"], "arguments": to_plain(self.arguments())}
+
+    @staticmethod
+    def rebuild(
+        description: Mapping[str, Any], observation_space: Space, action_space: Space, source: str
+    ) -> Discriminator:
+        """Make a discriminator with fresh weights from :meth:`describe`.
+
+        :param description: what was described
+        :param observation_space: of the environment
+        :param action_space: of the environment
+        :param source: of the description, for the messages
+        :raises ValueError: it names a class that is not here, or no discriminator
+        """
+        bases = (Discriminator, View, ObservationView)
+        kind = from_plain({"class": description["class"]}, bases, source)
+        arguments = from_plain(description["arguments"], bases, source)
+        if not issubclass(kind, Discriminator):
+            raise ValueError(f"{source} names {description['class']}, which is no discriminator")
+        discriminator: Discriminator = kind(observation_space, action_space, **arguments)
+        return discriminator
+
+    # ------------------------------------------------------------------ what it sees
+
+    @property
+    def device(self) -> th.device:
+        """Where it lives."""
+        return self.normalizer.mean.device
+
+    def encode(self, transitions: Transitions) -> EncodedTransitions:
+        """Encode raw transitions on its device, with zero log-densities."""
+        return self.transition_encoder.encode(transitions, self.device)
+
+    def observed(self, batch: EncodedTransitions) -> Seen:
+        """Give the observations by which inputs are normalised: s, or s' where only that is
+        seen.
+        """
+        return batch.observations if "observations" in self.needs else batch.next_observations
+
+    def normalized(self, seen: Seen) -> Inputs:
+        """Normalise vectors, and scale pictures to [-1/2, 1/2]."""
+        vectors = self.normalizer(seen.vectors) if seen.vectors.shape[1] else seen.vectors
+        if not seen.pictures.shape[1]:
+            return Inputs(vectors)
+        return Inputs(vectors, seen.pictures.float() / PIXEL_RANGE - 0.5)
+
+    def noisy(self, inputs: Inputs) -> Inputs:
+        """Add instance noise."""
+        return inputs.map(lambda values: add_noise(values, self.input_noise_std))
+
+    def probe(self) -> tuple[Inputs, th.Tensor]:
+        """Give one normalised observation of zeros and one action, for their shapes."""
+        return self.normalized(self.transition_encoder.probe), th.zeros(1, self.transition_encoder.action_dim)
+
+    def make_unit(self, inputs: Inputs) -> CodeUnit:
+        """Make a trunk with a code and a linear unit.
+
+        :param inputs: what it will see, of any batch size, for its shapes
+        :raises ValueError: the trunk does not fit
+        """
+        vector_dim, pictures = inputs.vectors.shape[1], inputs.pictures
+        shape = (vector_dim,) if pictures is None else tuple(pictures.shape[1:])
+        trunk = make_trunk(self.trunk_class, shape, self.trunk_kwargs)
+        beside_dim = 0 if pictures is None else vector_dim
+        return CodeUnit(trunk, self.code_dim, self.hidden_noise_std, beside_dim)
+
+    @staticmethod
+    def apply_unit(unit: CodeUnit, inputs: Inputs, sample: bool) -> UnitOutput:
+        """Compute values and divergences of a unit of :meth:`make_unit`."""
+        if inputs.pictures is None:
+            return unit(inputs.vectors, sample)
+        return unit(inputs.pictures, sample, inputs.vectors if inputs.vectors.shape[1] else None)
+
+    # ------------------------------------------------------------------ what it says
 
     @abstractmethod
     def forward(
-        self, batch: Batch, sample: bool, inputs_require_grad: bool = False
+        self, batch: EncodedTransitions, sample: bool, inputs_require_grad: bool = False
     ) -> DiscriminatorOutput:
-        """Logits and divergences.
+        """Compute logits and divergences.
 
         :param batch: encoded transitions
-        :param sample: draw codes and noise, as in training, or use the mean codes
+        :param sample: sample codes and noise, as in training, or use the mean codes
         :param inputs_require_grad: let gradients with respect to the inputs be taken
         """
 
     @abstractmethod
-    def reward(self, batch: Batch, reward_type: str) -> th.Tensor:
-        """Reward of each transition at the mean codes (eq. 11), shape (batch,)."""
+    def reward(self, batch: EncodedTransitions, reward_type: str) -> th.Tensor:
+        """Compute the reward of each transition at the mean codes (eq. 11), shape (batch,)."""

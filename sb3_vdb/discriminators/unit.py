@@ -4,8 +4,6 @@ package.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import torch as th
@@ -15,8 +13,10 @@ from sb3_vdb.vdb import GaussianEncoder, add_noise, kl_to_standard_normal
 
 
 class UnitOutput(NamedTuple):
-    """Values of the unit, shape (batch,), and divergences of its codes in nats, shape (batch,),
-    zero without a bottleneck.
+    """What the unit gives.
+
+    :param values: shape (batch,)
+    :param kl: divergences of its codes in nats, shape (batch,); zero without a bottleneck
     """
 
     values: th.Tensor
@@ -24,46 +24,47 @@ class UnitOutput(NamedTuple):
 
 
 class CodeUnit(nn.Module):
-    """D(z) = w^T z + b on z ~ E(z|x) (VDB paper, section 4), or on the last hidden layer where
-    there is no bottleneck.
+    """D(z) = w^T z + b on z ~ E(z|x) (VDB paper, section 4), or on the trunk's features where there
+    is no bottleneck.
 
-    :param input_dim: number of input features
-    :param net_arch: widths of the hidden layers before the code
+    :param trunk: maps inputs to features, and tells its ``features_dim``
     :param code_dim: dimension of the code z; None for no bottleneck
-    :param activation_fn: activation of the hidden layers
-    :param hidden_noise_std: instance noise on the last hidden layer while training (baseline "GAIL
-        - noise z")
+    :param hidden_noise_std: instance noise on the features while training (baseline "GAIL - noise
+        z")
+    :param beside_dim: entries of a vector that joins the trunk's features: what is seen beside a
+        picture
     """
 
     def __init__(
         self,
-        input_dim: int,
-        net_arch: Sequence[int],
+        trunk: nn.Module,
         code_dim: int | None,
-        activation_fn: type[nn.Module] = nn.ReLU,
         hidden_noise_std: float = 0.0,
+        beside_dim: int = 0,
     ) -> None:
         super().__init__()
-        widths = [input_dim, *net_arch]
-        layers: list[nn.Module] = []
-        for width_in, width_out in pairwise(widths):
-            layers += [nn.Linear(width_in, width_out), activation_fn()]
-        self.trunk = nn.Sequential(*layers)
-        self.encoder = None if code_dim is None else GaussianEncoder(widths[-1], code_dim)
-        self.unit = nn.Linear(widths[-1] if code_dim is None else code_dim, 1)
-        self.hidden_noise_std = hidden_noise_std
+        self.trunk, self.hidden_noise_std = trunk, hidden_noise_std
+        features_dim = int(trunk.features_dim) + beside_dim  # type: ignore[arg-type]
+        self.encoder = None if code_dim is None else GaussianEncoder(features_dim, code_dim)
+        self.unit = nn.Linear(features_dim if code_dim is None else code_dim, 1)
 
-    def forward(self, inputs: th.Tensor, sample: bool) -> UnitOutput:
-        """Values for ``inputs`` of shape (batch, input_dim).
+    def forward(
+        self, inputs: th.Tensor, sample: bool, beside: th.Tensor | None = None
+    ) -> UnitOutput:
+        """Compute values and divergences.
 
-        :param sample: draw the code and the noise (training the discriminator) or use the mean code
+        :param inputs: what the trunk takes, shape (batch, ...)
+        :param sample: sample code and noise (training the discriminator) or use the mean code
             (rewards)
+        :param beside: vector that joins the features, shape (batch, beside_dim); None for none
         """
-        hidden = self.trunk(inputs)
+        features = self.trunk(inputs)
+        if beside is not None:
+            features = th.cat([features, beside], dim=1)
         if sample:
-            hidden = add_noise(hidden, self.hidden_noise_std)
+            features = add_noise(features, self.hidden_noise_std)
         if self.encoder is None:
-            return UnitOutput(self.unit(hidden).squeeze(-1), inputs.new_zeros(len(inputs)))
-        code = self.encoder(hidden)
+            return UnitOutput(self.unit(features).squeeze(-1), features.new_zeros(len(features)))
+        code = self.encoder(features)
         values = self.unit(code.sample() if sample else code.mean).squeeze(-1)  # (batch,)
         return UnitOutput(values, kl_to_standard_normal(code.mean, code.log_std))

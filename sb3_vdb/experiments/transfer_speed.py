@@ -59,7 +59,7 @@ def _trainer(
     method: str, demonstrations: Demonstrations, folder: Path, recorded: bool
 ) -> AdversarialTrainer:
     trainer = make_trainer(method, preset("paper", "C"), demonstrations, 0, folder / "logs")
-    trainer.learner.settings = replace(trainer.settings, record_updates=recorded)
+    trainer.rounds.learner.settings = replace(trainer.settings, trace_updates=recorded)
     return trainer
 
 

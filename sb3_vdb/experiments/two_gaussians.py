@@ -17,6 +17,7 @@ from rich.progress import track
 from sb3_vdb.discriminators.unit import CodeUnit
 from sb3_vdb.experiments.style import STYLE
 from sb3_vdb.experiments.versions import write_versions
+from sb3_vdb.networks.trunks import DenseTrunk
 from sb3_vdb.files import write_text
 from sb3_vdb.vdb import DualVariable, bottleneck_loss, expert_loss, generator_loss
 
@@ -59,7 +60,7 @@ def train(limit: float | None, steps: int = 4000, seed: int = 0) -> Field:
     :param seed: random seed
     """
     th.manual_seed(seed)
-    unit = CodeUnit(2, (64, 64), None if limit is None else 8)
+    unit = CodeUnit(DenseTrunk((2,)), None if limit is None else 8)
     dual = None if limit is None else DualVariable(limit, beta=0.1, beta_step_size=1e-2)
     optimizer = th.optim.Adam(unit.parameters(), lr=1e-3)
     means = th.tensor(MEANS)

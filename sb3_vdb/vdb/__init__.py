@@ -9,20 +9,24 @@ from sb3_vdb.vdb.losses import (
     DiscriminatorLoss,
     add_noise,
     bottleneck_loss,
+    discriminator_loss,
     expert_loss,
     generator_loss,
-    gradient_penalty,
     kl_to_standard_normal,
 )
+from sb3_vdb.vdb.penalties import PENALTIES, GradientPenalty, gradient_penalty
 
 __all__ = [
+    "PENALTIES",
     "Code",
     "Constraint",
     "DiscriminatorLoss",
     "DualVariable",
     "GaussianEncoder",
+    "GradientPenalty",
     "add_noise",
     "bottleneck_loss",
+    "discriminator_loss",
     "embedding_log_likelihood_bound",
     "expert_loss",
     "generator_loss",

@@ -1,5 +1,5 @@
-"""Losses of a discriminator with a variational bottleneck: one pure function per term of eqs. 10
-and 15.
+"""Losses of a discriminator with a variational bottleneck: one pure function a term of eq. 10, and
+the one assembly of the terms.
 
 Sign convention: logits are high for expert samples, D(x) = sigmoid(logit) is the probability of
 "expert".
@@ -7,7 +7,6 @@ Sign convention: logits are high for expert samples, D(x) = sigmoid(logit) is th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch as th
@@ -69,23 +68,36 @@ def bottleneck_loss(kl: th.Tensor, beta: float | th.Tensor, information_limit: f
     return beta * (kl.mean() - information_limit)
 
 
-def gradient_penalty(outputs: Sequence[th.Tensor], inputs: Sequence[th.Tensor]) -> th.Tensor:
-    """``E[sum_k |grad_x D_k(mean(x) + std(x) epsilon)|^2 / 2]`` of eq. 15, differentiable.
+def discriminator_loss(
+    logits_expert: th.Tensor,
+    logits_generator: th.Tensor,
+    *,
+    kl: th.Tensor | None = None,
+    beta: float | th.Tensor = 0.0,
+    information_limit: float | None = None,
+    gradient_penalty: th.Tensor | None = None,
+) -> DiscriminatorLoss:
+    """Assemble the adversarial loss of every discriminator of the package: the Lagrangian of eq. 10
+    with the penalty of eq. 15.
 
-    The outputs must have been computed from ``inputs`` through sampled codes. Row i of an output
-    may depend on row i of the inputs only; this is not checked.
-
-    :param outputs: discriminator outputs D_k, each of shape (batch,)
-    :param inputs: tensors x that require gradients, each of shape (batch, features)
-    :return: scalar
+    :param logits_expert: logits of expert samples, high for expert, shape (n_expert,)
+    :param logits_generator: logits of generator samples, shape (n_generator,)
+    :param kl: divergences of an equal mix of both in nats, any shape; only with a bottleneck
+    :param beta: dual variable
+    :param information_limit: I_c in nats; None for no bottleneck
+    :param gradient_penalty: weighted penalty, scalar; None for no penalty
     """
-    total = inputs[0].new_zeros(())
-    for output in outputs:
-        gradients = th.autograd.grad(output.sum(), inputs, create_graph=True, allow_unused=True)
-        for gradient in gradients:
-            if gradient is not None:
-                total = total + 0.5 * gradient.square().sum() / len(output)
-    return total
+    zero = logits_expert.new_zeros(())
+    bottleneck = zero
+    if information_limit is not None:
+        assert kl is not None
+        bottleneck = bottleneck_loss(kl, beta, information_limit)
+    return DiscriminatorLoss(
+        expert_loss(logits_expert),
+        generator_loss(logits_generator),
+        bottleneck,
+        zero if gradient_penalty is None else gradient_penalty,
+    )
 
 
 def add_noise(values: th.Tensor, std: float) -> th.Tensor:

@@ -9,6 +9,7 @@ import torch as th
 from torch import nn
 
 from sb3_vdb.discriminators.unit import CodeUnit
+from sb3_vdb.networks.trunks import DenseTrunk
 from sb3_vdb.vdb import DiscriminatorLoss, bottleneck_loss, expert_loss, generator_loss
 
 GradientPenalty = Literal["inputs", "weights"]
@@ -29,7 +30,7 @@ class LatentDiscriminator(nn.Module):
         self, feat_dim: int, action_dim: int, net_arch: Sequence[int], code_dim: int | None
     ) -> None:
         super().__init__()
-        self.unit = CodeUnit(feat_dim + action_dim, net_arch, code_dim, nn.ELU)
+        self.unit = CodeUnit(DenseTrunk((feat_dim + action_dim,), net_arch, nn.ELU), code_dim)
 
     def forward(self, inputs: th.Tensor, sample: bool = False) -> tuple[th.Tensor, th.Tensor]:
         """Logits, high for expert samples, and divergences of the codes in nats, each of shape

@@ -94,7 +94,7 @@ def make_trainer(
     row = METHODS[method]
     venv = settings.train_mazes(settings.irl.mazes, seed)
     imitation = row.sees_actions
-    networks: dict[str, Any] = {"net_arch": (32, 32)}
+    networks: dict[str, Any] = {"trunk_kwargs": {"net_arch": (32, 32)}}
     if not imitation and settings.potential_gamma is not None:
         networks["gamma"] = settings.potential_gamma
     arguments: dict[str, Any] = {

@@ -1,0 +1,150 @@
+"""Rounds: what the discriminator does with the samples that a generator has collected."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecNormalize
+
+from sb3_vdb.adversarial.densities import transition_log_prob
+from sb3_vdb.adversarial.discriminator_learner import DiscriminatorLearner
+from sb3_vdb.adversarial.reward_scaling import RewardScaling
+from sb3_vdb.adversarial.round_metrics import UpdateMetrics
+from sb3_vdb.adversarial.settings import AdversarialSettings
+from sb3_vdb.demonstrations import Demonstrations, EpochSampler
+from sb3_vdb.discriminators import Discriminator
+from sb3_vdb.errors import NonFiniteError
+from sb3_vdb.transitions import Transitions
+from sb3_vdb.vdb import DualVariable
+from sb3_vdb.views import EncodedTransitions
+
+
+class RoundResult(NamedTuple):
+    """What a round gave.
+
+    :param rewards: of the round's transitions by the discriminator as it is now, not scaled, shape
+        (batch,)
+    :param metrics: of every discriminator update, each of shape (n_updates,)
+    """
+
+    rewards: th.Tensor
+    metrics: UpdateMetrics
+
+
+class Rounds:
+    """The discriminator's half of the circle: it learns from an equal mix of expert and generator
+    samples, and says what these are worth.
+
+    :param discriminator: what learns
+    :param demonstrations: the expert's
+    :param gen_algo: the generator, for its density
+    :param normalize: what normalises its observations; None for nothing
+    :param settings: numbers of the run
+    :param dual: dual variable of the bottleneck; None for no bottleneck
+    :param reward_type: what the generator is paid
+    """
+
+    def __init__(
+        self,
+        discriminator: Discriminator,
+        demonstrations: Demonstrations,
+        gen_algo: BaseAlgorithm,
+        normalize: VecNormalize | None,
+        settings: AdversarialSettings,
+        dual: DualVariable | None,
+        reward_type: str,
+    ) -> None:
+        self.discriminator, self.settings, self.reward_type = discriminator, settings, reward_type
+        self.gen_algo, self.normalize = gen_algo, normalize
+        self.learner = DiscriminatorLearner(discriminator, settings, dual)
+        self.reward_scaling = RewardScaling(settings.reward_scaling)
+        self.expert = demonstrations.transitions()
+        self.expert_batch = discriminator.encode(self.expert)
+        self.expert_sampler = EpochSampler(demonstrations.n_steps, settings.seed)
+        self.n_rounds = self.n_disc_updates = 0
+        discriminator.normalizer.update(discriminator.observed(self.expert_batch).vectors)
+
+    def finish(self, transitions: Transitions) -> RoundResult:
+        """Learn from the samples of a round, and pay them.
+
+        :param transitions: of the generator, raw
+        :raises NonFiniteError: a loss, a gradient or a reward is not finite
+        """
+        generator = self.encode(transitions)
+        self._update_normalizer(generator)
+        metrics = self.train_discriminator(generator)
+        with th.no_grad():
+            rewards = self.discriminator.reward(generator, self.reward_type)
+        if not bool(th.isfinite(rewards).all()):
+            raise NonFiniteError(f"the learned reward `{self.reward_type}` is not finite")
+        self.reward_scaling.update(rewards, bool(transitions.terminated.any()))
+        self.n_rounds += 1
+        return RoundResult(rewards, metrics)
+
+    def train_discriminator(self, generator: EncodedTransitions) -> UpdateMetrics:
+        """Carry out one round of discriminator updates (eqs. 9, 10 and 15).
+
+        :param generator: the generator's samples of this round
+        :return: metrics of every update, each of shape (n_updates,)
+        """
+        n = self.settings.n_disc_updates_per_round * self.settings.demo_batch_size
+        expert_rows = self.expert_sampler.sample(n)
+        seed = self.expert_sampler.spawn_seed()
+        generator_rows = EpochSampler(len(generator.terminated), seed).sample(n)
+        device = self.discriminator.device
+        expert = self.expert_batch.rows(th.as_tensor(expert_rows, device=device))
+        if self.discriminator.needs_density:
+            expert = expert._replace(log_probs=self._log_probs(self.expert.take(expert_rows)))
+        chosen = generator.rows(th.as_tensor(generator_rows, device=device))
+        metrics = self.learner.train_round(expert, chosen)
+        self.n_disc_updates += self.settings.n_disc_updates_per_round
+        return metrics
+
+    def encode(self, transitions: Transitions, log_probs: bool = True) -> EncodedTransitions:
+        """Encode transitions for the discriminator.
+
+        :param transitions: raw transitions
+        :param log_probs: whether the policy's density is computed where the discriminator compares
+            with it
+        """
+        batch = self.discriminator.encode(transitions)
+        if log_probs and self.discriminator.needs_density:
+            batch = batch._replace(log_probs=self._log_probs(transitions))
+        return batch
+
+    def _log_probs(self, transitions: Transitions) -> th.Tensor:
+        log_probs = transition_log_prob(self.gen_algo, self.normalize, transitions)
+        return log_probs.to(self.discriminator.device)
+
+    def _update_normalizer(self, generator: EncodedTransitions) -> None:
+        """Show the normaliser as many expert as generator observations."""
+        observed, normalizer = self.discriminator.observed, self.discriminator.normalizer
+        rows = self.expert_sampler.sample(len(generator.terminated))
+        expert = observed(self.expert_batch).vectors
+        normalizer.update(expert[th.as_tensor(rows, device=self.discriminator.device)])
+        normalizer.update(observed(generator).vectors)
+
+    def reward(self, transitions: Transitions) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        """Compute the reward that the generator is paid at present, scaled, shape (batch,)."""
+        needs_density = "log_probs" in self.discriminator.reward_needs(self.reward_type)
+        batch = self.encode(transitions, log_probs=needs_density)
+        with th.no_grad():
+            return self.reward_scaling(self.discriminator.reward(batch, self.reward_type))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Describe counters, samples and scale, JSON-able."""
+        return {
+            "n_rounds": self.n_rounds,
+            "n_disc_updates": self.n_disc_updates,
+            "expert_sampler": self.expert_sampler.state_dict(),
+            "reward_scaling": dict(vars(self.reward_scaling)),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`state_dict` returned."""
+        self.n_rounds, self.n_disc_updates = state["n_rounds"], state["n_disc_updates"]
+        self.expert_sampler.load_state_dict(state["expert_sampler"])
+        vars(self.reward_scaling).update(state["reward_scaling"])

@@ -1,0 +1,102 @@
+"""Objects as plain values for files: a class is named by its import path, an object by its class
+and its arguments. Nothing in such a description is executed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+import torch as th
+from torch import nn
+
+CLASS, ARGUMENTS = "class", "arguments"  # keys of a described object
+PLAIN = (bool, int, float, str, type(None), th.Tensor)
+
+
+def class_path(kind: type) -> str:
+    """Give the import path of a class, ``"module:Class"``.
+
+    :raises ValueError: the class cannot be imported, because a function defines it
+    """
+    if "<locals>" in kind.__qualname__:
+        raise ValueError(
+            f"the class {kind.__qualname__} is defined inside a function, so that no file can name "
+            "it; define it at the top level of a module"
+        )
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def find_class(path: str, bases: type | tuple[type, ...], source: str) -> type:
+    """Import the class that a file names.
+
+    :param path: of :func:`class_path`
+    :param bases: it has to be a subclass of one of these
+    :param source: what names it, for the messages
+    :raises ValueError: there is no such class, or it is of another kind
+    """
+    module, _, name = path.partition(":")
+    try:
+        kind: Any = importlib.import_module(module)
+        for part in name.split("."):
+            kind = getattr(kind, part)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"{source} names the class {path}, which cannot be imported here ({error}); install or "
+            "import the module that defines it"
+        ) from error
+    if not (isinstance(kind, type) and issubclass(kind, bases)):
+        expected = bases if isinstance(bases, tuple) else (bases,)
+        names = " or ".join(each.__name__ for each in expected)
+        raise ValueError(f"{source} names {path}, which is no {names}")
+    return kind
+
+
+def to_plain(value: Any) -> Any:
+    """Describe a value by plain ones: numbers, strings, tensors, lists and dictionaries.
+
+    :param value: plain values, arrays, classes, frozen dataclasses of such values, and containers
+    :raises ValueError: a value of another kind
+    """
+    if isinstance(value, PLAIN):
+        return value
+    if isinstance(value, np.ndarray):
+        return th.from_numpy(value.copy())
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (list, tuple)):
+        return [to_plain(each) for each in value]
+    if isinstance(value, Mapping):
+        return {str(name): to_plain(each) for name, each in value.items()}
+    if isinstance(value, type):
+        return {CLASS: class_path(value)}
+    if is_dataclass(value):
+        arguments = {each.name: to_plain(getattr(value, each.name)) for each in fields(value)}
+        return {CLASS: class_path(type(value)), ARGUMENTS: arguments}
+    raise ValueError(
+        f"{value!r} of type {type(value).__name__} cannot be written to a file; use numbers, "
+        "strings, arrays, classes, or frozen dataclasses of these"
+    )
+
+
+def from_plain(value: Any, bases: tuple[type, ...], source: str) -> Any:
+    """Rebuild what :func:`to_plain` described; sequences come back as tuples.
+
+    :param value: the description
+    :param bases: classes that a description may name are subclasses of these, or of ``nn.Module``
+    :param source: of the description, for the messages
+    :raises ValueError: it names a class of another kind
+    """
+    if isinstance(value, (list, tuple)):
+        return tuple(from_plain(each, bases, source) for each in value)
+    if not isinstance(value, dict):
+        return value
+    if CLASS not in value:
+        return {name: from_plain(each, bases, source) for name, each in value.items()}
+    kind = find_class(value[CLASS], (*bases, nn.Module), source)
+    if ARGUMENTS not in value:
+        return kind
+    return kind(**from_plain(value[ARGUMENTS], bases, source))

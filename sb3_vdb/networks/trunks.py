@@ -1,0 +1,95 @@
+"""Trunks: what turns an input into features, before a code or an output is made of them.
+
+A trunk is any ``nn.Module`` that is made as ``trunk_class(input_shape, **trunk_kwargs)``, maps
+(batch, *input_shape) to (batch, features_dim) and tells its ``features_dim``, as SB3's features
+extractors do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch as th
+from torch import nn
+
+Shape = tuple[int, ...]
+
+
+class DenseTrunk(nn.Module):
+    """Hidden layers of a perceptron.
+
+    :param input_shape: ``(n,)`` for vectors of n entries
+    :param net_arch: widths of the hidden layers
+    :param activation_fn: class of the activation behind each of them
+    :raises ValueError: the input is no vector, or the layers are no list of widths
+    """
+
+    def __init__(
+        self,
+        input_shape: Shape,
+        net_arch: Sequence[int] = (64, 64),
+        activation_fn: type[nn.Module] = nn.ReLU,
+    ) -> None:
+        super().__init__()
+        if len(input_shape) != 1:
+            raise ValueError(
+                f"DenseTrunk takes vectors, the input has shape {input_shape}; for pictures use "
+                "`trunk_class=sb3_vdb.networks.ConvTrunk`"
+            )
+        if isinstance(net_arch, Mapping):
+            raise ValueError(
+                f"`net_arch` must be a list of widths, got {net_arch}; a trunk has no policy and "
+                "value part"
+            )
+        if not net_arch or any(width < 1 for width in net_arch):
+            raise ValueError(f"`net_arch` must list at least one positive width, got {net_arch}")
+        if not (isinstance(activation_fn, type) and issubclass(activation_fn, nn.Module)):
+            raise ValueError(
+                f"`activation_fn` must be a class such as torch.nn.ReLU, got {activation_fn!r}"
+            )
+        layers: list[nn.Module] = []
+        for width_in, width_out in pairwise([input_shape[0], *net_arch]):
+            layers += [nn.Linear(width_in, width_out), activation_fn()]
+        self.layers = nn.Sequential(*layers)
+        self.features_dim = net_arch[-1]
+
+    def forward(self, inputs: th.Tensor) -> th.Tensor:
+        """Compute features, shape (batch, features_dim)."""
+        return self.layers(inputs)
+
+
+def make_trunk(
+    trunk_class: type[nn.Module], input_shape: Shape, trunk_kwargs: Mapping[str, Any] | None
+) -> nn.Module:
+    """Make a trunk and try it on two inputs of zeros.
+
+    :param trunk_class: see the module
+    :param input_shape: of one input
+    :param trunk_kwargs: arguments beside the shape
+    :raises ValueError: it cannot be made so, or does not give what it tells
+    """
+    name = getattr(trunk_class, "__name__", trunk_class)
+    if not (isinstance(trunk_class, type) and issubclass(trunk_class, nn.Module)):
+        raise ValueError(
+            f"`trunk_class` must be a subclass of torch.nn.Module, got {trunk_class!r}"
+        )
+    try:
+        trunk = trunk_class(input_shape, **(trunk_kwargs or {}))
+    except TypeError as error:
+        raise ValueError(
+            f"`trunk_class` {name} cannot be made with an input shape and `trunk_kwargs` "
+            f"{dict(trunk_kwargs or {})}: {error}"
+        ) from error
+    features_dim = getattr(trunk, "features_dim", None)
+    if not isinstance(features_dim, int):
+        raise ValueError(f"`trunk_class` {name} must tell its `features_dim`, got {features_dim!r}")
+    with th.no_grad(), th.random.fork_rng(devices=[]):
+        shape = tuple(trunk.eval()(th.zeros(2, *input_shape)).shape)
+    if shape != (2, features_dim):
+        raise ValueError(
+            f"`trunk_class` {name} tells `features_dim` {features_dim} and maps (2, "
+            f"{', '.join(map(str, input_shape))}) to {shape}; it must give (batch, features_dim)"
+        )
+    return trunk.train()

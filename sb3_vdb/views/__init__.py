@@ -1,0 +1,20 @@
+"""Views: what a discriminator sees of a transition, which need not be what the policy observes."""
+
+from sb3_vdb.views.observations import Join, ObservationView, Picture, Vector, default_view
+from sb3_vdb.views.seen import EncodedTransitions, Inputs, Seen
+from sb3_vdb.views.view import MOMENTS, Moment, TransitionEncoder, View
+
+__all__ = [
+    "MOMENTS",
+    "EncodedTransitions",
+    "Inputs",
+    "Join",
+    "Moment",
+    "ObservationView",
+    "Picture",
+    "Seen",
+    "TransitionEncoder",
+    "Vector",
+    "View",
+    "default_view",
+]
