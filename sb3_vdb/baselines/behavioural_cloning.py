@@ -16,11 +16,9 @@ from torch import nn
 from tqdm.auto import trange
 
 from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.networks import ObservationEncoder, PictureSettings, as_parts, initialize, mlp
 from sb3_vdb.policy_files import FiledPolicy
-from sb3_vdb.vmail.networks import initialize, mlp
-from sb3_vdb.vmail.observations import ObservationEncoder, as_parts
-from sb3_vdb.vmail.picture_nets import PictureSettings
-from sb3_vdb.vmail.validation import expert_episodes
+from sb3_vdb.stored_episodes import stored_episodes
 
 
 class ClonedPolicy(FiledPolicy):
@@ -101,7 +99,7 @@ class BehaviouralCloning:
                 f"the actions {venv.action_space} have no bounds; use "
                 "gymnasium.wrappers.RescaleAction or ClipAction"
             )
-        episodes = expert_episodes(demonstrations, venv.observation_space, venv.action_space, 2)
+        episodes = stored_episodes(demonstrations, venv.observation_space, venv.action_space, 2)
         demonstrations.check_action_repeat(venv)
         self.device, self.batch_size = get_device(device), batch_size
         self._rng = np.random.default_rng(seed)

@@ -14,6 +14,8 @@ from typing import Any
 import torch as th
 from torch import nn
 
+from sb3_vdb.networks.convolutions import ConvEncoder
+
 Shape = tuple[int, ...]
 
 
@@ -57,6 +59,34 @@ class DenseTrunk(nn.Module):
 
     def forward(self, inputs: th.Tensor) -> th.Tensor:
         """Compute features, shape (batch, features_dim)."""
+        return self.layers(inputs)
+
+
+class ConvTrunk(nn.Module):
+    """Convolutions with kernel 4 and stride 2, and a dense layer on their features.
+
+    :param input_shape: channels, height and width of a picture, with height = width
+    :param depth: channels of the first layer; they double from layer to layer
+    :param features_dim: width of the dense layer
+    :raises ValueError: the input is no square picture, or it is too small
+    """
+
+    def __init__(self, input_shape: Shape, depth: int = 16, features_dim: int = 256) -> None:
+        super().__init__()
+        if len(input_shape) != 3 or input_shape[1] != input_shape[2]:
+            raise ValueError(
+                f"ConvTrunk takes square pictures, the input has shape {input_shape}; for vectors "
+                "use `trunk_class=sb3_vdb.networks.DenseTrunk`"
+            )
+        channels, height, width = input_shape
+        encoder = ConvEncoder((channels, height, width), depth)
+        self.layers = nn.Sequential(encoder, nn.Linear(encoder.output_dim, features_dim), nn.ReLU())
+        self.features_dim = features_dim
+
+    def forward(self, inputs: th.Tensor) -> th.Tensor:
+        """Compute features, shape (batch, features_dim), of pictures (batch, channels, height,
+        width).
+        """
         return self.layers(inputs)
 
 

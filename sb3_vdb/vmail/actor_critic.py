@@ -9,7 +9,7 @@ import torch as th
 from torch import nn
 from torch.nn import functional
 
-from sb3_vdb.vmail.networks import mlp
+from sb3_vdb.networks import mlp
 
 MEAN_SCALE = 5.0  # means before tanh stay within this, as in Dreamer
 MIN_STD = 1e-4

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import torch as th
 
 from sb3_vdb.demonstrations import Demonstrations, Trajectory
+from sb3_vdb.networks.observation_scales import PictureNormalizer
 from sb3_vdb.rewards import LOGIT_REWARDS
 from sb3_vdb.run_state import random_state_kept
-from sb3_vdb.vmail import validation
-from sb3_vdb.vmail.observations import PictureNormalizer
+from sb3_vdb.stored_episodes import stored_episodes
 from sb3_vdb.vmail.rssm import Belief, State
 from sb3_vdb.vmail.vmail import VMAIL
 
@@ -57,11 +57,11 @@ def rows_of(model: VMAIL, episode: Trajectory) -> dict[str, th.Tensor]:
     :raises ValueError: it does not fit the environment
     """
     assert isinstance(model.action_space, gym.spaces.Box)
-    (found,) = validation.expert_episodes(
+    (stored,) = stored_episodes(
         Demonstrations([episode]), model.observation_space, model.action_space, sequence_length=1
     )
-    actions = np.concatenate([np.zeros_like(found.actions[:1]), found.actions])
-    parts = {PREFIX + name: th.as_tensor(part) for name, part in found.observations.items()}
+    actions = np.concatenate([np.zeros_like(stored.actions[:1]), stored.actions])
+    parts = {PREFIX + name: th.as_tensor(part) for name, part in stored.observations.items()}
     return {**parts, "actions": th.as_tensor(actions)}
 
 

@@ -14,13 +14,20 @@ import torch as th
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import nn
 
+from sb3_vdb.networks import (
+    PICTURE_NETS,
+    Observations,
+    PictureNet,
+    PictureSettings,
+    as_parts,
+    initialize,
+    is_picture,
+    space_parts,
+)
 from sb3_vdb.policy_files import FiledPolicy
 from sb3_vdb.vmail.actor_critic import Actor, Value
 from sb3_vdb.vmail.discriminator import LatentDiscriminator
 from sb3_vdb.vmail.latents import CategoricalLatent, GaussianLatent
-from sb3_vdb.vmail.networks import initialize
-from sb3_vdb.vmail.observations import Observations, as_parts, is_picture, space_parts
-from sb3_vdb.vmail.picture_nets import PICTURE_NETS, PictureNet, PictureSettings
 from sb3_vdb.vmail.rssm import State
 from sb3_vdb.vmail.world_model import WorldModel
 

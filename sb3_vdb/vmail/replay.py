@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import torch as th
 
+from sb3_vdb.networks import space_parts
+from sb3_vdb.stored_episodes import StoredEpisode
 from sb3_vdb.vmail.memory import Place, allocate
-from sb3_vdb.vmail.observations import space_parts
 
 ACTIONS, REWARDS = "actions", "rewards"  # beside the parts of the observation
 PREFIX = "observations/"
@@ -42,19 +43,6 @@ class SequenceBatch(NamedTuple):
             for name, part in self.observations.items()
         }
         return SequenceBatch(observations, th.cat([self.actions, other.actions], dim=1))
-
-
-class Episode(NamedTuple):
-    """One episode, or a part of one.
-
-    :param observations: shape (length + 1, *space) a part
-    :param actions: executed, scaled to [-1, 1], shape (length, action_dim)
-    :param rewards: of the task, shape (length,); kept for reports, never used for learning
-    """
-
-    observations: Mapping[str, npt.NDArray[Any]]
-    actions: npt.NDArray[np.float32]
-    rewards: npt.NDArray[np.float32]
 
 
 class EpisodeStore:
@@ -200,7 +188,7 @@ class SequenceReplay:
 
     # ------------------------------------------------------------------ filling
 
-    def set_expert(self, episodes: Sequence[Episode]) -> None:
+    def set_expert(self, episodes: Sequence[StoredEpisode]) -> None:
         """Put demonstrations in place of those that are there.
 
         :param episodes: each at least ``sequence_length`` observations long; not checked here
@@ -220,7 +208,7 @@ class SequenceReplay:
         self.policy._index()
         self.open_episodes = [{} for _ in self.open_episodes]
 
-    def add_episode(self, episode: Episode) -> None:
+    def add_episode(self, episode: StoredEpisode) -> None:
         """Append a whole episode of a policy."""
         self.policy.add(_rows(episode))
 
@@ -325,7 +313,7 @@ class SequenceReplay:
         return SequenceBatch(observations, store.rows[ACTIONS][index].to(self.device))
 
 
-def _rows(episode: Episode) -> dict[str, npt.NDArray[Any]]:
+def _rows(episode: StoredEpisode) -> dict[str, npt.NDArray[Any]]:
     """The rows of an episode: each action beside the observation that it led to."""
     first = np.zeros((1, *episode.actions.shape[1:]), dtype=np.float32)
     return {

@@ -1,4 +1,4 @@
-"""What is refused before training starts: settings out of range, demonstrations that do not fit."""
+"""What is refused before training starts: settings that are out of range."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
-import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 
-from sb3_vdb.demonstrations import Demonstrations, Trajectory
-from sb3_vdb.demonstrations.validation import space_problem
+from sb3_vdb.networks import space_parts
 from sb3_vdb.rewards import LOGIT_REWARDS
 from sb3_vdb.vmail.discriminator import GRADIENT_PENALTIES
-from sb3_vdb.vmail.observations import as_parts, is_picture, space_parts
-from sb3_vdb.vmail.replay import Episode
 
 if TYPE_CHECKING:
     from sb3_vdb.vmail.vmail import VMAIL
@@ -163,99 +159,3 @@ def _check_choices(model: VMAIL) -> None:
             raise ValueError(
                 f"`{name}` must be one of {', '.join(map(str, known))}, got {getattr(model, name)}"
             )
-
-
-def expert_episodes(
-    demonstrations: Demonstrations | None,
-    observation_space: gym.Space[Any],
-    action_space: gym.spaces.Box,
-    sequence_length: int,
-) -> list[Episode]:
-    """Demonstrations as the replay buffer holds them: pictures with channels first, actions scaled
-    to [-1, 1].
-
-    :param demonstrations: as the environment would observe them
-    :param observation_space: the algorithm's, pictures with channels first
-    :param action_space: the environment's
-    :param sequence_length: observations of a sequence
-    :raises ValueError: naming the trajectory, what is wrong and the remedy
-    """
-    if not isinstance(demonstrations, Demonstrations):
-        raise ValueError(
-            f"`demonstrations` must be Demonstrations, got {type(demonstrations).__name__}; make "
-            "them with Demonstrations.load(path), .from_recording(path) or .from_arrays(...)"
-        )
-    if not demonstrations.has_actions:
-        raise ValueError(
-            "the demonstrations have no actions and this learner needs them; GAIL or VAIL with "
-            "`discriminator_kwargs=dict(use_actions=False)` compare states only"
-        )
-    return [
-        Episode(
-            _observations(each, i, observation_space),
-            _actions(each, i, action_space),
-            np.zeros(len(each), dtype=np.float32)
-            if each.rewards is None
-            else np.asarray(each.rewards, dtype=np.float32),
-        )
-        for i, each in enumerate(demonstrations)
-        if _long_enough(each, i, sequence_length)
-    ]
-
-
-def _long_enough(trajectory: Trajectory, number: int, sequence_length: int) -> bool:
-    if len(trajectory) + 1 >= sequence_length:
-        return True
-    raise ValueError(
-        f"trajectory {number} has {len(trajectory) + 1} observations, fewer than "
-        f"`sequence_length` {sequence_length}; lower it, or leave the trajectory out"
-    )
-
-
-def _observations(
-    trajectory: Trajectory, number: int, space: gym.Space[Any]
-) -> dict[str, npt.NDArray[Any]]:
-    parts, given = space_parts(space), as_parts(trajectory.observations)
-    if set(parts) != set(given):
-        raise ValueError(
-            f"trajectory {number} has observations {sorted(given)}, the environment "
-            f"{sorted(parts)}; record the demonstrations in an environment of the same kind"
-        )
-    found = {}
-    for name, part in parts.items():
-        values = np.asarray(given[name])
-        if is_picture(part):
-            values = _channels_first(values, part, number)
-        if problem := space_problem(values, part, "observation"):
-            raise ValueError(f"trajectory {number}: {problem}")
-        found[name] = np.ascontiguousarray(values)
-    return found
-
-
-def _channels_first(
-    values: npt.NDArray[Any], part: gym.spaces.Box, number: int
-) -> npt.NDArray[Any]:
-    """Pictures as SB3's algorithms see them."""
-    channels, height, width = part.shape
-    if values.dtype != part.dtype:
-        raise ValueError(
-            f"trajectory {number} has pictures of dtype {values.dtype}, the environment of "
-            f"{part.dtype} in [0, 255]; convert them"
-        )
-    if values.shape[1:] == (height, width, channels):
-        return np.moveaxis(values, -1, 1)
-    if values.shape[1:] != part.shape:
-        raise ValueError(
-            f"trajectory {number} has pictures of shape {values.shape[1:]}, the environment of "
-            f"{(height, width, channels)}; make the environment with the demonstrations' image "
-            "size and frame stack, or play their recording with the environment's"
-        )
-    return values
-
-
-def _actions(trajectory: Trajectory, number: int, space: gym.spaces.Box) -> npt.NDArray[np.float32]:
-    actions = np.asarray(trajectory.actions, dtype=np.float64)
-    if problem := space_problem(actions, space, "action"):
-        raise ValueError(f"trajectory {number}: {problem}")
-    scaled = 2.0 * (actions - space.low) / (space.high - space.low) - 1.0
-    return np.clip(scaled, -1.0, 1.0).astype(np.float32).reshape(len(actions), -1)

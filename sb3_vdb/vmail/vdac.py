@@ -12,8 +12,8 @@ from stable_baselines3.common.type_aliases import GymEnv
 from torch import nn
 
 from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.networks import mlp
 from sb3_vdb.rewards import LOGIT_REWARDS
-from sb3_vdb.vmail.networks import mlp
 from sb3_vdb.vmail.policies import VMAILPolicy
 from sb3_vdb.vmail.replay import SequenceBatch
 from sb3_vdb.vmail.rssm import Belief

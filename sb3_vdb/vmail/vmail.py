@@ -17,6 +17,8 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.errors import NonFiniteError
+from sb3_vdb.networks import as_parts, row_of
+from sb3_vdb.stored_episodes import StoredEpisode, stored_episodes
 from sb3_vdb.vdb import DualVariable
 from sb3_vdb.vec_env import action_repeat_of
 from sb3_vdb.vmail import validation
@@ -25,9 +27,8 @@ from sb3_vdb.vmail.engines import EngineName, engines_for
 from sb3_vdb.vmail.learner import Learner
 from sb3_vdb.vmail.log import log_progress, log_updates
 from sb3_vdb.vmail.memory import PlaceName, choose_place, size_of
-from sb3_vdb.vmail.observations import as_parts, row_of
 from sb3_vdb.vmail.policies import CnnPolicy, MlpPolicy, MultiInputPolicy, VMAILPolicy
-from sb3_vdb.vmail.replay import Episode, SequenceBatch, SequenceReplay, row_fields
+from sb3_vdb.vmail.replay import SequenceBatch, SequenceReplay, row_fields
 from sb3_vdb.vmail.run_files import RunFiles
 from sb3_vdb.vmail.update import NETWORKS, Returns, Update, UpdateForm, UpdateMetrics
 from sb3_vdb.vmail.whole_update import Steps, WholeUpdate
@@ -275,9 +276,9 @@ class VMAIL(RunFiles):
         rate = getattr(self, f"{network}_learning_rate")
         return float(rate(self._current_progress_remaining) if callable(rate) else rate)
 
-    def _episodes(self, demonstrations: Demonstrations | None) -> list[Episode]:
+    def _episodes(self, demonstrations: Demonstrations | None) -> list[StoredEpisode]:
         assert isinstance(self.action_space, gym.spaces.Box)
-        episodes = validation.expert_episodes(
+        episodes = stored_episodes(
             demonstrations, self.observation_space, self.action_space, self.sequence_length
         )
         assert demonstrations is not None
@@ -310,7 +311,7 @@ class VMAIL(RunFiles):
         for episode in found:
             replay.add_episode(episode)
 
-    def _put_demonstrations(self, episodes: list[Episode]) -> None:
+    def _put_demonstrations(self, episodes: list[StoredEpisode]) -> None:
         n_rows = sum(len(each.actions) + 1 for each in episodes)
         if self._n_updates == 0:  # a trained model knows vectors by the scale that it began with
             self.policy.world_model.encoder.fit([each.observations for each in episodes])

@@ -10,9 +10,8 @@ import torch as th
 from torch import nn
 from torch.nn import functional
 
+from sb3_vdb.networks import ObservationDecoder, ObservationEncoder, Observations, PictureSettings
 from sb3_vdb.vmail.latents import Latent
-from sb3_vdb.vmail.observations import ObservationDecoder, ObservationEncoder, Observations
-from sb3_vdb.vmail.picture_nets import PictureSettings
 from sb3_vdb.vmail.rssm import RSSM, Belief, State
 
 
@@ -44,7 +43,7 @@ def reconstruction_loss(
     :param drawn: means, shape (time, batch, ...) a part
     :param normalized: observations, same shapes
     :param scales: of a part's errors, see
-        :meth:`~sb3_vdb.vmail.observations.ObservationEncoder.likelihood_scales`
+        :meth:`~sb3_vdb.networks.ObservationEncoder.likelihood_scales`
     """
     errors = [
         # one pass over the pictures, which are larger than a processor's cache

@@ -5,10 +5,11 @@ import numpy as np
 import torch as th
 
 from sb3_vdb import VMAIL, Demonstrations, make_vec_env
+from sb3_vdb.stored_episodes import StoredEpisode
 from sb3_vdb.vmail.learner import Learner
 from sb3_vdb.vmail.memory import Place
 from sb3_vdb.vmail.policies import CnnPolicy, MlpPolicy, MultiInputPolicy
-from sb3_vdb.vmail.replay import Episode, SequenceBatch, SequenceReplay
+from sb3_vdb.vmail.replay import SequenceBatch, SequenceReplay
 from sb3_vdb.vmail.update import Update, UpdateForm
 from sb3_vdb.vmail.whole_update import Steps, WholeUpdate
 
@@ -178,7 +179,7 @@ def make_replay(n_expert=2, n_policy=3, length=9, sequence_length=5, capacity=10
     return replay
 
 
-def numbered_episode(number: int, length: int) -> Episode:
+def numbered_episode(number: int, length: int) -> StoredEpisode:
     """Observation t of the episode has pixels (number, t, 0); the action after it is (number,
     t + 1).
     """
@@ -186,4 +187,4 @@ def numbered_episode(number: int, length: int) -> Episode:
     pictures[:, 0] = number
     pictures[:, 1] = np.arange(length + 1)[:, None, None]
     actions = np.stack([np.full(length, number), np.arange(1, length + 1)], axis=1)
-    return Episode({"observation": pictures}, actions.astype(np.float32), np.zeros(length))
+    return StoredEpisode({"observation": pictures}, actions.astype(np.float32), np.zeros(length))

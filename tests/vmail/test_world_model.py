@@ -13,23 +13,13 @@ from torch.distributions import (
 )
 from torch.nn import functional
 
+from sb3_vdb.networks import ObservationEncoder, PictureSettings, space_parts
+from sb3_vdb.networks.convolutions import ConvDecoder, ConvEncoder, decoder_kernels
+from sb3_vdb.networks.layouts import PatchLayout
+from sb3_vdb.networks.observation_scales import PictureNormalizer, VectorNormalizer
+from sb3_vdb.networks.patches import PatchDecoder, PatchEncoder
+from sb3_vdb.networks.picture_nets import PictureEncoder
 from sb3_vdb.vmail.latents import CategoricalLatent, GaussianLatent
-from sb3_vdb.vmail.observations import (
-    ObservationEncoder,
-    PictureNormalizer,
-    VectorNormalizer,
-    space_parts,
-)
-from sb3_vdb.vmail.picture_nets import (
-    ConvDecoder,
-    ConvEncoder,
-    PatchDecoder,
-    PatchEncoder,
-    PatchLayout,
-    PictureEncoder,
-    PictureSettings,
-    decoder_kernels,
-)
 from sb3_vdb.vmail.rssm import RSSM, State
 from sb3_vdb.vmail.world_model import kl_loss, reconstruction_loss
 from tests.vmail.small import ACTION, PICTURE, make_policy

@@ -1,4 +1,4 @@
-"""The blocks that V-MAIL's networks are built of: perceptrons, and how all of them begin."""
+"""Dense networks, and the weights that every network of this room begins with."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch import nn
 
 
 def mlp(input_dim: int, width: int, n_layers: int, output_dim: int) -> nn.Sequential:
-    """Hidden layers of one width with ELU, and a linear output.
+    """Make hidden layers of one width with ELU, and a linear output.
 
     :param input_dim: number of inputs
-    :param width: of the hidden layers
+    :param width: width of the hidden layers
     :param n_layers: number of hidden layers
     :param output_dim: number of outputs
     """
@@ -23,8 +23,11 @@ def mlp(input_dim: int, width: int, n_layers: int, output_dim: int) -> nn.Sequen
 
 
 def initialize(module: nn.Module) -> None:
-    """Glorot-uniform weights and zero biases, the defaults of the library that the authors' code is
-    written in (recurrent weights orthogonal). For :meth:`torch.nn.Module.apply`.
+    """Give a layer Glorot-uniform weights and zero biases, and a GRU orthogonal recurrent weights:
+    the defaults of TensorFlow, in which V-MAIL's authors wrote their code. It is meant for
+    :meth:`torch.nn.Module.apply`.
+
+    :param module: the layer; modules of other kinds keep their weights
     """
     if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.xavier_uniform_(module.weight)
