@@ -238,7 +238,9 @@ def _alike(
     equal, of a Dict the parts that are looked at.
     """
     if isinstance(learned, spaces.Dict) and isinstance(theirs, spaces.Dict):
-        return all(key in theirs.spaces and _alike(learned[key], theirs[key], None) for key in keys or ())
+        return all(
+            key in theirs.spaces and _alike(learned[key], theirs[key], None) for key in keys or ()
+        )
     if isinstance(learned, spaces.Box) and isinstance(theirs, spaces.Box):
         return learned.shape == theirs.shape
     return bool(learned == theirs)

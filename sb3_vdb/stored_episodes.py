@@ -49,7 +49,7 @@ def stored_episodes(
     if not demonstrations.has_actions:
         raise ValueError(
             "the demonstrations have no actions and this learner needs them; GAIL or VAIL with "
-            "`discriminator_kwargs=dict(view=View(sees=(\"observations\",)))` compare states only"
+            '`discriminator_kwargs=dict(view=View(sees=("observations",)))` compare states only'
         )
     for i, trajectory in enumerate(demonstrations):
         _check_length(trajectory, i, sequence_length)

@@ -5,45 +5,38 @@ import pytest
 import torch as th
 from gymnasium import spaces
 
-from sb3_vdb.discriminators import (
-    Architecture,
-    Batch,
-    BoundsNormalizer,
-    FeatureEncoder,
-    RunningNormalizer,
-    make_normalizer,
-)
+from sb3_vdb.class_paths import class_path
+from sb3_vdb.discriminators import AIRLDiscriminator, Discriminator, GAILDiscriminator
+from sb3_vdb.networks import BoundsNormalizer, RunningNormalizer, make_normalizer
+from sb3_vdb.networks.normalizers import box_bounds
 from sb3_vdb.transitions import Transitions
 from sb3_vdb.vdb import kl_to_standard_normal
+from sb3_vdb.views import EncodedTransitions, Seen, TransitionEncoder, View
 
 OBSERVATIONS = spaces.Box(-2, 2, (3,), np.float32)
 ACTIONS = spaces.Box(-5, 5, (2,), np.float32)
+KINDS = {"gail": GAILDiscriminator, "airl": AIRLDiscriminator}
+STATES, PAIRS = View(sees=("observations",)), View(sees=("observations", "actions"))
+ENDS = View(sees=("observations", "actions", "next_observations"))
 
 
-def architecture(kind="gail", code_dim=4, **changes):
-    values = {
-        "kind": kind,
-        "net_arch": (16, 16),
-        "code_dim": code_dim,
-        "activation_fn": "ReLU",
-        "use_actions": kind == "gail",
-        "use_next_observations": False,
-        "gamma": 0.9,
-        "normalize_inputs": "running",
-        "input_noise_std": 0.0,
-        "hidden_noise_std": 0.0,
-    }
-    return Architecture(**(values | changes))
-
-
-def build(**kwargs):
+def build(kind="gail", code_dim=4, net_arch=(16, 16), **changes):
     th.manual_seed(0)
-    return architecture(**kwargs).build(FeatureEncoder(OBSERVATIONS, ACTIONS)).eval()
+    arguments = {"code_dim": code_dim, "trunk_kwargs": {"net_arch": net_arch}, **changes}
+    if kind == "airl":
+        arguments["gamma"] = 0.9
+    return KINDS[kind](OBSERVATIONS, ACTIONS, **arguments).eval()
 
 
 def batch(n=6, action_dim=2):
     th.manual_seed(1)
-    return Batch(th.randn(n, 3), th.randn(n, action_dim), th.randn(n, 3), th.zeros(n), th.randn(n))
+    return EncodedTransitions(
+        Seen.of(th.randn(n, 3)),
+        th.randn(n, action_dim),
+        Seen.of(th.randn(n, 3)),
+        th.zeros(n),
+        th.randn(n),
+    )
 
 
 def grown(network):
@@ -66,7 +59,7 @@ def test_logits_divergences_and_rewards_are_one_number_a_transition(kind, code_d
         assert network.reward(batch(action_dim=action_dim), reward_type).shape == (6,)
 
 
-def test_codes_are_drawn_in_training_and_are_means_in_rewards():
+def test_codes_are_sampled_in_training_and_are_means_in_rewards():
     network, data = grown(build()), batch()
     first, second = (network(data, sample=True).logits_expert_is_high for _ in range(2))
     assert (first != second).all()
@@ -78,7 +71,7 @@ def test_codes_are_drawn_in_training_and_are_means_in_rewards():
     )
 
 
-def test_without_a_bottleneck_nothing_is_drawn():
+def test_without_a_bottleneck_nothing_is_sampled():
     network, data = build(code_dim=None), batch()
     first, second = (network(data, sample=True).logits_expert_is_high for _ in range(2))
     th.testing.assert_close(first, second, atol=0, rtol=0)
@@ -114,8 +107,8 @@ def test_a_terminal_state_has_no_potential():
 def test_the_airl_divergence_is_the_sum_of_three_encoders():
     network, data = grown(build(kind="airl")), batch(action_dim=0)
 
-    def kl(unit, observations):
-        return kl_to_standard_normal(*unit.encoder(unit.trunk(network.normalizer(observations))))
+    def kl(unit, seen):
+        return kl_to_standard_normal(*unit.encoder(unit.trunk(network.normalizer(seen.vectors))))
 
     expected = (
         kl(network.g, data.observations)
@@ -126,17 +119,17 @@ def test_the_airl_divergence_is_the_sum_of_three_encoders():
 
 
 def test_g_of_an_airl_type_may_see_actions():
-    network, data = build(kind="airl", use_actions=True), batch()
+    network, data = build(kind="airl", view=PAIRS), batch()
     moved = data._replace(actions=data.actions + 1)
     assert (network.reward(data, "g") != network.reward(moved, "g")).any()
-    assert network.uses_actions
+    assert network.reward_needs("g") == {"observations", "actions"}
 
 
 def test_the_next_observation_counts_when_it_is_asked_for():
     data = batch()
-    moved = data._replace(next_observations=data.next_observations + 1)
-    for use, equal in ((False, True), (True, False)):
-        network = build(use_next_observations=use)
+    moved = data._replace(next_observations=Seen.of(data.next_observations.vectors + 1))
+    for view, equal in ((PAIRS, True), (ENDS, False)):
+        network = build(view=view)
         assert th.equal(network.reward(data, "gail"), network.reward(moved, "gail")) == equal
 
 
@@ -166,7 +159,7 @@ def test_a_constant_observation_is_not_blown_up():
 
 
 def test_the_bounds_normaliser_maps_the_box_to_unit_range():
-    normalizer = BoundsNormalizer(OBSERVATIONS)
+    normalizer = BoundsNormalizer(*box_bounds(OBSERVATIONS))
     th.testing.assert_close(
         normalizer(th.tensor([[-2.0, 0.0, 2.0]])), th.tensor([[-1.0, 0.0, 1.0]])
     )
@@ -182,7 +175,7 @@ def test_the_bounds_normaliser_maps_the_box_to_unit_range():
 )
 def test_normalisers_that_cannot_be_are_refused(kind, space, message):
     with pytest.raises(ValueError, match=message):
-        make_normalizer(kind, space, 2)
+        make_normalizer(kind, 2, box_bounds(space) if isinstance(space, spaces.Box) else None)
 
 
 def test_actions_are_scaled_by_their_bounds_and_discrete_values_are_one_hot():
@@ -190,32 +183,27 @@ def test_actions_are_scaled_by_their_bounds_and_discrete_values_are_one_hot():
     transitions = Transitions(
         np.arange(n), np.array([[-5.0, 5.0]] * n, np.float32), np.arange(n), np.zeros(n, bool)
     )
-    features = FeatureEncoder(spaces.Discrete(n), ACTIONS)
-    encoded = features.encode(transitions, th.device("cpu"), use_actions=True)
-    th.testing.assert_close(encoded.observations, th.eye(n))
+    encoder = TransitionEncoder(View(), spaces.Discrete(n), ACTIONS)
+    encoded = encoder.encode(transitions, th.device("cpu"))
+    th.testing.assert_close(encoded.observations.vectors, th.eye(n))
     th.testing.assert_close(encoded.actions, th.tensor([[-1.0, 1.0]] * n))
 
 
 def test_the_layout_of_an_environments_arrays_does_not_matter():
     """Sums over rows round by it, so that a run would go on from a file in another way."""
     rows = np.random.default_rng(0).standard_normal((60, 3)).astype(np.float32)
-    features, seen = FeatureEncoder(OBSERVATIONS, ACTIONS), []
+    encoder, seen = TransitionEncoder(STATES, OBSERVATIONS, ACTIONS), []
     for order in ("C", "F"):
         values = np.asarray(rows, order=order)
         transitions = Transitions(values, None, values, np.zeros(60, bool))
-        batch = features.encode(transitions, th.device("cpu"), use_actions=False)
-        seen.append(batch.observations)
-        assert all(each.is_contiguous() for each in batch)
-    normalizers = [make_normalizer("running", OBSERVATIONS, 3) for _ in seen]
+        batch = encoder.encode(transitions, th.device("cpu"))
+        seen.append(batch.observations.vectors)
+        assert all(each.is_contiguous() for each in batch.tensors())
+    normalizers = [make_normalizer("running", 3) for _ in seen]
     for normalizer, observations in zip(normalizers, seen, strict=True):
         normalizer.update(observations)
     for one, other in zip(*(each.buffers() for each in normalizers), strict=True):
         assert th.equal(one, other)
-
-
-def test_dictionary_observations_are_refused_with_the_remedy():
-    with pytest.raises(ValueError, match="FlattenObservation"):
-        FeatureEncoder(spaces.Dict({"a": OBSERVATIONS}), ACTIONS)
 
 
 @pytest.mark.parametrize(
@@ -224,15 +212,54 @@ def test_dictionary_observations_are_refused_with_the_remedy():
         ({"net_arch": ()}, "`net_arch`"),
         ({"net_arch": (8, 0)}, "`net_arch`"),
         ({"code_dim": 0}, "`code_dim`"),
-        ({"activation_fn": "Softmax"}, "`activation_fn`"),
+        ({"trunk_kwargs": {"activation_fn": "ReLU"}}, "`activation_fn` must be a class"),
+        ({"trunk_kwargs": {"depth": 3}}, "DenseTrunk cannot be made .*depth"),
+        ({"trunk_class": "dense"}, "`trunk_class` must be a subclass"),
+        ({"trunk_class": th.nn.Flatten}, "Flatten cannot be made|must tell its `features_dim`"),
         ({"input_noise_std": -1.0}, "`input_noise_std`"),
+        ({"view": "states"}, "`view` must be a View"),
     ],
 )
-def test_bad_architectures_are_named(changes, message):
+def test_bad_discriminators_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
-        architecture(**changes)
+        build(**changes)
 
 
-def test_an_architecture_survives_its_description():
-    first = architecture(kind="airl", hidden_noise_std=0.5)
-    assert Architecture.from_dict(first.to_dict()) == first
+@pytest.mark.parametrize("kind", ["gail", "airl"])
+def test_a_discriminator_survives_its_description(kind):
+    first = build(kind=kind, hidden_noise_std=0.5, view=STATES, normalize_inputs="bounds")
+    second = Discriminator.rebuild(first.describe(), OBSERVATIONS, ACTIONS, "here")
+    second.load_state_dict(first.state_dict())
+    assert second.describe() == first.describe()
+    assert second.trunk_kwargs == {"net_arch": (16, 16)}
+    data = batch(action_dim=0)
+    for reward_type in first.reward_types:
+        assert th.equal(first.reward(data, reward_type), second.reward(data, reward_type))
+
+
+def test_a_description_is_plain_and_names_nothing_but_networks_and_views():
+    description = build().describe()
+    assert description["class"] == "sb3_vdb.discriminators.gail:GAILDiscriminator"
+    for path, message in (
+        ("builtins:eval", "which is no Discriminator or View"),
+        ("subprocess:Popen", "which is no Discriminator or View"),
+        ("nowhere.at_all:Net", "cannot be imported here"),
+        ("torch.nn.modules.linear:Linear", "which is no discriminator"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Discriminator.rebuild(
+                {**description, "class": path, "arguments": {}}, OBSERVATIONS, ACTIONS, "file.pt"
+            )
+
+
+def test_a_class_inside_a_function_is_refused_before_it_is_needed():
+    class Local(GAILDiscriminator):
+        pass
+
+    with pytest.raises(ValueError, match="defined inside a function"):
+        Local(OBSERVATIONS, ACTIONS).describe()
+    assert class_path(GAILDiscriminator).endswith(":GAILDiscriminator")
+
+
+def test_arguments_of_a_class_are_those_of_its_bases_too():
+    assert set(AIRLDiscriminator.argument_names()) == {*GAILDiscriminator.argument_names(), "gamma"}

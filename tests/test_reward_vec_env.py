@@ -49,18 +49,18 @@ def test_the_learned_reward_replaces_the_tasks_and_the_monitor_keeps_that():
     assert venv.pop_finished_returns() == []  # kept only where somebody fetches them
 
 
-def test_recorded_steps_come_back_in_order_and_once():
-    venv = RewardVecEnv(make_vec_env(MAZE, 2, seed=0), None, record=True)
+def test_collected_steps_come_back_in_order_and_once():
+    venv = RewardVecEnv(make_vec_env(MAZE, 2, seed=0), None, collect=True)
     venv.reset()
     actions = np.random.default_rng(0).uniform(-1, 1, (5, 2, 2)).astype(np.float32)
     for each in actions:
         assert (venv.step(each)[1] == 0).all()
-    assert venv.n_recorded == 10
-    transitions, dones = venv.pop_recorded()
+    assert venv.n_collected == 10
+    transitions, dones = venv.pop_collected()
     np.testing.assert_array_equal(transitions.actions, actions.reshape(10, 2))
     np.testing.assert_array_equal(transitions.next_observations[:8], transitions.observations[2:])
     assert dones.shape == (5, 2)
-    assert venv.n_recorded == 0
+    assert venv.n_collected == 0
 
 
 def test_a_reward_that_is_no_number_stops_the_run():
@@ -152,17 +152,6 @@ def test_a_sharpened_reward_keeps_the_order_and_its_file_the_power(trained, demo
         reward.sharpened(0)
 
 
-def test_files_of_version_1_are_read(trained, demos, tmp_path):
-    path = trained.recovered_reward().save(tmp_path / "reward.pt")
-    content = th.load(path, weights_only=True)
-    del content["power"]
-    th.save({**content, "version": 1}, path)
-    data = sample(demos)
-    np.testing.assert_array_equal(
-        RecoveredReward.load(path)(data), trained.recovered_reward()(data)
-    )
-
-
 def test_files_that_are_no_rewards_are_refused(trained, demos, tmp_path):
     path = trained.recovered_reward().save(tmp_path / "reward.pt")
     (tmp_path / "short.pt").write_bytes(path.read_bytes()[:-100])
@@ -172,9 +161,10 @@ def test_files_that_are_no_rewards_are_refused(trained, demos, tmp_path):
     with pytest.raises(ValueError, match=r"is no sb3_vdb\.recovered_reward file"):
         RecoveredReward.load(tmp_path / "other.pt")
     data = th.load(path, weights_only=True)
-    th.save({**data, "version": 99}, tmp_path / "later.pt")
-    with pytest.raises(ValueError, match="upgrade"):
-        RecoveredReward.load(tmp_path / "later.pt")
+    for version in (1, 99):
+        th.save({**data, "version": version}, tmp_path / "other_version.pt")
+        with pytest.raises(ValueError, match=f"format version {version}, this sb3_vdb reads 4"):
+            RecoveredReward.load(tmp_path / "other_version.pt")
 
 
 class Evil:

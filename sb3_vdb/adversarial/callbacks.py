@@ -110,5 +110,7 @@ def with_discriminator(trainer: Trainer, callback: MaybeCallback) -> CallbackLis
     :param callback: what SB3's ``learn`` takes
     """
     theirs = callback if isinstance(callback, list) else [] if callback is None else [callback]
-    callbacks = [each if isinstance(each, BaseCallback) else ConvertCallback(each) for each in theirs]
+    callbacks = [
+        each if isinstance(each, BaseCallback) else ConvertCallback(each) for each in theirs
+    ]
     return CallbackList([DiscriminatorCallback(trainer), *callbacks])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch as th
 
 from sb3_vdb.adversarial.discriminator_update import Gradients, update_gradients
@@ -10,6 +12,7 @@ from sb3_vdb.adversarial.round_metrics import UpdateMetrics, not_finite
 from sb3_vdb.adversarial.settings import AdversarialSettings
 from sb3_vdb.adversarial.traced_update import traced_gradients
 from sb3_vdb.discriminators import Discriminator
+from sb3_vdb.networks.gradients import laid_out_like
 from sb3_vdb.vdb import DualVariable
 from sb3_vdb.views import EncodedTransitions
 
@@ -81,13 +84,22 @@ class DiscriminatorLearner:
             names = [name for name, _ in self.discriminator.named_parameters()]
             raise not_finite(result.metrics, dict(zip(names, result.gradients, strict=True)))
         for parameter, gradient in zip(parameters, result.gradients, strict=True):
-            parameter.grad = gradient
+            parameter.grad = laid_out_like(parameter, gradient)
         self.optimizer.step()
         if self.dual is not None:
             self.dual.update(result.kl)
         return result.metrics
 
     def _make_gradients(self, mixed: EncodedTransitions) -> Gradients:
-        if not self.settings.trace_updates:
-            return update_gradients(self.discriminator, self.objective)
-        return traced_gradients(self.discriminator, self.objective, mixed)
+        """Trace the update where that is asked for, or can be done and saves something: a network
+        that sees pictures spends its time on arithmetic, not on calls.
+        """
+        wanted, sees_pictures = self.settings.trace_updates, mixed.has_pictures
+        if wanted is None and not sees_pictures:
+            try:
+                return traced_gradients(self.discriminator, self.objective, mixed)
+            except RuntimeError as error:
+                warnings.warn(f"{error}; this run goes on so", stacklevel=2)
+        if wanted:
+            return traced_gradients(self.discriminator, self.objective, mixed)
+        return update_gradients(self.discriminator, self.objective)

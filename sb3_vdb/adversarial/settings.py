@@ -49,7 +49,7 @@ class AdversarialSettings:
     seed: int | None
     device: str
     verbose: int
-    trace_updates: bool = True
+    trace_updates: bool | None = None
 
     def __post_init__(self) -> None:
         self._coerce()
@@ -156,9 +156,7 @@ def checked_reward_type(reward_type: str | None, allowed: tuple[str, ...]) -> st
     if reward_type is None:
         return allowed[0]
     if reward_type not in allowed:
-        raise ValueError(
-            f"`reward_type` must be one of {', '.join(allowed)}, got {reward_type!r}"
-        )
+        raise ValueError(f"`reward_type` must be one of {', '.join(allowed)}, got {reward_type!r}")
     return reward_type
 
 

@@ -39,7 +39,6 @@ def traced_gradients(
     """
     parameters = list(discriminator.parameters())
     weights = [*parameters, *discriminator.buffers()]
-    n_samples = len(batch.tensors())
     tensors = (*weights, *batch.tensors())
     key = (
         tuple(type(module) for module in discriminator.modules()),
@@ -57,7 +56,6 @@ def traced_gradients(
                 "`trace_updates=False`, which runs Python and autograd at every update"
             ) from error
     run, n = _TRACES[key], len(parameters)
-    assert n_samples == len(batch.tensors())
 
     def gradients(weights: Weights, batch: EncodedTransitions, beta: th.Tensor) -> UpdateResult:
         with th.no_grad():

@@ -107,8 +107,8 @@ class AdversarialTrainer:
     :param device: where the discriminator lives
     :param verbose: 1 prints the log as well, with ``log_dir``
     :param trace_updates: trace the discriminator's update once and run the trace, twice as fast
-        with the same result; False runs Python and autograd at every update, for debugging and for
-        networks that cannot be traced
+        with the same result; False runs Python and autograd at every update. By default whatever
+        sees no pictures is traced, with a warning where that fails.
     :raises ValueError: an argument is out of range or does not fit the others, before any training
     """
 
@@ -143,7 +143,7 @@ class AdversarialTrainer:
         seed: int | None = None,
         device: th.device | str = "auto",
         verbose: int = 0,
-        trace_updates: bool = True,
+        trace_updates: bool | None = None,
     ) -> None:
         if not isinstance(demonstrations, Demonstrations):
             demonstrations = Demonstrations(demonstrations)

@@ -141,7 +141,7 @@ class Demonstrations(Sequence[Trajectory]):
             raise ValueError(
                 "the demonstrations have no actions and this learner needs them; use GAIL or "
                 "VAIL with "
-                "`discriminator_kwargs=dict(view=View(sees=(\"observations\",)))`, which compare "
+                '`discriminator_kwargs=dict(view=View(sees=("observations",)))`, which compare '
                 "states only"
             )
         for i, trajectory in enumerate(self):

@@ -35,7 +35,12 @@ class AIRLDiscriminator(Discriminator):
     default_view: ClassVar[View] = View(sees=("observations",))
 
     def __init__(
-        self, observation_space: Space, action_space: Space, *, gamma: float = 0.99, **arguments: Any
+        self,
+        observation_space: Space,
+        action_space: Space,
+        *,
+        gamma: float = 0.99,
+        **arguments: Any,
     ) -> None:
         super().__init__(observation_space, action_space, **arguments)
         self.gamma = float(gamma)

@@ -113,7 +113,9 @@ class Discriminator(nn.Module, ABC):
                 raise ValueError(f"`{name}` must not be negative, got {std}; 0 adds no noise")
         self.code_dim, self.normalize_inputs = code_dim, normalize_inputs
         self.input_noise_std, self.hidden_noise_std = input_noise_std, hidden_noise_std
-        self.transition_encoder = TransitionEncoder(self.view, observation_space, action_space, self.needs)
+        self.transition_encoder = TransitionEncoder(
+            self.view, observation_space, action_space, self.needs
+        )
         self.normalizer = self.observation_view.make_normalizer(normalize_inputs, observation_space)
         self.make_networks()
 
@@ -220,7 +222,9 @@ class Discriminator(nn.Module, ABC):
 
     def probe(self) -> tuple[Inputs, th.Tensor]:
         """Give one normalised observation of zeros and one action, for their shapes."""
-        return self.normalized(self.transition_encoder.probe), th.zeros(1, self.transition_encoder.action_dim)
+        return self.normalized(self.transition_encoder.probe), th.zeros(
+            1, self.transition_encoder.action_dim
+        )
 
     def make_unit(self, inputs: Inputs) -> CodeUnit:
         """Make a trunk with a code and a linear unit.

@@ -246,8 +246,7 @@ def select(observations: Observations, space: Space, key: str | None) -> tuple[A
         return np.asarray(observations), part
     if key not in observations:
         raise ValueError(
-            f"the view looks at part {key!r}, the observations given have "
-            f"{', '.join(observations)}"
+            f"the view looks at part {key!r}, the observations given have {', '.join(observations)}"
         )
     return np.asarray(observations[key]), part
 

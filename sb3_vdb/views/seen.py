@@ -113,6 +113,11 @@ class EncodedTransitions(NamedTuple):
             self.log_probs[indices],
         )
 
+    @property
+    def has_pictures(self) -> bool:
+        """Whether pictures are seen."""
+        return bool(self.observations.pictures.shape[1] or self.next_observations.pictures.shape[1])
+
     def tensors(self) -> list[th.Tensor]:
         """Give all tensors in order; :meth:`of_tensors` is the inverse."""
         return [

@@ -6,7 +6,9 @@ import pytest
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecNormalize
 
-from sb3_vdb import AIRL, GAIL, VAIL, VAIRL, Demonstrations, make_vec_env
+from sb3_vdb import AIRL, GAIL, VAIL, VAIRL, Demonstrations, View, make_vec_env
+from sb3_vdb.discriminators import GAILDiscriminator
+from sb3_vdb.views import Vector
 from tests.adversarial.generators import make_generator, make_trainer
 from tests.conftest import MAZE
 
@@ -36,7 +38,11 @@ from tests.conftest import MAZE
             {"disc_learning_rate": lambda left: left},
             "`disc_learning_rate` must be a number",
         ),
-        ("GAIL", {"discriminator_kwargs": {"net_arch": {"pi": [8]}}}, "`net_arch` must be a list"),
+        (
+            "GAIL",
+            {"discriminator_kwargs": {"trunk_kwargs": {"net_arch": {"pi": [8]}}}},
+            "`net_arch` must be a list",
+        ),
         ("GAIL", {"grad_penalty_coef": -1.0}, "`grad_penalty_coef`"),
         ("GAIL", {"grad_penalty_on": "generator"}, "`grad_penalty_on`"),
         ("GAIL", {"grad_penalty_target": "loss"}, "`grad_penalty_target`"),
@@ -57,10 +63,11 @@ from tests.conftest import MAZE
         ("GAIL", {"discriminator_kwargs": {"code_dim": 4}}, "no entry `code_dim`"),
         (
             "AIRL",
-            {"discriminator_kwargs": {"use_next_observations": True}},
-            "no entry `use_next_observations`",
+            {"discriminator_kwargs": {"view": View(sees=("observations", "next_observations"))}},
+            "`view` sees observations, next_observations, but g of an AIRL type",
         ),
-        ("VAIL", {"discriminator_kwargs": {"net_arch": []}}, "`net_arch`"),
+        ("VAIL", {"discriminator_kwargs": {"trunk_kwargs": {"net_arch": []}}}, "`net_arch`"),
+        ("GAIL", {"discriminator_kwargs": {"net_arch": [8]}}, "no entry `net_arch`"),
         ("VAIL", {"discriminator_kwargs": {"code_dim": 0}}, "`code_dim`"),
     ],
 )
@@ -99,7 +106,7 @@ def test_demonstrations_without_actions(algorithm, demos):
             silent,
             venv,
             make_generator("PPO", venv),
-            discriminator_kwargs={"use_actions": False},
+            discriminator_kwargs={"view": View(sees=("observations",))},
             **arguments,
         )
         states.learn(100)
@@ -154,12 +161,12 @@ def test_nothing_is_written_or_wrapped_when_an_argument_is_refused(demos, tmp_pa
     assert not (tmp_path / "logs").exists()
 
 
-def test_image_observations_are_refused_by_name():
-    from sb3_vdb.discriminators import FeatureEncoder
-
+def test_pictures_need_a_trunk_that_takes_them():
     images = gym.spaces.Box(0, 255, (64, 64, 3), np.uint8)
-    with pytest.raises(ValueError, match="is an image"):
-        FeatureEncoder(images, gym.spaces.Discrete(2))
+    with pytest.raises(ValueError, match=r"is an image.*trunk_class=ConvTrunk"):
+        GAILDiscriminator(images, gym.spaces.Discrete(2), view=View(Vector()))
+    with pytest.raises(ValueError, match=r"takes vectors.*ConvTrunk"):
+        GAILDiscriminator(images, gym.spaces.Discrete(2))
 
 
 def test_arguments_of_another_kind(demos):

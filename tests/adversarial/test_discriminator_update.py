@@ -1,21 +1,26 @@
-"""The recorded update is the update: bit for bit, with the same random numbers."""
+"""The traced update is the update: bit for bit, with the same random numbers."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
 import torch as th
 from gymnasium import spaces
+from torch import nn
 
 from sb3_vdb.adversarial.discriminator_learner import DiscriminatorLearner
 from sb3_vdb.adversarial.round_metrics import UpdateMetrics
-from sb3_vdb.adversarial.settings import AdversarialSettings, make_architecture
-from sb3_vdb.discriminators import Batch, FeatureEncoder
+from sb3_vdb.adversarial.settings import AdversarialSettings
+from sb3_vdb.discriminators import AIRLDiscriminator, GAILDiscriminator
 from sb3_vdb.errors import NonFiniteError
+from sb3_vdb.networks import ConvTrunk
 from sb3_vdb.vdb import DualVariable
+from sb3_vdb.views import EncodedTransitions, Picture, Seen, View
 
 SPACE = spaces.Box(-1.0, 1.0, (3,), np.float32)
-FEATURES = FeatureEncoder(SPACE, SPACE)
+PICTURES = spaces.Box(0, 255, (1, 16, 16), np.uint8)
+KINDS = {"gail": GAILDiscriminator, "airl": AIRLDiscriminator}
 SIZE, N_UPDATES = 8, 5
 SETTINGS = AdversarialSettings(
     demo_batch_size=SIZE,
@@ -35,17 +40,19 @@ SETTINGS = AdversarialSettings(
 )
 
 
-def make_learner(
-    recorded, kind="airl", bottleneck=True, constraint="average", noise=0.0, **changes
-):
-    settings = dataclasses.replace(SETTINGS, record_updates=recorded, **changes)
-    architecture = make_architecture(
-        kind, bottleneck, 0.99, "running", noise, noise, {"net_arch": (16, 8)}
-    )
+def make_learner(traced, kind="airl", bottleneck=True, constraint="average", noise=0.0, **changes):
+    settings = dataclasses.replace(SETTINGS, trace_updates=traced, **changes)
     th.manual_seed(1)
-    discriminator = architecture.build(FEATURES)
+    discriminator = KINDS[kind](
+        SPACE,
+        SPACE,
+        trunk_kwargs={"net_arch": (16, 8)},
+        code_dim=32 if bottleneck else None,
+        input_noise_std=noise,
+        hidden_noise_std=noise,
+    )
     dual = DualVariable(0.5, 0.1, 1e-2, constraint) if bottleneck else None
-    return DiscriminatorLearner(discriminator, architecture, settings, dual)
+    return DiscriminatorLearner(discriminator, settings, dual)
 
 
 def samples(shift, kind, seed=0):
@@ -57,7 +64,13 @@ def samples(shift, kind, seed=0):
 
     actions = uniform(n, 3 if kind == "gail" else 0)
     terminated = (uniform(n) > 0.8).float()
-    return Batch(uniform(n, 3) + shift, actions, uniform(n, 3) + shift, terminated, uniform(n))
+    return EncodedTransitions(
+        Seen.of(uniform(n, 3) + shift),
+        actions,
+        Seen.of(uniform(n, 3) + shift),
+        terminated,
+        uniform(n),
+    )
 
 
 def run(learner, kind="airl", rounds=2):
@@ -80,17 +93,17 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(map(str, case.values())))
-def test_replaying_equals_autograd_bit_for_bit(case):
-    learners = [make_learner(recorded, **case) for recorded in (False, True)]
-    found = [run(learner, case["kind"]) for learner in learners]
-    for eager, recorded in zip(*found, strict=True):
-        for one, other in zip(eager, recorded, strict=True):
+def test_a_trace_equals_autograd_bit_for_bit(case):
+    learners = [make_learner(traced, **case) for traced in (False, True)]
+    results = [run(learner, case["kind"]) for learner in learners]
+    for eager, traced in zip(*results, strict=True):
+        for one, other in zip(eager, traced, strict=True):
             assert th.equal(one, other)
     if learners[0].dual is not None:
         assert learners[0].dual.beta == learners[1].dual.beta != 0.1
 
 
-def test_discriminators_of_one_shape_share_a_recording_and_nothing_else():
+def test_discriminators_of_one_shape_share_a_trace_and_nothing_else():
     first, second = (make_learner(True) for _ in range(2))
     run(first)
     before = [each.detach().clone() for each in first.discriminator.parameters()]
@@ -103,18 +116,18 @@ def test_discriminators_of_one_shape_share_a_recording_and_nothing_else():
 
 
 def test_a_running_normaliser_is_read_at_every_update():
-    learners = [make_learner(recorded, kind="airl") for recorded in (False, True)]
+    learners = [make_learner(traced, kind="airl") for traced in (False, True)]
     for learner in learners:
         run(learner)
-        learner.discriminator.normalizer.update(5.0 * samples(1.0, "airl").observations)
+        learner.discriminator.normalizer.update(5.0 * samples(1.0, "airl").observations.vectors)
     weights = [run(learner)[1] for learner in learners]
     for one, other in zip(*weights, strict=True):
         assert th.equal(one, other)
 
 
-@pytest.mark.parametrize("recorded", [False, True])
-def test_a_term_that_is_not_finite_is_named_and_nothing_is_stepped(recorded):
-    learner = make_learner(recorded)
+@pytest.mark.parametrize("traced", [False, True])
+def test_a_term_that_is_not_finite_is_named_and_nothing_is_stepped(traced):
+    learner = make_learner(traced)
     run(learner)
     before = [each.detach().clone() for each in learner.discriminator.parameters()]
     expert = samples(0.3, "airl")
@@ -125,13 +138,13 @@ def test_a_term_that_is_not_finite_is_named_and_nothing_is_stepped(recorded):
         assert th.equal(one, other)
 
 
-@pytest.mark.parametrize("recorded", [False, True])
-def test_a_gradient_that_is_not_finite_is_named(recorded):
-    learner = make_learner(recorded, bottleneck=False)
+@pytest.mark.parametrize("traced", [False, True])
+def test_a_gradient_that_is_not_finite_is_named(traced):
+    learner = make_learner(traced, bottleneck=False)
     with th.no_grad():
-        learner.discriminator.g.trunk[0].weight.fill_(1e30)
+        learner.discriminator.g.trunk.layers[0].weight.fill_(1e30)
         learner.discriminator.g.unit.weight.fill_(1e-30)
-        learner.discriminator.g.trunk[2].weight.fill_(1e30)
+        learner.discriminator.g.trunk.layers[2].weight.fill_(1e30)
     with pytest.raises(NonFiniteError, match=r"not finite|too large"):
         learner.train_round(samples(0.3, "airl"), samples(0.0, "airl"))
 
@@ -142,3 +155,74 @@ def test_metrics_are_those_of_every_update():
     assert all(values.shape == (N_UPDATES,) for values in metrics)
     assert metrics.kl.min() > 0
     assert ((metrics.accuracy_expert >= 0) & (metrics.accuracy_expert <= 1)).all()
+
+
+def picture_samples(seed):
+    generator = th.Generator().manual_seed(seed)
+    n = SIZE * N_UPDATES
+    pictures = th.randint(0, 256, (n, 1, 16, 16), generator=generator, dtype=th.uint8)
+    nothing = Seen.nothing(n, th.device("cpu"))
+    actions = th.rand(n, 3, generator=generator)
+    return EncodedTransitions(Seen.of(None, pictures), actions, nothing, th.zeros(n), th.zeros(n))
+
+
+def make_picture_learner(traced):
+    th.manual_seed(1)
+    discriminator = GAILDiscriminator(
+        PICTURES,
+        SPACE,
+        view=View(Picture()),
+        trunk_class=ConvTrunk,
+        trunk_kwargs={"depth": 4, "features_dim": 8},
+        code_dim=4,
+    )
+    settings = dataclasses.replace(SETTINGS, trace_updates=traced, grad_penalty_coef=0.5)
+    return DiscriminatorLearner(discriminator, settings, DualVariable(0.5))
+
+
+def train_on_pictures(learner):
+    th.manual_seed(2)
+    learner.train_round(picture_samples(0), picture_samples(1))
+    return [each.detach() for each in learner.discriminator.parameters()]
+
+
+def test_what_sees_pictures_is_not_traced_unless_it_must_be():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        one = train_on_pictures(make_picture_learner(traced=None))
+    other = train_on_pictures(make_picture_learner(traced=False))
+    assert all(th.equal(*pair) for pair in zip(one, other, strict=True))
+
+
+def test_a_step_does_not_depend_on_how_weights_lie_in_memory():
+    """Fused Adam goes through weights and gradients from end to end, in whatever order they lie."""
+    learners = [make_picture_learner(traced=False) for _ in range(2)]
+    learners[1].optimizer = th.optim.Adam(learners[1].discriminator.parameters(), lr=1e-2)
+    for one, other in zip(*(train_on_pictures(each) for each in learners), strict=True):
+        th.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+class Chooses(nn.Module):
+    """A trunk whose operations depend on the values of its inputs."""
+
+    def __init__(self, input_shape):
+        super().__init__()
+        self.layer = nn.Linear(input_shape[0], 4)
+        self.features_dim = 4
+
+    def forward(self, inputs):
+        return self.layer(inputs) if inputs.sum() >= 0 else -self.layer(inputs)
+
+
+def test_a_network_that_cannot_be_traced_is_refused_with_the_remedy():
+    discriminator = AIRLDiscriminator(SPACE, SPACE, trunk_class=Chooses)
+    message = r"AIRLDiscriminator cannot be traced.*trace_updates=False"
+    settings = dataclasses.replace(SETTINGS, trace_updates=True)
+    with pytest.raises(RuntimeError, match=message):
+        DiscriminatorLearner(discriminator, settings, None).train_round(
+            samples(0.3, "airl"), samples(0.0, "airl")
+        )
+    learner = DiscriminatorLearner(discriminator, SETTINGS, None)
+    with pytest.warns(UserWarning, match=message):
+        metrics = learner.train_round(samples(0.3, "airl"), samples(0.0, "airl"))
+    assert th.isfinite(metrics.loss_expert).all()

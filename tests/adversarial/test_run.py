@@ -18,12 +18,12 @@ from sb3_vdb import (
     TrainerCheckpoint,
     make_vec_env,
 )
-from sb3_vdb.adversarial import discriminator_update
+from sb3_vdb.adversarial import objective
 from sb3_vdb.adversarial.densities import action_log_prob
 from sb3_vdb.discriminators import GAILDiscriminator
 from sb3_vdb.evaluation.curves import read_curve
 from sb3_vdb.transitions import Transitions
-from sb3_vdb.vdb import bottleneck_loss, gradient_penalty
+from sb3_vdb.vdb import bottleneck_loss, gradient_penalty, losses
 from tests.adversarial.generators import ALGORITHMS, GENERATORS, ON_POLICY, make_trainer
 from tests.conftest import MAZE
 
@@ -44,7 +44,7 @@ def test_every_algorithm_runs_on_every_generator(algorithm, generator, demos):
     assert trainer.learn(200) is trainer
     assert trainer.num_timesteps == 200
     assert trainer.n_rounds == (2 if generator in ON_POLICY else 3)
-    assert trainer.n_disc_updates == 3 * trainer.n_rounds
+    assert trainer.rounds.n_disc_updates == 3 * trainer.n_rounds
     assert (parameters(trainer.discriminator) != before[0]).any()
     assert (parameters(trainer.policy) != before[1]).any()
     assert (trainer.dual is not None) == algorithm.startswith("V")
@@ -66,7 +66,12 @@ def test_every_algorithm_runs_on_every_generator(algorithm, generator, demos):
         {"reward_scaling": "mean_std"},
         {"relabel_rollouts": False},
         {"input_noise_std": 0.1, "hidden_noise_std": 0.1},
-        {"discriminator_kwargs": {"net_arch": [8], "code_dim": 3, "activation_fn": th.nn.Tanh}},
+        {
+            "discriminator_kwargs": {
+                "trunk_kwargs": {"net_arch": [8], "activation_fn": th.nn.Tanh},
+                "code_dim": 3,
+            }
+        },
     ],
 )
 @pytest.mark.parametrize("algorithm", ["VAIL", "VAIRL"])
@@ -227,10 +232,10 @@ def test_under_vec_normalize_the_discriminator_sees_raw_observations(algorithm, 
         not trainer.relabels
     )  # VecNormalize scales the learned reward, so it has to be paid step by step
     seen = []
-    encode = trainer.features.encode
-    trainer.features.encode = lambda transitions, *rest: (
+    encode = trainer.discriminator.encode
+    trainer.discriminator.encode = lambda transitions: (
         seen.append(transitions),
-        encode(transitions, *rest),
+        encode(transitions),
     )[1]
     trainer.learn(200)
     for transitions in seen:
@@ -253,7 +258,7 @@ def test_the_discriminator_learns_to_tell_expert_from_generator(demos):
         np.zeros(100, bool),
     )
     for _ in range(3):
-        metrics = trainer.train_discriminator(trainer._encode(still))
+        metrics = trainer.rounds.train_discriminator(trainer.rounds.encode(still))
     assert metrics.accuracy_expert[-1] > 0.9
     assert metrics.accuracy_generator[-1] > 0.9
     assert trainer.reward(still).mean() < trainer.reward(demos.transitions()).mean()
@@ -266,17 +271,16 @@ def test_the_penalty_is_taken_at_expert_samples_unless_both_are_asked_for(demos,
         seen.append((outputs[0].detach(), inputs[0].detach()))
         return gradient_penalty(outputs, inputs)
 
-    monkeypatch.setattr(discriminator_update, "gradient_penalty", spy)
+    monkeypatch.setattr(objective, "gradient_penalty", spy)
     for side, size in (("expert", 20), ("both", 40)):
-        settings = {"grad_penalty_coef": 1.0, "grad_penalty_on": side, "record_updates": False}
+        settings = {"grad_penalty_coef": 1.0, "grad_penalty_on": side, "trace_updates": False}
         trainer = make_trainer("GAIL", "PPO", demos, **settings)
         trainer.learn(100)
         outputs, inputs = seen[-1]
         assert len(outputs) == size
         assert len(inputs) == 40
         # the experts come first: their inputs are those of the demonstrations
-        batch = trainer._expert_batch
-        known = trainer.discriminator._inputs(batch)
+        known = trainer.discriminator.inputs(trainer.rounds.expert_batch).vectors
         assert th.cdist(inputs[:20], known).min(dim=1).values.max() < 1e-3
 
 
@@ -287,8 +291,8 @@ def test_beta_is_updated_after_the_step_that_used_it(demos, monkeypatch):
         used.append(beta)
         return bottleneck_loss(kl, beta, limit)
 
-    monkeypatch.setattr(discriminator_update, "bottleneck_loss", spy)
-    trainer = make_trainer("VAIL", "PPO", demos, beta=0.3, beta_step_size=0.1, record_updates=False)
+    monkeypatch.setattr(losses, "bottleneck_loss", spy)
+    trainer = make_trainer("VAIL", "PPO", demos, beta=0.3, beta_step_size=0.1, trace_updates=False)
     trainer.learn(100)
     used = [float(each) for each in used]
     assert used[0] == pytest.approx(0.3)
@@ -518,7 +522,7 @@ FAULTS = {
 def test_what_is_no_number_stops_with_its_name_after_saving(
     what, relabel, demos, tmp_path, monkeypatch
 ):
-    settings = {"relabel_rollouts": relabel, "record_updates": False}
+    settings = {"relabel_rollouts": relabel, "trace_updates": False}
     trainer = make_trainer("VAIL", "PPO", demos, log_dir=tmp_path, **settings)
     trainer.learn(100)
     method, fault = FAULTS[what]

@@ -51,8 +51,14 @@ def fingerprint(trainer) -> str:
     for name, state in sorted(trainer.gen_algo.get_parameters().items()):
         add((name, state))
     add(trainer.discriminator.state_dict())
-    add(trainer.learner.optimizer.state_dict()["state"])
-    add((trainer.dual.beta if trainer.dual else None, trainer.n_rounds, trainer.n_disc_updates))
+    add(trainer.rounds.learner.optimizer.state_dict()["state"])
+    add(
+        (
+            trainer.dual.beta if trainer.dual else None,
+            trainer.n_rounds,
+            trainer.rounds.n_disc_updates,
+        )
+    )
     add((vars(trainer.reward_scaling), trainer.num_timesteps))
     add(trainer.gen_algo._last_obs)
     replay = getattr(trainer.gen_algo, "replay_buffer", None)

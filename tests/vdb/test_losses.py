@@ -6,7 +6,16 @@ import pytest
 import torch as th
 
 from sb3_vdb.rewards import gail_reward, log_d_reward, logit_reward
-from sb3_vdb.vdb import GaussianEncoder, add_noise, expert_loss, generator_loss, gradient_penalty
+from sb3_vdb.vdb import (
+    PENALTIES,
+    GaussianEncoder,
+    add_noise,
+    bottleneck_loss,
+    discriminator_loss,
+    expert_loss,
+    generator_loss,
+    gradient_penalty,
+)
 
 LOGITS = th.tensor([-2.0, 0.0, 3.0])
 
@@ -93,3 +102,44 @@ def test_instance_noise_has_its_deviation_and_zero_adds_nothing():
     values = th.zeros(100_000)
     assert add_noise(values, 0.0) is values
     assert add_noise(values, 0.3).std().item() == pytest.approx(0.3, rel=0.02)
+
+
+def test_the_one_assembly_has_the_terms_of_eqs_10_and_15():
+    kl, penalty = th.tensor([0.2, 0.8]), th.tensor(3.0)
+    plain = discriminator_loss(LOGITS, -LOGITS)
+    assert plain.expert == expert_loss(LOGITS)
+    assert plain.generator == generator_loss(-LOGITS)
+    assert plain.bottleneck == plain.gradient_penalty == 0.0
+    full = discriminator_loss(
+        LOGITS, -LOGITS, kl=kl, beta=0.4, information_limit=0.3, gradient_penalty=penalty
+    )
+    assert full.bottleneck == bottleneck_loss(kl, 0.4, 0.3)
+    assert full.bottleneck.item() == pytest.approx(0.4 * (0.5 - 0.3))
+    th.testing.assert_close(full.total(), plain.total() + full.bottleneck + penalty)
+
+
+def test_one_centred_penalties_are_zero_for_a_slope_of_one():
+    inputs = th.randn(5, 2, requires_grad=True)
+    for slope in (0.5, 1.0, 3.0):
+        output = slope * (inputs @ th.tensor([0.6, 0.8]))
+        penalty = gradient_penalty([output], [inputs], "one_centered")
+        assert penalty.item() == pytest.approx((slope - 1.0) ** 2, abs=1e-6)
+
+
+def test_the_penalty_of_weights_takes_the_norm_over_all_of_them():
+    layer, inputs = th.nn.Linear(2, 1), th.tensor([[3.0, 1.0], [5.0, 3.0]])
+    penalty = gradient_penalty(
+        [layer(inputs).squeeze(-1)], list(layer.parameters()), "one_centered_weights"
+    )  # the gradient of the mean is (4, 2) for the weights and 1 for the bias
+    assert penalty.item() == pytest.approx((21**0.5 - 1.0) ** 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", PENALTIES)
+def test_every_penalty_sees_pictures_and_can_be_minimised(kind):
+    layer = th.nn.Conv2d(1, 1, 4)
+    pictures = th.randn(3, 1, 4, 4, requires_grad=True)
+    output = layer(pictures).flatten(1).squeeze(-1).square()
+    inputs = list(layer.parameters()) if kind.endswith("weights") else [pictures]
+    gradient_penalty([output], inputs, kind).backward()
+    assert th.isfinite(layer.weight.grad).all()
+    assert layer.weight.grad.abs().sum() > 0
