@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from gymnasium.envs.registration import register, registry
 
-from sb3_vdb_envs.pixels.tasks import TASKS, SuiteTask
+from sb3_vdb_envs.suite.tasks import TASKS, SuiteTask
 
 NAMESPACE = "sb3_vdb"
 
@@ -72,8 +72,8 @@ def _suite(task: SuiteTask, kind: str) -> EnvironmentRow:
     seen = "64 x 64 pixels" if kind == "Pixels" else "state"
     return EnvironmentRow(
         name=f"{task.name}{kind}",
-        entry_point=f"sb3_vdb_envs.pixels:{kind.removesuffix('s')}Env",
-        vector_entry_point=f"sb3_vdb_envs.pixels.vector_env:{task.name}{kind}",
+        entry_point=f"sb3_vdb_envs.suite:{kind.removesuffix('s')}Env",
+        vector_entry_point=f"sb3_vdb_envs.suite.vector_env:{task.name}{kind}",
         max_episode_steps=None,  # the suite ends its episodes itself, in frames
         kwargs={"task": task.name},
         summary=f"dm_control {what}, observed as {seen}",
@@ -125,8 +125,8 @@ ENVIRONMENTS: tuple[EnvironmentRow, ...] = (
             entry_point="sb3_vdb_envs.humanoid:HumanoidEnv",
             vector_entry_point=None,
             max_episode_steps=600,
-            kwargs={"clip": clip, "engine": "bullet"},
-            summary=f"the same in Bullet, the paper's engine: {seen}",
+            kwargs={"clip": clip, "simulator": "bullet"},
+            summary=f"the same in Bullet, the paper's simulator: {seen}",
         )
         for name, clip, seen in MOTIONS
     ),

@@ -39,7 +39,7 @@ def test_the_particle_is_drawn_where_it_is(name, image_size):
         and (layout.free_high - each > 0.1).all()
     ]
     for position, picture in zip(
-        clear, MazeView(layout, image_size).draw(np.array(clear)), strict=True
+        clear, MazeView(layout, image_size).render(np.array(clear)), strict=True
     ):
         # less than a third of a pixel away, also where the particle is smaller than a pixel
         pixel = (max(np.ptp(layout.box[:2]), np.ptp(layout.box[2:])) + 0.08) / image_size
@@ -48,7 +48,7 @@ def test_the_particle_is_drawn_where_it_is(name, image_size):
 
 def test_walls_are_dark_the_goal_is_not_shown_and_the_particle_is_red():
     layout = LAYOUTS["c_maze"]
-    (picture,) = MazeView(layout, 64).draw(np.array([layout.start]))
+    (picture,) = MazeView(layout, 64).render(np.array([layout.start]))
     assert picture.dtype == np.uint8
     column, row = (round((0.3 + 0.14) / 0.78 * 64 - 0.5), round((0.64 - 0.0) / 0.78 * 64 - 0.5))
     np.testing.assert_array_equal(picture[row, column], AGENT_COLOUR)
@@ -65,7 +65,7 @@ def test_dynamics_and_rewards_are_those_of_the_maze():
         picture, _ = seen.reset(seed=3)
         position, _ = plain.reset(seed=3)
         for action in np.random.default_rng(1).uniform(-1.0, 1.0, (60, 2)):
-            np.testing.assert_array_equal(picture, view.draw(position[None])[0])
+            np.testing.assert_array_equal(picture, view.render(position[None])[0])
             picture, *rest, info = seen.step(action)
             position, *expected, expected_info = plain.step(action)
             assert rest == expected

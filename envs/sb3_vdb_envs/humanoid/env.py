@@ -12,11 +12,11 @@ from gymnasium.utils import EzPickle
 
 from sb3_vdb_envs.humanoid import character
 from sb3_vdb_envs.humanoid.batch import HumanoidBatch, make_settings
-from sb3_vdb_envs.humanoid.engine import Engine
+from sb3_vdb_envs.humanoid.simulator import Simulator
 from sb3_vdb_envs.humanoid.picture import IMAGE_HEIGHT, Picture, image_size
 
 FIRST = np.zeros(1, dtype=np.intp)  # index of the only copy
-ENGINES = ("mujoco", "bullet")
+SIMULATORS = ("mujoco", "bullet")
 
 
 class HumanoidEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzPickle):
@@ -71,7 +71,7 @@ class HumanoidEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzP
         quickly, but not to be compared with the paper's figures.
     :param random_start: start anywhere in the clip
     :param sync_root: at each new cycle, move the clip's root over the character's
-    :param engine: ``"mujoco"`` or ``"bullet"`` (the paper's)
+    :param simulator: ``"mujoco"`` or ``"bullet"`` (the paper's)
     :param render_mode: ``"rgb_array"`` or None; the clip's pose is drawn beside the character
     :param render_height: height of pictures in pixels
     :raises ValueError: an argument is not known, or the clip is not sound
@@ -95,12 +95,12 @@ class HumanoidEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzP
         target: str = "absolute",
         random_start: bool = True,
         sync_root: bool = True,
-        engine: str = "mujoco",
+        simulator: str = "mujoco",
         render_mode: str | None = None,
         render_height: int = IMAGE_HEIGHT,
     ) -> None:
         EzPickle.__init__(
-            self, clip, timestep, fall, rotation, action, target, random_start, sync_root, engine,
+            self, clip, timestep, fall, rotation, action, target, random_start, sync_root, simulator,
             render_mode, render_height,
         )  # fmt: skip
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
@@ -108,9 +108,9 @@ class HumanoidEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzP
         if render_mode is not None:
             image_size(render_height)
         settings = make_settings(clip, fall, rotation, action, target, random_start, sync_root)
-        self._engine_name, self._engine = engine, _make_engine(engine, timestep)
-        self.clip, self.timestep = settings.clip, self._engine.timestep
-        self.batch = HumanoidBatch(settings, self._engine, 1)
+        self._simulator_name, self._simulator = simulator, _make_simulator(simulator, timestep)
+        self.clip, self.timestep = settings.clip, self._simulator.timestep
+        self.batch = HumanoidBatch(settings, self._simulator, 1)
         self.observation_space: Any = self.batch.observation_space
         self.action_space: Any = self.batch.action_space
         self.render_mode, self.render_height = render_mode, render_height
@@ -155,33 +155,33 @@ class HumanoidEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzP
         if self.render_mode is None:
             return None
         if self._picture is None:
-            self._picture = _make_picture(self._engine_name, self.render_height)
-        return self._picture.draw(*self.batch.characters)
+            self._picture = _make_picture(self._simulator_name, self.render_height)
+        return self._picture.render(*self.batch.characters)
 
     def close(self) -> None:
-        """Release engine and picture; closing twice is legal."""
-        self._engine.close()
+        """Release simulator and picture; closing twice is legal."""
+        self._simulator.close()
         if self._picture is not None:
             self._picture.close()
             self._picture = None
 
 
-def _make_engine(engine: str, timestep: float | None) -> Engine:
-    if engine == "mujoco":
-        from sb3_vdb_envs.humanoid.mujoco_engine import MujocoEngine
+def _make_simulator(simulator: str, timestep: float | None) -> Simulator:
+    if simulator == "mujoco":
+        from sb3_vdb_envs.humanoid.mujoco_simulator import MujocoSimulator
 
-        return MujocoEngine(1, 1 / 240 if timestep is None else timestep)
-    if engine == "bullet":
-        from sb3_vdb_envs.humanoid.bullet_engine import BulletEngine
+        return MujocoSimulator(1, 1 / 240 if timestep is None else timestep)
+    if simulator == "bullet":
+        from sb3_vdb_envs.humanoid.bullet_simulator import BulletSimulator
 
-        return BulletEngine(1 / 1200 if timestep is None else timestep)
-    raise ValueError(f"`engine` must be one of {', '.join(ENGINES)}, got {engine!r}")
+        return BulletSimulator(1 / 1200 if timestep is None else timestep)
+    raise ValueError(f"`simulator` must be one of {', '.join(SIMULATORS)}, got {simulator!r}")
 
 
-def _make_picture(engine: str, height: int) -> Picture:
+def _make_picture(simulator: str, height: int) -> Picture:
     from sb3_vdb_envs.humanoid.picture import BulletPicture, MujocoPicture
 
-    return MujocoPicture(height) if engine == "mujoco" else BulletPicture(height)
+    return MujocoPicture(height) if simulator == "mujoco" else BulletPicture(height)
 
 
 def _first(infos: dict[str, npt.NDArray[Any]]) -> dict[str, Any]:

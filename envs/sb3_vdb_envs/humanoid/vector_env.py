@@ -13,7 +13,7 @@ from sb3_vdb_envs.batched import BatchVectorEnv
 from sb3_vdb_envs.humanoid import character
 from sb3_vdb_envs.humanoid.batch import HumanoidBatch, make_settings
 from sb3_vdb_envs.humanoid.env import HumanoidEnv
-from sb3_vdb_envs.humanoid.mujoco_engine import MujocoEngine
+from sb3_vdb_envs.humanoid.mujoco_simulator import MujocoSimulator
 from sb3_vdb_envs.humanoid.picture import IMAGE_HEIGHT, MujocoPicture, image_size
 from sb3_vdb_envs.vector import AutoresetMode
 
@@ -56,8 +56,8 @@ class HumanoidVectorEnv(BatchVectorEnv):
         if render_mode is not None:
             image_size(render_height)
         settings = make_settings(clip, fall, rotation, action, target, random_start, sync_root)
-        self._engine = MujocoEngine(num_envs, 1 / 240 if timestep is None else timestep, threads)
-        batch = HumanoidBatch(settings, self._engine, num_envs)
+        self._simulator = MujocoSimulator(num_envs, 1 / 240 if timestep is None else timestep, threads)
+        batch = HumanoidBatch(settings, self._simulator, num_envs)
         self.clip, self.render_height, self.batch = settings.clip, render_height, batch
         self._picture: MujocoPicture | None = None
         super().__init__(
@@ -88,11 +88,11 @@ class HumanoidVectorEnv(BatchVectorEnv):
         self._picture = self._picture or MujocoPicture(self.render_height)
         state, target = self.batch.characters
         rows = [np.array([i]) for i in range(self.num_envs)]
-        return tuple(self._picture.draw(state.take(row), target.take(row)) for row in rows)
+        return tuple(self._picture.render(state.take(row), target.take(row)) for row in rows)
 
     def close_extras(self, **kwargs: Any) -> None:
         """Stop the threads and close the picture."""
-        self._engine.close()
+        self._simulator.close()
         if self._picture is not None:
             self._picture.close()
             self._picture = None

@@ -76,11 +76,11 @@ class MazeBatch:
         :param indices: which copies, shape (k,)
         :param generators: one random generator for each of these copies
         """
-        draws = np.array([generator.random(4) for generator in generators]).T  # (4, k)
-        radius, angle = self.start_noise * np.sqrt(draws[0]), 2 * np.pi * draws[1]
+        samples = np.array([generator.random(4) for generator in generators]).T  # (4, k)
+        radius, angle = self.start_noise * np.sqrt(samples[0]), 2 * np.pi * samples[1]
         offsets = np.stack([radius * np.cos(angle), radius * np.sin(angle)])
         positions = np.array(self.layout.start)[:, None] + offsets
-        self.physics.place(indices, positions, START_SPEED * (2.0 * draws[2:] - 1.0))
+        self.physics.place(indices, positions, START_SPEED * (2.0 * samples[2:] - 1.0))
         if self._path_length is not None:
             self._remaining[indices] = self._path_length(positions)
 

@@ -129,4 +129,4 @@ class MazeEnv(gym.Env[npt.NDArray[Any], npt.NDArray[np.float32]], EzPickle):
         if not self._trail:
             raise gym.error.ResetNeeded("call reset() before render()")
         self._picture = self._picture or MazePicture(self.layout, self.render_height)
-        return self._picture.draw(self._trail)
+        return self._picture.render(self._trail)

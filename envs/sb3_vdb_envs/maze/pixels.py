@@ -15,7 +15,7 @@ from gymnasium.utils import EzPickle
 from sb3_vdb_envs.maze.batch import MazeBatch
 from sb3_vdb_envs.maze.env import MazeEnv
 from sb3_vdb_envs.maze.layout import PARTICLE_RADIUS, WALL_RADIUS, MazeLayout
-from sb3_vdb_envs.maze.picture import AGENT_COLOUR, IMAGE_HEIGHT, draw_walls
+from sb3_vdb_envs.maze.picture import AGENT_COLOUR, IMAGE_HEIGHT, render_walls
 from sb3_vdb_envs.maze.vector_env import MazeVectorEnv
 from sb3_vdb_envs.raster import Canvas
 from sb3_vdb_envs.vector import AutoresetMode
@@ -45,7 +45,7 @@ class MazeView:
         # drawn finer than it is shown: in a large maze a particle is smaller than a pixel
         self._finer = math.ceil(2 * half / image_size / (PARTICLE_RADIUS / 2))
         canvas = Canvas((x - half, x + half, y - half, y + half), image_size * self._finer)
-        draw_walls(canvas, layout)
+        render_walls(canvas, layout)
         self._pixel, self._axes = canvas.pixel, canvas.axes
         self._still = self._shrunk(canvas.image[None])[0]
 
@@ -55,7 +55,7 @@ class MazeView:
         blocks = (n, height // self._finer, self._finer, width // self._finer, self._finer)
         return images.reshape(*blocks, channels).mean(axis=(2, 4))
 
-    def draw(self, positions: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
+    def render(self, positions: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
         """Pictures of particles.
 
         :param positions: in m, shape (n, 2)
@@ -92,7 +92,7 @@ class PixelMazeBatch(MazeBatch):
 
     def observe(self) -> npt.NDArray[np.uint8]:
         """Pictures, shape (n_mazes, image_size, image_size, 3)."""
-        return self._view.draw(self.positions())
+        return self._view.render(self.positions())
 
 
 class MazePixelEnv(MazeEnv):

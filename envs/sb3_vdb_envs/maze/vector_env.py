@@ -91,7 +91,7 @@ class MazeVectorEnv(BatchVectorEnv):
         if not self._trails:
             raise gym.error.ResetNeeded("call reset() before render()")
         self._picture = self._picture or MazePicture(self.layout, self.render_height)
-        return tuple(self._picture.draw(trail) for trail in self._trails)
+        return tuple(self._picture.render(trail) for trail in self._trails)
 
     def set_state(self, state: dict[str, Any]) -> npt.NDArray[Any]:
         """Restore what :meth:`get_state` returned.

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from sb3_vdb_envs.batched import BatchStep, BatchVectorEnv
 from sb3_vdb_envs.cores import available_cores
-from sb3_vdb_envs.pixels.env import IMAGE_SIZE, RENDER_SIZE, PixelEnv, StateEnv, SuiteEnv
-from sb3_vdb_envs.pixels.tasks import BY_NAME
+from sb3_vdb_envs.suite.env import IMAGE_SIZE, RENDER_SIZE, SuitePixelEnv, SuiteStateEnv, SuiteEnv
+from sb3_vdb_envs.suite.tasks import BY_NAME
 from sb3_vdb_envs.vector import AutoresetMode
 
 
@@ -124,10 +124,10 @@ class SuiteBatch:
         """One picture a copy."""
         pictures: list[Any] = [None] * len(self.envs)
 
-        def draw(i: int) -> None:
+        def render(i: int) -> None:
             pictures[i] = self.envs[i].render()
 
-        self._each(self._everyone, draw)
+        self._each(self._everyone, render)
         return tuple(pictures)
 
     def close(self) -> None:
@@ -140,7 +140,7 @@ class SuiteBatch:
 
 
 class SuiteVectorEnv(BatchVectorEnv):
-    """Copies of a state or pixel environment; see :class:`StateEnv` and :class:`PixelEnv`.
+    """Copies of a state or pixel environment; see :class:`SuiteStateEnv` and :class:`SuitePixelEnv`.
 
     Copy ``i`` reset with ``seed=s`` goes through the same states as a single environment reset with
     ``seed=s + i``.
@@ -221,10 +221,10 @@ def pixel_vector_env(
     supersample: int = 1,
     floor: bool = True,
 ) -> SuiteVectorEnv:
-    """Copies of :class:`PixelEnv`, with its arguments and those of :class:`SuiteVectorEnv`."""
+    """Copies of :class:`SuitePixelEnv`, with its arguments and those of :class:`SuiteVectorEnv`."""
 
-    def make() -> PixelEnv:
-        return PixelEnv(
+    def make() -> SuitePixelEnv:
+        return SuitePixelEnv(
             task, image_size, action_repeat, frame_stack, camera, preset, render_mode,
             render_height, supersample, floor,
         )  # fmt: skip
@@ -244,10 +244,10 @@ def state_vector_env(
     render_mode: str | None = None,
     render_height: int = RENDER_SIZE,
 ) -> SuiteVectorEnv:
-    """Copies of :class:`StateEnv`, with its arguments and those of :class:`SuiteVectorEnv`."""
+    """Copies of :class:`SuiteStateEnv`, with its arguments and those of :class:`SuiteVectorEnv`."""
 
-    def make() -> StateEnv:
-        return StateEnv(task, action_repeat, preset, camera, render_mode, render_height)
+    def make() -> SuiteStateEnv:
+        return SuiteStateEnv(task, action_repeat, preset, camera, render_mode, render_height)
 
     return SuiteVectorEnv(make, num_envs, threads, max_episode_steps, autoreset_mode, render_mode)
 
