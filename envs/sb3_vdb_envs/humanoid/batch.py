@@ -16,7 +16,6 @@ from sb3_vdb_envs.batched import BatchStep
 from sb3_vdb_envs.humanoid import actions as control
 from sb3_vdb_envs.humanoid import character, rotations
 from sb3_vdb_envs.humanoid.clips import MotionClip
-from sb3_vdb_envs.humanoid.simulator import Simulator
 from sb3_vdb_envs.humanoid.features import ROTATION_SIZES, feature_bounds, features
 from sb3_vdb_envs.humanoid.kinematics import (
     Bodies,
@@ -25,6 +24,7 @@ from sb3_vdb_envs.humanoid.kinematics import (
     lowest_points,
 )
 from sb3_vdb_envs.humanoid.rewards import WEIGHTS, imitation_terms, joint_rotation_errors
+from sb3_vdb_envs.humanoid.simulator import Simulator
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -1,4 +1,4 @@
-"""Bullet as the humanoid's simulator: the paper's simulator with stable PD control at 1.2 kHz."""
+"""Bullet, the paper's simulator of the humanoid, with stable PD control at 1.2 kHz."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy.typing as npt
 from sb3_vdb_envs.dependencies import require
 from sb3_vdb_envs.humanoid import character, rotations
 from sb3_vdb_envs.humanoid.character import JOINTS
-from sb3_vdb_envs.humanoid.simulator import substeps
 from sb3_vdb_envs.humanoid.kinematics import CharacterState
+from sb3_vdb_envs.humanoid.simulator import substeps
 
 Array = npt.NDArray[np.float64]
 

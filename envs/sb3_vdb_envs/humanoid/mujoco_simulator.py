@@ -10,9 +10,9 @@ import numpy.typing as npt
 from sb3_vdb_envs.cores import available_cores
 from sb3_vdb_envs.dependencies import require
 from sb3_vdb_envs.humanoid import character, rotations
-from sb3_vdb_envs.humanoid.simulator import substeps
 from sb3_vdb_envs.humanoid.kinematics import CharacterState
 from sb3_vdb_envs.humanoid.mujoco_model import model_xml
+from sb3_vdb_envs.humanoid.simulator import substeps
 
 Array = npt.NDArray[np.float64]
 

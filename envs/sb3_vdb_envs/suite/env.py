@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.utils import EzPickle
 
+from sb3_vdb_envs.batched import check_render_mode
 from sb3_vdb_envs.dependencies import require
 from sb3_vdb_envs.suite.rendering import SuiteRenderer, check_look, hide_floor
 from sb3_vdb_envs.suite.tasks import BY_NAME, load_task, without_opengl
@@ -68,8 +69,7 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
             raise ValueError(
                 f"`action_repeat` must be a whole number of frames, at least 1, got {action_repeat}"
             )
-        if render_mode not in (None, "rgb_array"):
-            raise ValueError(f'`render_mode` must be "rgb_array" or None, got {render_mode!r}')
+        check_render_mode(render_mode)
         check_look(preset, render_height, "render_height")
         self.task_name, self.action_repeat, self.preset = task, action_repeat, preset
         self.camera, self.render_mode, self.render_height = camera, render_mode, render_height

@@ -93,7 +93,7 @@ class SuiteRenderer:
         model = physics.model.ptr
         number = _camera_number(physics, camera)
         large = image_size * supersample
-        self._renderer = OffscreenRenderer(model, large, drawn)
+        self._renderer = OffscreenRenderer(model, large, large)
         self._renderer.camera.fixedcamid = number
         self._renderer.camera.type = 2  # mjCAMERA_FIXED
         apply_preset(model, preset)
