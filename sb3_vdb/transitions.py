@@ -4,13 +4,30 @@ to each other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.generic]
+Observations = Any  # an array, or a mapping from the names of a Dict space to arrays
+
+
+def parts_of(observations: Observations) -> Mapping[str, npt.NDArray[Any]]:
+    """Arrays of observations by name, one named ``"observations"`` where there are no parts."""
+    return observations if isinstance(observations, Mapping) else {"observations": observations}
+
+
+def map_parts(function: Callable[..., Any], *observations: Observations) -> Observations:
+    """The function's value for each part of the observations, or for the arrays themselves.
+
+    :param function: of as many arrays as there are ``observations``
+    :param observations: all arrays, or all mappings with the same names
+    """
+    if not isinstance(observations[0], Mapping):
+        return function(*observations)
+    return {name: function(*(each[name] for each in observations)) for name in observations[0]}
 
 
 class Transitions(NamedTuple):

@@ -62,8 +62,8 @@ def _suite(task: SuiteTask) -> EnvironmentRow:
     return EnvironmentRow(
         name=f"{task.name}State",
         family="suite",
-        entry_point="sb3_vdb_envs.suite:SuiteStateEnv",
-        vector_entry_point="sb3_vdb_envs.suite:state_vector_env",
+        entry_point="sb3_vdb_envs.suite.env:SuiteStateEnv",
+        vector_entry_point="sb3_vdb_envs.suite.vector_env:state_vector_env",
         max_episode_steps=None,  # the suite ends its episodes itself, in frames
         kwargs={"task": task.name},
         summary=f"dm_control {task.title}, observed as state",
@@ -77,8 +77,8 @@ def _suite_pixels(task: SuiteTask) -> EnvironmentRow:
     state = _suite(task)
     return state._replace(
         name=f"{task.name}Pixels",
-        entry_point="sb3_vdb_envs.suite:SuitePixelEnv",
-        vector_entry_point="sb3_vdb_envs.suite:pixel_vector_env",
+        entry_point="sb3_vdb_envs.suite.env:SuitePixelEnv",
+        vector_entry_point="sb3_vdb_envs.suite.vector_env:pixel_vector_env",
         summary=f"dm_control {task.title}, observed as 64 x 64 pixels",
         state_twin=state.id,
         look=PIXEL_LOOK,

@@ -331,9 +331,9 @@ class AdversarialTrainer:
         :return: metrics of every update, each of shape (n_updates,)
         """
         n = self.settings.n_disc_updates_per_round * self.settings.demo_batch_size
-        expert_rows = self._expert_sampler.draw(n)
+        expert_rows = self._expert_sampler.sample(n)
         seed = self._expert_sampler.spawn_seed()
-        generator_rows = EpochSampler(len(generator.observations), seed).draw(n)
+        generator_rows = EpochSampler(len(generator.observations), seed).sample(n)
         expert = self._expert_batch.rows(th.as_tensor(expert_rows, device=self.device))
         if self.discriminator.uses_log_probs:
             log_probs = self._log_probs(self._expert.take(expert_rows))
@@ -356,7 +356,7 @@ class AdversarialTrainer:
     def _update_normalizer(self, generator: Batch) -> None:
         """Show the normaliser as many expert as generator observations."""
         observations = generator.observations
-        rows = self._expert_sampler.draw(len(observations))
+        rows = self._expert_sampler.sample(len(observations))
         self.discriminator.normalizer.update(
             self._expert_batch.observations[th.as_tensor(rows, device=self.device)]
         )

@@ -48,7 +48,7 @@ def in_the_air(clip, time, height=3.0):
     return state
 
 
-def replay(simulator, clip, time, n_steps, start):
+def play_open_loop(simulator, clip, time, n_steps, start):
     """Open loop: PD targets are the clip one step ahead."""
     simulator.put(FIRST, start)
     for step in range(n_steps):
@@ -91,7 +91,9 @@ def test_kinematics_are_mujocos():
     for i, name in enumerate(character.NAMES):
         body = simulator._model.body(name).id
         np.testing.assert_allclose(data.xipos[body], bodies.centres[0, i], atol=1e-9)
-        mujoco.mj_objectVelocity(simulator._model, data, mujoco.mjtObj.mjOBJ_BODY, body, velocity, 0)
+        mujoco.mj_objectVelocity(
+            simulator._model, data, mujoco.mjtObj.mjOBJ_BODY, body, velocity, 0
+        )
         np.testing.assert_allclose(velocity[:3], bodies.angular_velocities[0, i], atol=1e-9)
         np.testing.assert_allclose(velocity[3:], bodies.velocities[0, i], atol=1e-9)
     assert (simulator._model.nq, simulator._model.nv, simulator._model.nu) == (43, 34, 28)
@@ -118,7 +120,9 @@ def test_in_flight_the_centre_of_mass_only_feels_gravity(name):
     clip, simulator = MotionClip.load("spinkick"), make_simulator(name)
     start = in_the_air(clip, 0.4)
     before = forward_kinematics(start).centre_of_mass_velocity()[0]
-    after = forward_kinematics(replay(simulator, clip, 0.4, 9, start)).centre_of_mass_velocity()[0]
+    after = forward_kinematics(
+        play_open_loop(simulator, clip, 0.4, 9, start)
+    ).centre_of_mass_velocity()[0]
     fall = np.array([0, 0, -character.GRAVITY * 0.3])
     np.testing.assert_allclose(after - before, fall, atol=0.03)
     simulator.close()
@@ -162,7 +166,7 @@ def test_in_flight_angular_momentum_stays():
     clip, simulator = MotionClip.load("backflip"), MujocoSimulator(1, 1 / 1200)
     start = in_the_air(clip, 0.6)
     before = angular_momentum(start)
-    after = angular_momentum(replay(simulator, clip, 0.6, 6, start))
+    after = angular_momentum(play_open_loop(simulator, clip, 0.6, 6, start))
     assert np.linalg.norm(before) > 5
     assert np.linalg.norm(after - before) < 0.03 * np.linalg.norm(before)
 
@@ -196,9 +200,9 @@ def test_in_flight_without_motors_energy_stays():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["run", "walk", "backflip"])
-def test_open_loop_replays_agree_between_engines_and_timesteps(name):
-    """0.3 s from 8 phases. A prototype measured .05 rad and 49 mm between the simulators, of which the
-    ankles under contact are nearly all, and .015 rad and 17 mm between MuJoCo's timesteps; the
+def test_open_loop_motions_agree_between_simulators_and_timesteps(name):
+    """0.3 s from 8 phases. A prototype measured .05 rad and 49 mm between the simulators, of which
+    the ankles under contact are nearly all, and .015 rad and 17 mm between MuJoCo's timesteps; the
     bounds leave half as much again.
     """
     clip, results = MotionClip.load(name), []
@@ -207,7 +211,7 @@ def test_open_loop_replays_agree_between_engines_and_timesteps(name):
         ends = {}
         for key, timestep in (("mujoco", 1 / 240), ("mujoco", 1 / 1200), ("bullet", 1 / 1200)):
             simulator = make_simulator(key, timestep)
-            ends[key, timestep] = replay(simulator, clip, time, 9, start)
+            ends[key, timestep] = play_open_loop(simulator, clip, time, 9, start)
             simulator.close()
         coarse, fine, bullet = ends.values()
         results.append([distance(coarse, bullet), distance(coarse, fine)])
@@ -219,7 +223,7 @@ def test_open_loop_replays_agree_between_engines_and_timesteps(name):
 
 
 @pytest.mark.parametrize(("name", "radians"), [("run", 0.01), ("spinkick", 0.025)])
-def test_in_the_air_the_engines_agree_closely(name, radians):
+def test_in_the_air_the_simulators_agree_closely(name, radians):
     """Without contact, after 0.3 s. What remains is in the shoulders: far from zero the simulators
     apply the torque limits along different axes (spinkick: 0.08 rad in two joints).
     """
@@ -228,7 +232,7 @@ def test_in_the_air_the_engines_agree_closely(name, radians):
     ends = []
     for name in SIMULATORS:
         simulator = make_simulator(name, 1 / 1200)
-        ends.append(replay(simulator, clip, 0.5, 9, start))
+        ends.append(play_open_loop(simulator, clip, 0.5, 9, start))
         simulator.close()
     angle, metres = distance(*ends)
     assert angle < radians
