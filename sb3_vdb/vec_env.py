@@ -21,9 +21,12 @@ from stable_baselines3.common.vec_env import (
 )
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from sb3_vdb.environments import is_batched
+from sb3_vdb.transitions import Observations, map_parts, parts_of
+
 GYMNASIUM_1 = int(gym.__version__.split(".")[0]) >= 1
-NAMESPACE = "sb3_vdb"  # other packages' batches may not restart as SB3 needs it
 SAME_STEP, NEXT_STEP, DISABLED = "SameStep", "NextStep", "Disabled"
+FINAL_OBSERVATION_KEYS = ("final_obs", "final_observation")  # Gymnasium 1.x and 0.29
 
 
 def autoreset_mode_of(env: Any) -> str:
@@ -40,8 +43,7 @@ def autoreset_mode_of(env: Any) -> str:
 
 
 class GymnasiumVecEnv(VecEnv):
-    """A Gymnasium vector environment with array observations as an SB3 ``VecEnv``, with Gymnasium
-    0.29 and 1.x.
+    """A Gymnasium vector environment as an SB3 ``VecEnv``, with Gymnasium 0.29 and 1.x.
 
     SB3 restarts episodes within the step that ended them. Environments in ``SameStep`` mode do the
     same. In ``NextStep`` and ``Disabled`` mode the ended sub-environments are restarted with
@@ -51,15 +53,18 @@ class GymnasiumVecEnv(VecEnv):
     ``infos[i]`` has ``terminal_observation`` and ``TimeLimit.truncated`` at the end of an episode,
     and then also the sub-environment's own infos.
 
-    :param env: a vector environment with array observations
+    :param env: a vector environment whose observations are arrays, or a Dict of arrays
     :param every_step_infos: give every sub-environment's infos at every step; slow for large
         batches
+    :raises ValueError: observations are a Tuple, or a Dict of spaces that are no arrays themselves
     """
 
     def __init__(self, env: Any, every_step_infos: bool = False) -> None:
-        if isinstance(env.single_observation_space, (gym.spaces.Dict, gym.spaces.Tuple)):
+        space = env.single_observation_space
+        parts = space.spaces.values() if isinstance(space, gym.spaces.Dict) else [space]
+        if any(isinstance(part, (gym.spaces.Dict, gym.spaces.Tuple)) for part in parts):
             raise ValueError(
-                f"{env} has observations of {env.single_observation_space}; "
+                f"{env} has observations of {space}; "
                 "wrap its sub-environments with gymnasium.wrappers.FlattenObservation"
             )
         self.env = env
@@ -83,7 +88,14 @@ class GymnasiumVecEnv(VecEnv):
         self.reset_infos = [self._one(infos, i) for i in range(self.num_envs)]
         self._reset_seeds()
         self._reset_options()
-        return observations
+        return self._plain(observations)
+
+    def _plain(self, observations: Observations) -> Observations:
+        """Observations as SB3 wants them: an array, or a dictionary in the order of the space."""
+        space = self.observation_space
+        if not isinstance(space, gym.spaces.Dict):
+            return observations
+        return {name: observations[name] for name in space.spaces}
 
     def step_async(self, actions: npt.NDArray[Any]) -> None:
         """Keep the actions for :meth:`step_wait`."""
@@ -102,26 +114,32 @@ class GymnasiumVecEnv(VecEnv):
             ended = np.flatnonzero(dones)
             finals = [self._final(observations, infos, i) for i in map(int, ended)]
             if self.autoreset_mode != SAME_STEP:
-                observations, infos = self._restart(np.array(observations), dones)
+                observations, infos = self._restart(map_parts(np.array, observations), dones)
             for i, (last, info) in zip(ended, finals, strict=True):
                 truncated = bool(truncations[i]) and not bool(terminations[i])
                 listed[i] = {**info, "terminal_observation": last, "TimeLimit.truncated": truncated}
                 self.reset_infos[i] = self._one(infos, int(i))
-        return observations, np.asarray(rewards, dtype=np.float32), dones, listed
+        paid = np.asarray(rewards, dtype=np.float32)
+        return self._plain(observations), paid, dones, listed
 
     def _final(
         self, observations: Any, infos: dict[str, Any], i: int
     ) -> tuple[Any, dict[str, Any]]:
         """Last observation and infos of an ended episode."""
         if self.autoreset_mode != SAME_STEP:
-            return np.array(observations[i]), self._one(infos, i)
-        key = next((key for key in ("final_obs", "final_observation") if key in infos), None)
+            last = map_parts(lambda part: np.array(part[i]), self._plain(observations))
+            return last, self._one(infos, i)
+        key = next((key for key in FINAL_OBSERVATION_KEYS if key in infos), None)
         if key is None:
             raise RuntimeError(
                 f"{self.env} restarts within the step but does not give the last observation; "
                 "use gym.vector.SyncVectorEnv"
             )
-        last = infos[key][i]
+        finals = infos[key]
+        if isinstance(finals, dict):  # one array a part
+            last = {name: part[i] for name, part in self._plain(finals).items()}
+        else:  # an array of observations
+            last = self._plain(finals[i])
         final_info = infos.get("final_info")
         if final_info is None:
             return last, {}
@@ -140,7 +158,14 @@ class GymnasiumVecEnv(VecEnv):
             return observations, infos
         observations, infos = self.env.reset(options={"reset_mask": dones.copy()})
         running = ~dones
-        if not np.array_equal(np.asarray(observations)[running], before[running], equal_nan=True):
+        unchanged = map_parts(
+            lambda now, then: np.array_equal(
+                np.asarray(now)[running], then[running], equal_nan=True
+            ),
+            observations,
+            before,
+        )
+        if not all(parts_of(unchanged).values()):
             raise RuntimeError(
                 f"{self.env} ended in {int(dones.sum())} of {self.num_envs} sub-environments and "
                 'restarted the others too: it ignores options["reset_mask"]; use its '
@@ -153,7 +178,7 @@ class GymnasiumVecEnv(VecEnv):
         """Infos of sub-environment i out of the dictionary of arrays."""
         one: dict[str, Any] = {}
         for key, values in infos.items():
-            if key.startswith("_") or key in ("final_obs", "final_observation", "final_info"):
+            if key.startswith("_") or key in (*FINAL_OBSERVATION_KEYS, "final_info"):
                 continue
             present = infos.get(f"_{key}")
             if present is None or present[i]:
@@ -216,12 +241,12 @@ def action_repeat_of(venv: VecEnv) -> int | None:
     base: Any = wrappers(venv)[-1]
     if isinstance(base, SubprocVecEnv):
         asked = hasattr(base, "has_attr") and base.has_attr("action_repeat")
-        found = base.get_attr("action_repeat", 0)[0] if asked else None
+        repeat = base.get_attr("action_repeat", 0)[0] if asked else None
     else:
         inner = getattr(base, "env", base)
         inner = inner.envs[0] if hasattr(inner, "envs") else inner
-        found = getattr(getattr(inner, "unwrapped", inner), "action_repeat", None)
-    return None if found is None else int(found)
+        repeat = getattr(getattr(inner, "unwrapped", inner), "action_repeat", None)
+    return None if repeat is None else int(repeat)
 
 
 def wrappers(venv: VecEnv) -> list[VecEnv]:
@@ -255,23 +280,23 @@ def make_vec_env(
     """
     if n_envs < 1:
         raise ValueError(f"`n_envs` must be at least 1, got {n_envs}")
-    spec = gym.spec(env_id)
-    kwargs = {**spec.kwargs, **(env_kwargs or {})}
-    # Bullet simulates one character at a time
-    batched = spec.vector_entry_point is not None and kwargs.get("engine") != "bullet"
-    if not batched or spec.namespace != NAMESPACE:
-        if monitor:
-            return make_sb3_vec_env(env_id, n_envs=n_envs, seed=seed, env_kwargs=env_kwargs)
-        dummy = DummyVecEnv([lambda: gym.make(env_id, **(env_kwargs or {}))] * n_envs)
-        dummy.seed(seed)
-        return dummy
     kwargs = dict(env_kwargs or {})
+    if is_batched(env_id, kwargs):
+        venv: VecEnv = GymnasiumVecEnv(_make_batch(env_id, n_envs, kwargs), every_step_infos)
+        venv.seed(seed)
+        return VecMonitor(venv) if monitor else venv
+    if monitor:
+        return make_sb3_vec_env(env_id, n_envs=n_envs, seed=seed, env_kwargs=env_kwargs)
+    dummy = DummyVecEnv([lambda: gym.make(env_id, **kwargs)] * n_envs)
+    dummy.seed(seed)
+    return dummy
+
+
+def _make_batch(env_id: str, n_envs: int, kwargs: dict[str, Any]) -> Any:
+    """The batch of an id with these arguments, by Gymnasium's own way in both versions."""
     if GYMNASIUM_1:
-        env = gym.make_vec(env_id, num_envs=n_envs, **kwargs)
-    else:  # 0.29 has other names, and takes the time limit from the spec alone
-        spec = copy.deepcopy(spec)
-        spec.max_episode_steps = kwargs.pop("max_episode_steps", spec.max_episode_steps)
-        env = gym.make_vec(spec, num_envs=n_envs, vectorization_mode="custom", vector_kwargs=kwargs)
-    venv: VecEnv = GymnasiumVecEnv(env, every_step_infos)
-    venv.seed(seed)
-    return VecMonitor(venv) if monitor else venv
+        return gym.make_vec(env_id, num_envs=n_envs, **kwargs)
+    # 0.29 has other names, and takes the time limit from the spec alone
+    spec, kwargs = copy.deepcopy(gym.spec(env_id)), dict(kwargs)
+    spec.max_episode_steps = kwargs.pop("max_episode_steps", spec.max_episode_steps)
+    return gym.make_vec(spec, num_envs=n_envs, vectorization_mode="custom", vector_kwargs=kwargs)

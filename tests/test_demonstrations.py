@@ -263,10 +263,42 @@ def test_observations_of_several_parts_are_saved_recorded_and_checked(tmp_path):
     assert not np.array_equal(positions[0], recorded[1].observations["robot.pos"][0])
 
 
+def test_observations_of_several_parts_give_transitions_of_several_parts():
+    demos = make_demonstrations("both", n=2, length=5)
+    steps = demos.transitions()
+    assert set(steps.observations) == set(steps.next_observations) == {"camera", "robot.pos"}
+    for name in steps.observations:
+        expected = np.concatenate([each.observations[name][:-1] for each in demos])
+        np.testing.assert_array_equal(steps.observations[name], expected)
+        following = np.concatenate([each.observations[name][1:] for each in demos])
+        np.testing.assert_array_equal(steps.next_observations[name], following)
+
+
+def test_a_learner_that_sees_some_parts_needs_only_those():
+    demos, both = make_demonstrations("both"), Dot("both")
+    spaces_of = both.observation_space, both.action_space
+    positions = Demonstrations.from_arrays(
+        [{"robot.pos": each.observations["robot.pos"]} for each in demos],
+        [each.actions for each in demos],
+    )
+    positions.validate(*spaces_of, keys=["robot.pos"])
+    demos.validate(*spaces_of, keys=["robot.pos"])
+    with pytest.raises(ValueError, match=r"have no part camera, which .* sees, only robot\.pos"):
+        positions.validate(*spaces_of, keys=["robot.pos", "camera"])
+    with pytest.raises(ValueError, match=r"have parts robot\.pos, the environment's camera, robot"):
+        positions.validate(*spaces_of)
+    with pytest.raises(ValueError, match="environment's space has no part depth"):
+        demos.validate(*spaces_of, keys=["depth"])
+    wrong = Demonstrations.from_arrays([{"robot.pos": np.zeros((3, 5))}])
+    with pytest.raises(ValueError, match=r"part 'robot\.pos': each observation has shape \(5,\)"):
+        wrong.validate(*spaces_of, needs_actions=False, keys=["robot.pos"])
+    one = Dot("vectors")
+    with pytest.raises(ValueError, match=r"has no parts; leave out robot\.pos"):
+        demos.validate(one.observation_space, one.action_space, keys=["robot.pos"])
+
+
 def test_observations_of_several_parts_are_refused_where_one_array_is_needed():
     demos = make_demonstrations("both")
-    with pytest.raises(ValueError, match=r"observations camera, robot\.pos; this learner"):
-        demos.transitions()
     one, both = Dot("vectors"), Dot("both")
     with pytest.raises(ValueError, match="has none; pick one"):
         demos.validate(one.observation_space, one.action_space)

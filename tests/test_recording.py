@@ -10,7 +10,7 @@ from stable_baselines3 import SAC
 
 from sb3_vdb import Demonstrations
 from sb3_vdb.cli import main
-from sb3_vdb.demonstrations import recording, replay
+from sb3_vdb.demonstrations import recording, reenactment
 from sb3_vdb.experiments.experts import recording_name
 
 pytest.importorskip("dm_control")
@@ -42,7 +42,7 @@ def test_what_is_played_again_is_what_was_seen(made):
         observation, reward, *_ = env.step(actor.predict(expected[-1])[0])
         expected.append(observation)
         rewards.append(reward)
-    first = replay.replay(made)[0]
+    first = reenactment.reenact(made)[0]
     np.testing.assert_array_equal(first.observations, expected)
     np.testing.assert_allclose(first.rewards, rewards, rtol=1e-6)
     assert first.observations.dtype == np.uint8
@@ -70,7 +70,7 @@ def test_the_second_time_is_read_from_the_cache(made, tmp_path, monkeypatch):
     path = recording.save(made, tmp_path / "reacher.npz")
     played = Demonstrations.from_recording(path, progress_bar=False)
     assert len(list((tmp_path / "cache").iterdir())) == 1
-    monkeypatch.setattr(replay, "replay", lambda *args: 1 / 0)
+    monkeypatch.setattr(reenactment, "reenact", lambda *args: 1 / 0)
     again = Demonstrations.from_recording(path, progress_bar=False)
     for mine, theirs in zip(again, played, strict=True):
         np.testing.assert_array_equal(mine.observations, theirs.observations)
@@ -90,24 +90,24 @@ def test_the_second_time_is_read_from_the_cache(made, tmp_path, monkeypatch):
 )
 def test_an_environment_with_other_pictures_or_frames_is_refused(made, arguments, message):
     with pytest.raises(ValueError, match=message):
-        replay.replay(made, SMALL | arguments)
+        reenactment.reenact(made, SMALL | arguments)
 
 
 def test_the_same_arguments_pass_and_defaults_count(made):
-    replay.replay(made, SMALL | {"preset": "fast"})
+    reenactment.reenact(made, SMALL | {"preset": "fast"})
     with pytest.raises(ValueError, match="`image_size` 16, the environment 64"):
-        replay.replay(made, {})
+        reenactment.reenact(made, {})
     with pytest.raises(ValueError, match="has no argument imgsize"):
-        replay.replay(made, {"imgsize": 3})
+        reenactment.reenact(made, {"imgsize": 3})
     with pytest.raises(ValueError, match="`task` 'ReacherEasy', the environment 'CheetahRun'"):
-        replay.replay(made, SMALL | {"task": "CheetahRun"})
+        reenactment.reenact(made, SMALL | {"task": "CheetahRun"})
 
 
 def test_a_machine_that_rounds_differently_stays_on_the_recorded_states(made):
     """Every step a little off, as another processor's: pictures are those of the stored states."""
     states = made.episodes[0].states + 1e-6 * np.sin(np.arange(400)).reshape(100, 4)
-    played = replay.replay(changed_episode(made, states=states))
-    expected = replay.replay(made)
+    played = reenactment.reenact(changed_episode(made, states=states))
+    expected = reenactment.reenact(made)
     differ = np.abs(played[0].observations.astype(int) - expected[0].observations).mean()
     assert differ < 0.5
 
@@ -119,7 +119,7 @@ def with_versions(made, **versions):
 def test_another_version_is_warned_of_and_verified(made, caplog):
     other = with_versions(made, mujoco="3.1.0")
     with caplog.at_level(logging.WARNING):
-        played = replay.replay(other)
+        played = reenactment.reenact(other)
     assert "mujoco 3.1.0" in caplog.text
     assert len(played) == 2
 
@@ -129,24 +129,24 @@ def changed_episode(made, **changes):
     return made._replace(episodes=(first, *made.episodes[1:]))
 
 
-def test_a_replay_that_departs_is_refused_with_step_and_remedy(made):
+def test_a_reenactment_that_departs_is_refused_with_step_and_remedy(made):
     rewards = made.episodes[0].rewards.copy()
     rewards[41] += 0.5
     with pytest.raises(ValueError, match=r"episode 0, step 42: the reward is .* record it again"):
-        replay.replay(changed_episode(made, rewards=rewards))
+        reenactment.reenact(changed_episode(made, rewards=rewards))
     states = made.episodes[0].states.copy()
     states[99] += 0.1
     departed = changed_episode(made, states=states)
     with pytest.raises(ValueError, match=r"step 100: the physics state differs by 0\.1"):
-        replay.replay(departed)
+        reenactment.reenact(departed)
     with pytest.raises(ValueError, match=r"install the versions it was made with \(mujoco==3\.1"):
-        replay.replay(with_versions(departed, mujoco="3.1.0"))
+        reenactment.reenact(with_versions(departed, mujoco="3.1.0"))
 
 
 def test_an_episode_of_another_length_is_refused(made):
     actions = made.episodes[0].actions
     with pytest.raises(ValueError, match="ends at step 100 here, and after 150"):
-        replay.replay(
+        reenactment.reenact(
             changed_episode(
                 made,
                 actions=np.concatenate([actions, actions[:50]]),
@@ -159,7 +159,7 @@ def test_an_episode_of_another_length_is_refused(made):
 def test_a_stack_of_pictures_survives_another_machines_rounding():
     made = recording.record(Wave(), PIXELS, 1, env_kwargs={**SMALL, "frame_stack": 2})
     states = made.episodes[0].states + 1e-9
-    played = replay.replay(changed_episode(made, states=states))[0].observations
+    played = reenactment.reenact(changed_episode(made, states=states))[0].observations
     np.testing.assert_array_equal(played[1:, ..., :3], played[:-1, ..., 3:])
 
 
@@ -198,7 +198,7 @@ def test_recurrent_and_discrete_policies_are_recorded_as_they_act():
     made = recording.record(Counting(), "CartPole-v1", 1)
     actions = made.episodes[0].actions
     np.testing.assert_array_equal(actions, np.arange(len(actions)) % 2)
-    assert len(replay.replay(made)[0]) == len(actions)
+    assert len(reenactment.reenact(made)[0]) == len(actions)
 
 
 def test_actions_are_stored_as_executed():
@@ -220,7 +220,7 @@ def test_episodes_below_the_least_return_are_not_kept():
 def test_any_environment_can_be_recorded():
     made = recording.record(Wave(), "sb3_vdb/CMaze-v0", 1)
     assert made.episodes[0].states.shape[1] == 0
-    assert len(replay.replay(made)[0]) == 100
+    assert len(reenactment.reenact(made)[0]) == 100
 
 
 def test_the_command_records_a_state_expert_for_pixels(tmp_path):
@@ -261,7 +261,10 @@ def test_the_command_records_mazes_with_their_own_controller(tmp_path):
     assert result.exit_code == 0, result.output
     assert recording.load(out).returns[0] > 180
     for others, message in (
-        (["sb3_vdb/WalkerWalkPixels-v0", *arguments], "no scripted expert, only mazes have"),
+        (
+            ["sb3_vdb/WalkerWalkPixels-v0", *arguments],
+            "no scripted expert, only maze;",
+        ),
         (["sb3_vdb/CMazePixels-v0", *arguments[1:]], "give either --model or --scripted"),
     ):
         refused = CliRunner().invoke(main, ["record-demos", *others])
@@ -290,7 +293,7 @@ def test_a_shipped_recording_is_played_by_name(monkeypatch, tmp_path):
     monkeypatch.setenv("SB3_VDB_CACHE", str(tmp_path))
     made = recording.load("CartpoleSwingup")
     one = made._replace(episodes=made.episodes[:1])
-    monkeypatch.setattr(replay, "load", lambda _: one)
+    monkeypatch.setattr(reenactment, "load", lambda _: one)
     played = Demonstrations.from_recording("CartpoleSwingup", progress_bar=False)
     assert len(played) == 1
     assert played.returns[0] == pytest.approx(made.returns[0], abs=1e-3)
@@ -305,26 +308,26 @@ def test_recorded_states_can_be_drawn_in_another_size(made, tmp_path, monkeypatc
     monkeypatch.setenv("SB3_VDB_CACHE", str(tmp_path / "cache"))
     path = recording.save(made, tmp_path / "reacher.npz")
     larger = {**SMALL, "image_size": 32}
-    with pytest.raises(ValueError, match=r"`image_size` 16.*redraw=True"):
+    with pytest.raises(ValueError, match=r"`image_size` 16.*rerender=True"):
         Demonstrations.from_recording(path, larger, progress_bar=False)
-    fine = Demonstrations.from_recording(path, larger, progress_bar=False, redraw=True)
+    fine = Demonstrations.from_recording(path, larger, progress_bar=False, rerender=True)
     assert fine[0].observations.shape == (101, 32, 32, 3)
-    again = Demonstrations.from_recording(path, larger, progress_bar=False, redraw=True)
+    again = Demonstrations.from_recording(path, larger, progress_bar=False, rerender=True)
     np.testing.assert_array_equal(again[0].observations, fine[0].observations)
     # drawn in 32 x 32 and averaged by twos
     smooth = Demonstrations.from_recording(
-        path, {**SMALL, "supersample": 2}, progress_bar=False, redraw=True
+        path, {**SMALL, "supersample": 2}, progress_bar=False, rerender=True
     )[0].observations
     mean = fine[0].observations.reshape(101, 16, 2, 16, 2, 3).mean(axis=(2, 4))
     assert np.abs(smooth - mean).max() <= 0.5
     # what is not given is the id's, not the recording's
     plain = Demonstrations.from_recording(
-        path, {"action_repeat": 10}, progress_bar=False, redraw=True
+        path, {"action_repeat": 10}, progress_bar=False, rerender=True
     )
     assert plain[0].observations.shape == (101, 64, 64, 3)
     slower = {**larger, "action_repeat": 2}
     with pytest.raises(ValueError, match="`action_repeat` 10"):
-        Demonstrations.from_recording(path, slower, progress_bar=False, redraw=True)
+        Demonstrations.from_recording(path, slower, progress_bar=False, rerender=True)
 
 
 def test_actors_whose_actions_last_otherwise_are_refused():

@@ -3,13 +3,16 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from stable_baselines3 import PPO
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
-from sb3_vdb import GymnasiumVecEnv, make_vec_env
+from sb3_vdb import Demonstrations, GymnasiumVecEnv, make_vec_env
 from sb3_vdb.vec_env import NEXT_STEP, SAME_STEP, autoreset_mode_of
+from sb3_vdb_envs.batched import BatchStep, BatchVectorEnv
 from sb3_vdb_envs.maze import MazeVectorEnv
+from sb3_vdb_envs.single import BatchOfOneEnv
 from tests.conftest import GYMNASIUM_1, MAZE, make_batch, small_ppo
 
 MODES = ["SameStep", "NextStep", "Disabled"]
@@ -183,8 +186,138 @@ def test_a_batch_that_cannot_restart_single_environments_says_so():
         play()
 
 
-def test_dictionary_observations_are_refused_with_the_remedy():
+class Seen(Countdown):
+    """A countdown that is observed as a number and as a picture."""
+
+    observation_space = gym.spaces.Dict(
+        {
+            "state": gym.spaces.Box(0, 100, (1,), np.float32),
+            "frame": gym.spaces.Box(0, 255, (36, 36, 1), np.uint8),
+        }
+    )
+
+    def reset(self, *, seed=None, options=None):
+        observation, info = super().reset(seed=seed)
+        return both(observation), info
+
+    def step(self, action):
+        observation, *rest = super().step(action)
+        return both(observation), *rest
+
+
+def both(state):
+    """The number, and pictures as bright; of one copy or of many, shape (..., 1)."""
+    shape = (*state.shape[:-1], 36, 36, 1)
+    return {
+        "state": state,
+        "frame": np.broadcast_to(state[..., None, None], shape).astype(np.uint8),
+    }
+
+
+class SeenBatch:
+    """Countdowns as an ``EnvBatch``."""
+
+    observation_space, action_space = Seen.observation_space, Seen.action_space
+
+    def __init__(self, lengths):
+        self.lengths, self.left = np.array(lengths), np.array(lengths)
+
+    def reset(self, indices, generators):
+        self.left[indices] = self.lengths[indices]
+
+    def observe(self):
+        return both(self.left[:, None].astype(np.float32))
+
+    def info(self):
+        return {"left": self.left.copy()}
+
+    def step(self, actions):
+        self.left -= 1
+        odd, ended = self.lengths % 2 == 1, self.left == 0
+        rewards = np.ones(len(self.left))
+        return BatchStep(self.observe(), rewards, {}, ended & ~odd, ended & odd)
+
+    def get_state(self):
+        return {"left": self.left.copy()}
+
+    def set_state(self, state):
+        self.left[:] = state["left"]
+
+
+def dict_envs(kind, mode):
+    lengths = [2, 3, 5]
+    if kind == "batch":
+        return BatchVectorEnv(SeenBatch(lengths), 3, None, mode, None)
+    functions = [lambda length=length: Seen(length) for length in lengths]
+    if not GYMNASIUM_1:
+        return gym.vector.SyncVectorEnv(functions)
+    return gym.vector.SyncVectorEnv(functions, autoreset_mode=gym.vector.AutoresetMode(mode))
+
+
+def assert_same_parts(mine, theirs):
+    assert set(mine) == set(theirs)
+    for name, part in theirs.items():
+        np.testing.assert_array_equal(mine[name], part)
+        assert mine[name].dtype == part.dtype
+
+
+@pytest.mark.parametrize("kind", ["batch", "sync"])
+@pytest.mark.parametrize("mode", MODES if GYMNASIUM_1 else ["SameStep"])
+def test_observations_of_several_parts_are_dictionaries_as_sb3_has_them(kind, mode):
+    venv = GymnasiumVecEnv(dict_envs(kind, mode))
+    reference = DummyVecEnv([lambda length=length: Seen(length) for length in [2, 3, 5]])
+    assert_same_parts(venv.reset(), reference.reset())
+    for _ in range(30):
+        observations, rewards, dones, infos = venv.step(np.zeros(3, int))
+        expected = reference.step(np.zeros(3, int))
+        assert_same_parts(observations, expected[0])
+        np.testing.assert_array_equal(rewards, expected[1])
+        np.testing.assert_array_equal(dones, expected[2])
+        for i in np.flatnonzero(dones):
+            assert_same_parts(
+                infos[i]["terminal_observation"], expected[3][i]["terminal_observation"]
+            )
+            assert infos[i]["TimeLimit.truncated"] == expected[3][i]["TimeLimit.truncated"]
+
+
+def test_the_batch_of_one_is_a_single_environment_in_parts_too():
+    env, expected = BatchOfOneEnv(SeenBatch([4]), None), Seen(4)
+    assert_same_parts(env.reset(seed=0)[0], expected.reset()[0])
+    for _ in range(4):
+        observation, *rest, info = env.step(0)
+        theirs, *their_rest, their_info = expected.step(0)
+        assert_same_parts(observation, theirs)
+        assert rest == their_rest
+        assert info == their_info
+
+
+def test_sb3_learns_and_demonstrates_in_a_batch_of_several_parts():
+    venv = VecMonitor(GymnasiumVecEnv(BatchVectorEnv(SeenBatch([4, 6]), 2, None, "SameStep", None)))
+    settings = {"n_steps": 8, "batch_size": 8, "n_epochs": 1, "device": "cpu"}
+    model = PPO("MultiInputPolicy", venv, **settings)
+    model.learn(32)
+    demos = Demonstrations.from_rollouts(model, venv, 2)
+    demos.validate(venv.observation_space, venv.action_space)
+    assert [len(each) for each in demos] == [4, 6]
+    np.testing.assert_array_equal(demos[0].observations["state"][:, 0], [4, 3, 2, 1, 0])
+
+
+def test_a_batch_that_restarts_others_parts_is_noticed():
+    class Restarts(SeenBatch):
+        def reset(self, indices, generators):
+            self.left[:] = self.lengths
+
+    venv = GymnasiumVecEnv(BatchVectorEnv(Restarts([2, 3]), 2, None, "Disabled", None))
+    venv.reset()
+    venv.step(np.zeros(2, int))
+    with pytest.raises(RuntimeError, match="restarted the others too"):
+        venv.step(np.zeros(2, int))
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_tuples_and_dictionaries_of_dictionaries_are_refused_with_the_remedy(nested):
     env = MazeVectorEnv(2)
-    env.single_observation_space = gym.spaces.Dict({"a": env.single_observation_space})
+    space = gym.spaces.Dict({"a": env.single_observation_space})
+    env.single_observation_space = gym.spaces.Dict({"b": space}) if nested else gym.spaces.Tuple(())
     with pytest.raises(ValueError, match="FlattenObservation"):
         GymnasiumVecEnv(env)

@@ -2,8 +2,9 @@
 simulator.
 """
 
-from sb3_vdb_envs.registration import ENVIRONMENTS, EnvironmentRow, register_envs
+from sb3_vdb_envs.registration import ENVIRONMENTS, environment, register_envs
+from sb3_vdb_envs.table import SIMULATORS, EnvironmentRow
 
 register_envs()
 
-__all__ = ["ENVIRONMENTS", "EnvironmentRow", "register_envs"]
+__all__ = ["ENVIRONMENTS", "SIMULATORS", "EnvironmentRow", "environment", "register_envs"]

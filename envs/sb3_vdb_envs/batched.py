@@ -11,7 +11,7 @@ import numpy.typing as npt
 from gymnasium.utils import seeding
 from gymnasium.vector.utils import batch_space
 
-from sb3_vdb_envs.vector import AutoresetMode, VectorEnv, same_step_infos
+from sb3_vdb_envs.vector import AutoresetMode, Observations, VectorEnv, same_step_infos
 
 Infos = dict[str, Any]
 Mask = npt.NDArray[np.bool_]
@@ -20,20 +20,30 @@ Mask = npt.NDArray[np.bool_]
 class BatchStep(NamedTuple):
     """What n copies give in one control step."""
 
-    observations: npt.NDArray[Any]  # shape (n, ...)
+    observations: Observations  # shape (n, ...)
     rewards: npt.NDArray[np.float64]  # shape (n,)
     infos: dict[str, npt.NDArray[Any]]  # of this step alone, each of shape (n,)
     terminated: Mask | None = None  # None for nobody
     truncated: Mask | None = None  # ends that are no failure, time limits apart; None for nobody
 
 
-class Batch(Protocol):
-    """n copies of an environment without clocks and seeds."""
+class EnvBatch(Protocol):
+    """n copies of an environment without clocks and seeds. Observations are an array of shape
+    (n, ...), or one such array a part where the space is a Dict.
+    """
+
+    @property
+    def observation_space(self) -> gym.Space[Any]:
+        """Of one copy."""
+
+    @property
+    def action_space(self) -> gym.Space[Any]:
+        """Of one copy."""
 
     def reset(self, indices: npt.NDArray[np.intp], generators: list[np.random.Generator]) -> None:
         """Start an episode in some copies, each with its own random generator."""
 
-    def observe(self) -> npt.NDArray[Any]:
+    def observe(self) -> Observations:
         """Observations of all copies."""
 
     def info(self) -> dict[str, npt.NDArray[Any]]:
@@ -49,6 +59,24 @@ class Batch(Protocol):
         """Restore what :meth:`get_state` returned."""
 
 
+def check_render_mode(render_mode: str | None) -> None:
+    """Refuse what cannot be rendered.
+
+    :raises ValueError: neither None nor ``"rgb_array"``
+    """
+    if render_mode not in (None, "rgb_array"):
+        raise ValueError(f'`render_mode` must be "rgb_array" or None, got {render_mode!r}')
+
+
+def check_num_envs(num_envs: int) -> None:
+    """Refuse a batch without copies, before it is made.
+
+    :raises ValueError: ``num_envs`` is not positive
+    """
+    if num_envs < 1:
+        raise ValueError(f"`num_envs` must be at least 1, got {num_envs}")
+
+
 class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
     """A batch with time limit, autoreset, seeds and a state that can be saved.
 
@@ -57,8 +85,6 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
 
     :param batch: the copies
     :param num_envs: how many they are
-    :param observation_space: of one copy
-    :param action_space: of one copy
     :param max_episode_steps: time limit, which truncates; None for no limit
     :param autoreset_mode: ``"SameStep"`` (no step is lost, and the only mode Gymnasium 0.29 knows),
         ``"NextStep"`` or ``"Disabled"``, with the meaning Gymnasium gives them
@@ -70,10 +96,8 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
 
     def __init__(
         self,
-        batch: Batch,
+        batch: EnvBatch,
         num_envs: int,
-        observation_space: gym.Space[Any],
-        action_space: gym.Space[Any],
         max_episode_steps: int | None,
         autoreset_mode: str | AutoresetMode,
         render_mode: str | None,
@@ -82,16 +106,15 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
             raise ValueError(
                 f"`max_episode_steps` must be at least 1 or None, got {max_episode_steps}"
             )
-        if render_mode not in (None, "rgb_array"):
-            raise ValueError(f'`render_mode` must be "rgb_array" or None, got {render_mode!r}')
+        check_render_mode(render_mode)
         self.num_envs, self._batch = num_envs, batch
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         self.render_mode = render_mode
-        self.single_observation_space = observation_space
-        self.single_action_space = action_space
-        self.observation_space = batch_space(observation_space, num_envs)
-        self.action_space = batch_space(action_space, num_envs)
+        self.single_observation_space = batch.observation_space
+        self.single_action_space = batch.action_space
+        self.observation_space = batch_space(batch.observation_space, num_envs)
+        self.action_space = batch_space(batch.action_space, num_envs)
         self.max_episode_steps = max_episode_steps
         self._generators: list[np.random.Generator] = []
         self._steps = np.zeros(num_envs, dtype=np.int64)
@@ -101,7 +124,7 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[npt.NDArray[Any], Infos]:
+    ) -> tuple[Observations, Infos]:
         """Start an episode in every copy, or in those that ``options["reset_mask"]`` (bool, shape
         (num_envs,)) marks.
 
@@ -139,7 +162,7 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
 
     def step(
         self, actions: npt.NDArray[np.floating]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64], Mask, Mask, Infos]:
+    ) -> tuple[Observations, npt.NDArray[np.float64], Mask, Mask, Infos]:
         """Advance every copy by one control step; ``actions`` of shape (num_envs, ...)."""
         if self._any_ended and self.autoreset_mode is AutoresetMode.DISABLED:
             raise ValueError(
@@ -165,7 +188,7 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
         self._after_step(observations)
         return observations, rewards, terminated, truncated, infos
 
-    def _restart(self, indices: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+    def _restart(self, indices: npt.NDArray[np.intp]) -> Observations:
         """Start new episodes in some copies.
 
         :return: observations of all copies
@@ -179,10 +202,10 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
     def _end_episodes(
         self,
         ended: Mask,
-        observations: npt.NDArray[Any],
+        observations: Observations,
         infos: Infos,
         step_infos: dict[str, npt.NDArray[Any]],
-    ) -> tuple[npt.NDArray[Any], Infos]:
+    ) -> tuple[Observations, Infos]:
         """Restart the ended copies at once ("SameStep") or note that they have to be restarted."""
         if self.autoreset_mode is not AutoresetMode.SAME_STEP:
             self._ended, self._any_ended = ended.copy(), True
@@ -194,7 +217,7 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
     def _infos(self, values: dict[str, npt.NDArray[Any]]) -> Infos:
         return values | {f"_{name}": self._everyone for name in values}
 
-    def _after_step(self, observations: npt.NDArray[Any]) -> None:
+    def _after_step(self, observations: Observations) -> None:
         """What a subclass does with the observations that reset and step return."""
 
     def get_state(self) -> dict[str, Any]:
@@ -205,7 +228,7 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
         clocks = {"steps": self._steps.copy(), "ended": self._ended.copy()}
         return {**self._batch.get_state(), **clocks, "generators": generators}
 
-    def set_state(self, state: dict[str, Any]) -> npt.NDArray[Any]:
+    def set_state(self, state: dict[str, Any]) -> Observations:
         """Restore what :meth:`get_state` returned.
 
         :return: observations of all copies

@@ -150,7 +150,7 @@ class OffscreenRenderer:
         self._pixels = np.empty((self.height, self.width, 3), dtype=np.uint8)
         self._context, self._thread = context, threading.get_ident()
 
-    def draw(self, data: Any) -> npt.NDArray[np.uint8]:
+    def render(self, data: Any) -> npt.NDArray[np.uint8]:
         """Picture of a state of the model, shape (height, width, 3).
 
         :param data: ``mujoco.MjData`` with positions worked out

@@ -2,81 +2,86 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 from gymnasium.envs.registration import register, registry
 
-from sb3_vdb_envs.pixels.tasks import TASKS, SuiteTask
+from sb3_vdb_envs.suite.tasks import TASKS, SuiteTask
+from sb3_vdb_envs.table import EnvironmentRow, id_of
 
-NAMESPACE = "sb3_vdb"
-
-
-class EnvironmentRow(NamedTuple):
-    """One registered environment.
-
-    ``vector_entry_point`` is named per id because Gymnasium 0.29 passes no keyword arguments of
-    the spec to it.
-    """
-
-    name: str
-    entry_point: str
-    vector_entry_point: str | None
-    max_episode_steps: int | None
-    kwargs: dict[str, Any]
-    summary: str
-
-    @property
-    def id(self) -> str:
-        """Full id as :func:`gymnasium.make` takes it."""
-        return f"{NAMESPACE}/{self.name}-v0"
+# arguments of the suite that change pictures and nothing else: of `render()`, and of observations
+SHOWN_LOOK = ("camera", "preset")
+PIXEL_LOOK = ("image_size", "frame_stack", "supersample", "floor", *SHOWN_LOOK)
+MAZE_PIXELS = 64  # height and width of a maze's pictures
 
 
 def _maze(name: str, layout: str, summary: str) -> EnvironmentRow:
     return EnvironmentRow(
         name=name,
+        family="maze",
         entry_point="sb3_vdb_envs.maze:MazeEnv",
-        vector_entry_point=f"sb3_vdb_envs.maze.vector_env:{layout}_vector_env",
+        vector_entry_point="sb3_vdb_envs.maze:MazeVectorEnv",
         max_episode_steps=100,
         kwargs={"layout": layout},
         summary=summary,
+        scripted_expert="sb3_vdb_envs.maze:WaypointController",
     )
 
 
 def _maze_pixels(name: str, layout: str, title: str) -> EnvironmentRow:
-    return EnvironmentRow(
+    state = _maze(name, layout, f"the {title} seen from above in 64 x 64 pixels")
+    return state._replace(
         name=f"{name}Pixels",
-        entry_point="sb3_vdb_envs.maze:MazePixelEnv",
-        vector_entry_point=f"sb3_vdb_envs.maze.pixels:{layout}_pixel_vector_env",
-        max_episode_steps=100,
-        kwargs={"layout": layout},
-        summary=f"the {title} seen from above in 64 x 64 pixels",
+        kwargs={"layout": layout, "image_size": MAZE_PIXELS},
+        state_twin=state.id,
+        look=("image_size",),
     )
 
 
 def _humanoid(name: str, clip: str, summary: str) -> EnvironmentRow:
     return EnvironmentRow(
         name=f"Humanoid{name}",
+        family="humanoid",
         entry_point="sb3_vdb_envs.humanoid:HumanoidEnv",
-        vector_entry_point=f"sb3_vdb_envs.humanoid.vector_env:{clip}_vector_env",
+        vector_entry_point="sb3_vdb_envs.humanoid:HumanoidVectorEnv",
         max_episode_steps=600,
         kwargs={"clip": clip},
         summary=summary,
+        simulator="mujoco",
     )
 
 
-def _suite(task: SuiteTask, kind: str) -> EnvironmentRow:
-    what = f"{task.domain} {task.task}"
-    if task.speeds is not None:
-        low, high = task.speeds
-        what = f"walker at {low:g} to {high:g} m/s" if high < 100 else f"walker above {low:g} m/s"
-    seen = "64 x 64 pixels" if kind == "Pixels" else "state"
+def _bullet_humanoid(name: str, clip: str, seen: str) -> EnvironmentRow:
+    return _humanoid(name, clip, f"the same in Bullet, the paper's simulator: {seen}")._replace(
+        name=f"BulletHumanoid{name}",
+        vector_entry_point=None,  # Bullet simulates one character at a time
+        kwargs={"clip": clip, "simulator": "bullet"},
+        simulator="bullet",
+    )
+
+
+def _suite(task: SuiteTask) -> EnvironmentRow:
     return EnvironmentRow(
-        name=f"{task.name}{kind}",
-        entry_point=f"sb3_vdb_envs.pixels:{kind.removesuffix('s')}Env",
-        vector_entry_point=f"sb3_vdb_envs.pixels.vector_env:{task.name}{kind}",
+        name=f"{task.name}State",
+        family="suite",
+        entry_point="sb3_vdb_envs.suite.env:SuiteStateEnv",
+        vector_entry_point="sb3_vdb_envs.suite.vector_env:state_vector_env",
         max_episode_steps=None,  # the suite ends its episodes itself, in frames
         kwargs={"task": task.name},
-        summary=f"dm_control {what}, observed as {seen}",
+        summary=f"dm_control {task.title}, observed as state",
+        simulator="dm_control",
+        look=SHOWN_LOOK,
+        heavy=task.heavy,
+    )
+
+
+def _suite_pixels(task: SuiteTask) -> EnvironmentRow:
+    state = _suite(task)
+    return state._replace(
+        name=f"{task.name}Pixels",
+        entry_point="sb3_vdb_envs.suite.env:SuitePixelEnv",
+        vector_entry_point="sb3_vdb_envs.suite.vector_env:pixel_vector_env",
+        summary=f"dm_control {task.title}, observed as 64 x 64 pixels",
+        state_twin=state.id,
+        look=PIXEL_LOOK,
     )
 
 
@@ -111,37 +116,36 @@ ENVIRONMENTS: tuple[EnvironmentRow, ...] = (
     _maze_pixels("SMaze", "s_maze", "S-maze"),
     _maze_pixels("SMazeFlipped", "s_maze_flipped", "flipped S-maze"),
     *(_humanoid(name, clip, f"mocap humanoid: {seen}") for name, clip, seen in MOTIONS),
-    EnvironmentRow(
-        name="HumanoidMocap",
-        entry_point="sb3_vdb_envs.humanoid:HumanoidEnv",
-        vector_entry_point="sb3_vdb_envs.humanoid.vector_env:HumanoidVectorEnv",
-        max_episode_steps=600,
-        kwargs={},
-        summary="mocap humanoid with any clip: `clip=` a name or the path of a DeepMimic file",
-    ),
-    *(
-        EnvironmentRow(
-            name=f"BulletHumanoid{name}",
-            entry_point="sb3_vdb_envs.humanoid:HumanoidEnv",
-            vector_entry_point=None,
-            max_episode_steps=600,
-            kwargs={"clip": clip, "engine": "bullet"},
-            summary=f"the same in Bullet, the paper's engine: {seen}",
-        )
-        for name, clip, seen in MOTIONS
-    ),
-    *(_suite(task, kind) for task in TASKS for kind in ("Pixels", "State")),
+    _humanoid(
+        "Mocap", "walk", "mocap humanoid with any clip: `clip=` a name or a DeepMimic file's path"
+    )._replace(kwargs={}),
+    *(_bullet_humanoid(*motion) for motion in MOTIONS),
+    *(row(task) for task in TASKS for row in (_suite_pixels, _suite)),
 )
+_BY_ID = {row.id: row for row in ENVIRONMENTS}
+
+
+def environment(env_id: str) -> EnvironmentRow | None:
+    """Row of an id, of those that this package registers.
+
+    :param env_id: as :func:`gymnasium.make` takes it, also as ``"module:id"``
+    :return: None for an id of another package
+    """
+    return _BY_ID.get(env_id.split(":")[-1])
 
 
 def register_envs() -> None:
     """Register every row of :data:`ENVIRONMENTS`; calling it again changes nothing."""
     for row in ENVIRONMENTS:
         if row.id not in registry:
+            batch = f"sb3_vdb_envs.vector_entry_points:{row.name}"
             register(
                 id=row.id,
                 entry_point=row.entry_point,
-                vector_entry_point=row.vector_entry_point,
+                vector_entry_point=None if row.vector_entry_point is None else batch,
                 max_episode_steps=row.max_episode_steps,
                 kwargs=dict(row.kwargs),
             )
+
+
+__all__ = ["ENVIRONMENTS", "MOTIONS", "EnvironmentRow", "environment", "id_of", "register_envs"]

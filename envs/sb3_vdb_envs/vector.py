@@ -26,13 +26,26 @@ else:
         DISABLED = "Disabled"
 
 
+Observations = Any  # an array, or a dictionary from the names of a Dict space to arrays
+
 FINAL_OBSERVATION_KEY = "final_obs" if GYMNASIUM_1 else "final_observation"
+
+
+def row_of(observations: Observations, i: int) -> Any:
+    """Observation of one copy out of those of all.
+
+    :param observations: shape (n, ...), or one such array a part
+    :param i: which copy
+    """
+    if isinstance(observations, dict):
+        return {name: part[i] for name, part in observations.items()}
+    return observations[i]
 
 
 def same_step_infos(
     restarted: dict[str, Any],
     ended: npt.NDArray[np.bool_],
-    last_observations: npt.NDArray[Any],
+    last_observations: Observations,
     last: dict[str, Any],
 ) -> dict[str, Any]:
     """Infos of a step in which some environments ended and restarted, in the form the installed
@@ -40,13 +53,14 @@ def same_step_infos(
 
     :param restarted: infos of the new episodes (arrays of shape (num_envs,))
     :param ended: which environments ended, shape (num_envs,)
-    :param last_observations: observations before the restart, shape (num_envs, ...)
+    :param last_observations: observations before the restart, shape (num_envs, ...), or one such
+        array a part
     :param last: infos before the restart
     :return: ``restarted`` with the last observations and infos of the ended environments
     """
     observations = np.full(len(ended), None, dtype=object)
     for i in np.flatnonzero(ended):
-        observations[i] = last_observations[i]
+        observations[i] = row_of(last_observations, int(i))
     final_info: Any = last
     if not GYMNASIUM_1:
         final_info = np.full(len(ended), None, dtype=object)
@@ -58,4 +72,12 @@ def same_step_infos(
     return restarted | finals | {f"_{key}": ended.copy() for key in finals}
 
 
-__all__ = ["FINAL_OBSERVATION_KEY", "GYMNASIUM_1", "AutoresetMode", "VectorEnv", "same_step_infos"]
+__all__ = [
+    "FINAL_OBSERVATION_KEY",
+    "GYMNASIUM_1",
+    "AutoresetMode",
+    "Observations",
+    "VectorEnv",
+    "row_of",
+    "same_step_infos",
+]

@@ -6,11 +6,11 @@ import difflib
 
 import click
 
+from sb3_vdb.environments import ENVIRONMENTS
+
 
 def known_id(env_id: str, hint: str) -> None:
     """Refuse an id that is not registered, with the nearest that are."""
-    from sb3_vdb_envs import ENVIRONMENTS
-
     known = [row.id for row in ENVIRONMENTS]
     if env_id not in known:
         near = difflib.get_close_matches(env_id, known, n=3)

@@ -8,9 +8,11 @@ from typing import Any
 
 import click
 import gymnasium as gym
+from gymnasium.envs.registration import load_env_creator
 
 from sb3_vdb.cli.ids import known_id
 from sb3_vdb.demonstrations.recording import resolved_arguments
+from sb3_vdb.environments import ENVIRONMENTS, environment
 
 
 @click.command()
@@ -73,7 +75,11 @@ def record(
     help="expert saved by SB3",
 )
 @click.option("--algo", default="SAC", show_default=True, help="class of --model")
-@click.option("--scripted", is_flag=True, help="the mazes' own controller in place of a model")
+@click.option(
+    "--scripted",
+    is_flag=True,
+    help="the environment's own controller, which mazes have, in place of a model",
+)
 @click.option("--episodes", default=10, show_default=True, type=click.IntRange(min=1))
 @click.option("--least-return", default=None, type=float, help="drop episodes below it")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
@@ -106,7 +112,7 @@ def record_demos(
     try:
         expert = _controller(env_id) if scripted else _policy(env_id, False, model, algo)
         if (model is None) != scripted:
-            raise ValueError("give either --model or --scripted, for the mazes")
+            raise ValueError("give either --model or --scripted")
         acting_env = _acting_env(env_id, kwargs, expert.observation_space)
         made = recording.record(
             expert, env_id, episodes, seed, kwargs, acting_env, least_return=least_return
@@ -118,15 +124,14 @@ def record_demos(
 
 
 def _controller(env_id: str) -> Any:
-    """The scripted expert of a maze, which acts on positions."""
-    from sb3_vdb_envs.maze import WaypointController
-
-    if "Maze" not in env_id:
-        raise ValueError(f"{env_id} has no scripted expert, only mazes have; give --model")
-    env: Any = gym.make(env_id.replace("Pixels-v", "-v")).unwrapped
-    controller: Any = WaypointController(env.layout)
-    controller.observation_space = env.observation_space
-    return controller
+    """The scripted expert of an environment, which acts on its states."""
+    row = environment(env_id)
+    if row is None or row.scripted_expert is None:
+        known = sorted({each.family for each in ENVIRONMENTS if each.scripted_expert is not None})
+        raise ValueError(f"{env_id} has no scripted expert, only {', '.join(known)}; give --model")
+    state_row = environment(row.state_twin or env_id)
+    assert state_row is not None
+    return load_env_creator(row.scripted_expert)(**state_row.kwargs)
 
 
 def _argument(text: str) -> tuple[str, Any]:
@@ -147,13 +152,17 @@ def _acting_env(env_id: str, kwargs: dict[str, Any], observed: Any) -> Any:
     env = gym.make(env_id, **kwargs)
     if env.observation_space == observed:
         return env
-    state_id = env_id.replace("Pixels-v", "-v" if "Maze" in env_id else "State-v")
-    if state_id != env_id:
+    row = environment(env_id)
+    if row is not None and row.state_twin is not None:
         env.close()
-        known = resolved_arguments(state_id, None)
+        known = resolved_arguments(row.state_twin, None)
         arguments = resolved_arguments(env_id, kwargs)
-        shared = {name: value for name, value in arguments.items() if name in known}
-        env = gym.make(state_id, **shared)
+        shared = {
+            name: value
+            for name, value in arguments.items()
+            if name in known and name not in row.look
+        }
+        env = gym.make(row.state_twin, **shared)
         if env.observation_space == observed:
             return env
     raise ValueError(
@@ -179,7 +188,7 @@ def _policy(env_id: str, pretrained: bool, model: Path | None, algo: str) -> Any
     from sb3_vdb import baselines
 
     for package in (stable_baselines3, sb3_contrib, baselines):
-        found = getattr(package, algo, None)
-        if isinstance(found, type) and issubclass(found, BaseAlgorithm):
-            return found.load(model, device="cpu")
+        algorithm = getattr(package, algo, None)
+        if isinstance(algorithm, type) and issubclass(algorithm, BaseAlgorithm):
+            return algorithm.load(model, device="cpu")
     raise ValueError(f"`--algo` {algo} is no algorithm of SB3, sb3-contrib or sb3_vdb.baselines")

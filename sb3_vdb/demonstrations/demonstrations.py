@@ -4,7 +4,7 @@ environment.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,15 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_vdb.acting import Predictor
 from sb3_vdb.demonstrations import npz
+from sb3_vdb.demonstrations.reenactment import load_reenacted
 from sb3_vdb.demonstrations.rollouts import collect_episodes
-from sb3_vdb.demonstrations.trajectory import Trajectory, map_parts, trajectory_problem
+from sb3_vdb.demonstrations.trajectory import Trajectory, trajectory_problem
 from sb3_vdb.demonstrations.validation import observation_problem, space_problem
-from sb3_vdb.transitions import Transitions
+from sb3_vdb.transitions import Transitions, map_parts
 from sb3_vdb.vec_env import action_repeat_of
 
 
@@ -100,15 +101,7 @@ class Demonstrations(Sequence[Trajectory]):
         )
 
     def transitions(self) -> Transitions:
-        """All steps of all trajectories, in order.
-
-        :raises ValueError: the observations have several parts
-        """
-        if isinstance(self[0].observations, Mapping):
-            raise ValueError(
-                f"the demonstrations have observations {', '.join(self[0].observations)}; this "
-                "learner takes one array, V-MAIL several"
-            )
+        """All steps of all trajectories, in order; observations are an array, or one a part."""
         actions = (
             np.concatenate([trajectory.actions for trajectory in self])
             if self.has_actions
@@ -118,12 +111,10 @@ class Demonstrations(Sequence[Trajectory]):
         terminated[np.cumsum([len(trajectory) for trajectory in self]) - 1] = [
             each.terminal for each in self
         ]
-        return Transitions(
-            np.concatenate([trajectory.observations[:-1] for trajectory in self]),
-            actions,
-            np.concatenate([trajectory.observations[1:] for trajectory in self]),
-            terminated,
-        )
+        observed = [trajectory.observations for trajectory in self]
+        before = map_parts(lambda *episodes: np.concatenate([e[:-1] for e in episodes]), *observed)
+        after = map_parts(lambda *episodes: np.concatenate([e[1:] for e in episodes]), *observed)
+        return Transitions(before, actions, after, terminated)
 
     def validate(
         self,
@@ -135,6 +126,8 @@ class Demonstrations(Sequence[Trajectory]):
         """Check that an environment with these spaces could have produced the demonstrations.
 
         :param needs_actions: whether a learner needs the actions
+        :param keys: the parts of a Dict space that a learner sees; the demonstrations may lack the
+            others. None for all.
         :raises ValueError: naming the trajectory, what is wrong and the remedy
         """
         if needs_actions and not self.has_actions:
@@ -145,7 +138,7 @@ class Demonstrations(Sequence[Trajectory]):
                 "states only"
             )
         for i, trajectory in enumerate(self):
-            if problem := observation_problem(trajectory.observations, observation_space):
+            if problem := observation_problem(trajectory.observations, observation_space, keys):
                 raise ValueError(f"trajectory {i}: {problem}")
             if not needs_actions or trajectory.actions is None:
                 continue
@@ -217,7 +210,7 @@ class Demonstrations(Sequence[Trajectory]):
 
     @classmethod
     def from_rollouts(
-        cls, model: BaseAlgorithm, venv: VecEnv, n_episodes: int, deterministic: bool = False
+        cls, model: Predictor, venv: VecEnv, n_episodes: int, deterministic: bool = False
     ) -> Demonstrations:
         """Record whole episodes of an SB3 model.
 
@@ -271,24 +264,22 @@ class Demonstrations(Sequence[Trajectory]):
         env_kwargs: dict[str, Any] | None = None,
         progress_bar: bool = True,
         cache: bool = True,
-        redraw: bool = False,
+        rerender: bool = False,
     ) -> Demonstrations:
         """Demonstrations that are stored as physics states and actions (``sb3-vdb record-demos``),
-        played at the first time and read from a cache afterwards.
+        reenacted at the first time and read from a cache afterwards.
 
         :param path: the recording, or the name of one that ships: ``"WalkerWalk"``, see
             :func:`~sb3_vdb.demonstrations.recording.shipped`
         :param env_kwargs: arguments of the learner's environment (``{}`` for its id's defaults),
             compared with the recording's; None compares nothing
-        :param progress_bar: show the episodes being played
+        :param progress_bar: show the episodes being reenacted
         :param cache: keep the observations on disk (``SB3_VDB_CACHE``, or the user's cache folder)
-        :param redraw: draw the recorded states as ``env_kwargs`` say (image size, frame stack,
-            camera, preset, supersampling) where they differ from the recording's
-        :raises ValueError: no recording, other arguments, or the replay departs from the recording
+        :param rerender: render the recorded states as ``env_kwargs`` say (image size, frame
+            stack, camera, preset, supersampling) where they differ from the recording's
+        :raises ValueError: no recording, other arguments, or the reenactment departs from it
         """
-        from sb3_vdb.demonstrations.replay import load_played
-
-        return load_played(path, env_kwargs, progress_bar, cache, redraw)
+        return cls(load_reenacted(path, env_kwargs, progress_bar, cache, rerender))
 
     def save(self, path: str | Path) -> Path:
         """Write an ``.npz`` file, losslessly and atomically.

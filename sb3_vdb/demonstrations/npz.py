@@ -9,11 +9,14 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from sb3_vdb.demonstrations.trajectory import Trajectory, parts_of
+from sb3_vdb.demonstrations.trajectory import Trajectory
 from sb3_vdb.files import with_default_suffix, write_bytes
+from sb3_vdb.transitions import parts_of
 
 FORMAT = "sb3_vdb.demonstrations"
 VERSION = 1
@@ -62,30 +65,10 @@ def from_bytes(content: bytes, source: str) -> list[Trajectory]:
     :param source: where it came from, for the messages
     :raises ValueError: not of this format, truncated, or of a later version
     """
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            fields = {name: archive[name] for name in archive.files}
-    except READING_ERRORS as error:
-        raise ValueError(
-            f"{source} is truncated or no demonstrations file; record or copy it again"
-        ) from error
-    if str(fields.get("format", "")) != FORMAT:
-        raise ValueError(
-            f"{source} is no demonstrations file of sb3_vdb; build one with "
-            "Demonstrations.from_arrays(...)"
-        )
-    parts = [name for name in fields if name.startswith(PART)]
-    required = {"version", "lengths", "terminals", *([] if parts else ["observations"])}
-    missing = required - set(fields)
-    if missing:
-        raise ValueError(f"{source} lacks {', '.join(sorted(missing))}; record or copy it again")
-    if int(fields["version"]) > VERSION:
-        raise ValueError(
-            f"{source} has format version {int(fields['version'])}, this sb3_vdb reads "
-            f"{VERSION}; upgrade it"
-        )
+    fields = _checked_fields(content, source)
     steps = np.cumsum(fields["lengths"])[:-1]
     rows = np.cumsum(fields["lengths"] + 1)[:-1]
+    parts = [name for name in fields if name.startswith(PART)]
     observed = {name: np.split(fields[name], rows) for name in parts or ["observations"]}
     splits = {
         name: np.split(fields[name], steps) for name in ("actions", "rewards") if name in fields
@@ -102,6 +85,57 @@ def from_bytes(content: bytes, source: str) -> list[Trajectory]:
         )
         for i, terminal in enumerate(fields["terminals"])
     ]
+
+
+def _checked_fields(content: bytes, source: str) -> dict[str, npt.NDArray[Any]]:
+    """Arrays of a file's content, of a format and version that can be read.
+
+    :raises ValueError: they are not, or one is missing
+    """
+    fields = read_arrays(
+        content, f"{source} is truncated or no demonstrations file; record or copy it again"
+    )
+    if str(fields.get("format", "")) != FORMAT:
+        raise ValueError(
+            f"{source} is no demonstrations file of sb3_vdb; build one with "
+            "Demonstrations.from_arrays(...)"
+        )
+    has_parts = any(name.startswith(PART) for name in fields)
+    required = {"version", "lengths", "terminals", *([] if has_parts else ["observations"])}
+    missing = required - set(fields)
+    if missing:
+        raise ValueError(f"{source} lacks {', '.join(sorted(missing))}; record or copy it again")
+    check_version(fields, source, VERSION)
+    return fields
+
+
+def read_arrays(content: bytes, refusal: str) -> dict[str, npt.NDArray[Any]]:
+    """All arrays of an npz file, without pickle.
+
+    :param content: of the file
+    :param refusal: message where it cannot be read
+    :raises ValueError: it cannot be read
+    """
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except READING_ERRORS as error:
+        raise ValueError(refusal) from error
+
+
+def check_version(fields: dict[str, npt.NDArray[Any]], source: str, known: int) -> None:
+    """Refuse a file of a later version.
+
+    :param fields: arrays of the file
+    :param source: where it came from
+    :param known: latest version that can be read
+    :raises ValueError: it is later
+    """
+    if int(fields["version"]) > known:
+        raise ValueError(
+            f"{source} has format version {int(fields['version'])}, this sb3_vdb reads "
+            f"{known}; upgrade it"
+        )
 
 
 def write(trajectories: Sequence[Trajectory], path: str | Path) -> Path:

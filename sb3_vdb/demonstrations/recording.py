@@ -1,9 +1,10 @@
-"""Demonstrations as seeds, physics states and actions: tens of kB an episode, drawn when loaded.
+"""Demonstrations as seeds, physics states and actions: tens of kB an episode, rendered when loaded.
 
 Ten pixel episodes take tens of MB. What is stored instead: the seed of the start, which decides
-what a task draws at random, the actions, the physics state after each of them, and the rewards. A
-replay steps from each stored state, compares, and goes on from the stored state, so that machines
-and versions that round differently do not drift apart; pictures are drawn of the stored states.
+what a task chooses at random, the actions, the physics state after each of them, and the rewards.
+A reenactment steps from each stored state, compares, and goes on from the stored state, so that
+machines and versions that round differently do not drift apart; pictures are rendered of the
+stored states.
 """
 
 from __future__ import annotations
@@ -11,34 +12,21 @@ from __future__ import annotations
 import inspect
 import io
 import json
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium.envs.registration import load_env_creator
 
+from sb3_vdb.acting import ActingPolicy, Predictor
 from sb3_vdb.demonstrations import npz
+from sb3_vdb.environments import simulator_versions
 from sb3_vdb.files import with_default_suffix, write_bytes
 
 FORMAT, VERSION = "sb3_vdb.recording", 1
 SHIPPED = Path(__file__).parent / "recordings"  # one file a task, made by `reproduce experts`
-# whose versions may change what is played, by family of environments
-SIMULATORS = {"pixels": ("dm_control", "mujoco"), "humanoid": ("mujoco",)}
-
-
-class Actor(Protocol):
-    """Whatever has SB3's ``predict``."""
-
-    def predict(  # noqa: D102
-        self,
-        observation: npt.NDArray[Any],
-        state: Any = None,
-        episode_start: Any = None,
-        deterministic: bool = False,
-    ) -> tuple[npt.NDArray[Any], Any]: ...
 
 
 class RecordedEpisode(NamedTuple):
@@ -63,13 +51,6 @@ class Recording(NamedTuple):
     def returns(self) -> npt.NDArray[np.float64]:
         """Task returns, shape (episodes,)."""
         return np.array([episode.rewards.sum() for episode in self.episodes])
-
-
-def simulator_versions(env: gym.Env[Any, Any]) -> dict[str, str]:
-    """Versions of the simulators that an environment uses."""
-    module = type(env.unwrapped).__module__
-    names = SIMULATORS.get(module.split(".")[1] if "." in module else "", ())
-    return {name: version(name) for name in names}
 
 
 def resolved_arguments(env_id: str, env_kwargs: dict[str, Any] | None) -> dict[str, Any]:
@@ -99,7 +80,7 @@ def resolved_arguments(env_id: str, env_kwargs: dict[str, Any] | None) -> dict[s
 
 
 def record(
-    actor: Actor,
+    actor: Predictor,
     env_id: str,
     n_episodes: int,
     seed: int = 0,
@@ -139,7 +120,8 @@ def record(
             if least_return is None or episode.rewards.sum() >= least_return:
                 episodes.append(episode)
             if len(episodes) == n_episodes:
-                return Recording(env_id, kwargs, simulator_versions(env), tuple(episodes))
+                versions = simulator_versions(env_id, kwargs)
+                return Recording(env_id, kwargs, versions, tuple(episodes))
     finally:
         env.close()
     raise ValueError(
@@ -148,20 +130,21 @@ def record(
     )
 
 
-def _play(actor: Actor, env: gym.Env[Any, Any], seed: int, deterministic: bool) -> RecordedEpisode:
+def _play(
+    policy: Predictor, env: gym.Env[Any, Any], seed: int, deterministic: bool
+) -> RecordedEpisode:
     observation, _ = env.reset(seed=seed)
     actions: list[npt.NDArray[Any]] = []
     rewards: list[float] = []
     states: list[npt.NDArray[np.float64]] = []
-    memory: Any = None  # of a recurrent policy
+    actor = ActingPolicy(policy, 1, deterministic)
     terminated = truncated = False
     while not (terminated or truncated):
-        start = np.array([not actions])
-        chosen, memory = actor.predict(observation, memory, start, deterministic)
-        action = np.asarray(chosen, dtype=env.action_space.dtype)
+        action = np.asarray(actor.act(observation), dtype=env.action_space.dtype)
         if isinstance(env.action_space, gym.spaces.Box):  # what the environment executes
             action = np.clip(action, env.action_space.low, env.action_space.high)
         observation, reward, terminated, truncated, _ = env.step(action)
+        actor.note_ends(np.array([terminated or truncated]))
         actions.append(action)
         rewards.append(float(reward))
         states.append(physics_state(env))
@@ -231,23 +214,15 @@ def load(path: str | Path) -> Recording:
     :raises ValueError: truncated, of another format, or of a later version
     """
     path = find(path)
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            fields = {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise
-    except npz.READING_ERRORS as error:
-        raise ValueError(f"{path} is truncated or no recording; record or copy it again") from error
+    fields = npz.read_arrays(
+        path.read_bytes(), f"{path} is truncated or no recording; record or copy it again"
+    )
     if str(fields.get("format", "")) != FORMAT:
         raise ValueError(
             f"{path} is no recording of sb3_vdb; sb3-vdb record-demos makes one "
             "(Demonstrations.load reads demonstrations)"
         )
-    if int(fields["version"]) > VERSION:
-        raise ValueError(
-            f"{path} has format version {int(fields['version'])}, this sb3_vdb reads {VERSION}; "
-            "upgrade it"
-        )
+    npz.check_version(fields, str(path), VERSION)
     header, lengths = json.loads(str(fields["header"])), fields["lengths"]
     steps = np.cumsum(lengths)[:-1]
     parts = zip(

@@ -6,15 +6,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, unwrap_vec_normalize
 
-from sb3_vdb.demonstrations.trajectory import Trajectory, map_parts
+from sb3_vdb.acting import ActingPolicy, Predictor
+from sb3_vdb.demonstrations.trajectory import Trajectory
+from sb3_vdb.transitions import map_parts
 from sb3_vdb.vec_env import action_repeat_of
 
 
-class Episode(NamedTuple):
-    """A recorded episode and the infos of its last step."""
+class PlayedEpisode(NamedTuple):
+    """An episode of a policy and the infos of its last step."""
 
     trajectory: Trajectory
     info: dict[str, Any]
@@ -53,8 +54,8 @@ def _row(observations: Any, i: int) -> Any:
 
 
 def collect_episodes(
-    model: BaseAlgorithm, venv: VecEnv, n_episodes: int, deterministic: bool
-) -> list[Episode]:
+    model: Predictor, venv: VecEnv, n_episodes: int, deterministic: bool
+) -> list[PlayedEpisode]:
     """Run a model until enough episodes have ended; see :meth:`Demonstrations.from_rollouts`.
 
     :raises ValueError: ``n_episodes`` is not positive
@@ -72,25 +73,24 @@ def collect_episodes(
 
 
 def _collect(
-    model: BaseAlgorithm,
+    model: Predictor,
     venv: VecEnv,
     n_episodes: int,
     deterministic: bool,
     normalizer: VecNormalize | None,
-) -> list[Episode]:
+) -> list[PlayedEpisode]:
     """Body of :func:`collect_episodes`; ``normalizer`` is the stack's VecNormalize."""
     quota = [(n_episodes + i) // venv.num_envs for i in range(venv.num_envs)]
-    episodes: list[list[Episode]] = [[] for _ in range(venv.num_envs)]
+    episodes: list[list[PlayedEpisode]] = [[] for _ in range(venv.num_envs)]
     observations: Any = venv.reset()
     raw = _raw(normalizer, observations, "observations")
     repeat = action_repeat_of(venv)
     recorders = [_Recorder(_row(raw, i), repeat) for i in range(venv.num_envs)]
-    state, starts = None, np.ones(venv.num_envs, dtype=bool)
+    actor = ActingPolicy(model, venv.num_envs, deterministic)
     while any(len(done) < wanted for done, wanted in zip(episodes, quota, strict=True)):
-        actions, state = model.predict(
-            observations, state=state, episode_start=starts, deterministic=deterministic
-        )
-        observations, rewards, starts, infos = venv.step(actions)
+        actions = actor.act(observations)
+        observations, rewards, ended, infos = venv.step(actions)
+        actor.note_ends(ended)
         raw, raw_rewards = (
             _raw(normalizer, observations, "observations"),
             _raw(normalizer, rewards, "rewards"),
@@ -98,14 +98,14 @@ def _collect(
         for i, recorder in enumerate(recorders):
             recorder.actions.append(np.array(actions[i]))
             recorder.rewards.append(float(raw_rewards[i]))
-            if not starts[i]:
+            if not ended[i]:
                 recorder.observations.append(_row(raw, i))
                 continue
             last: Any = infos[i]["terminal_observation"]
             last = last if normalizer is None else normalizer.unnormalize_obs(last)
             recorder.observations.append(last)
             trajectory = recorder.finish(terminal=not infos[i].get("TimeLimit.truncated", False))
-            episodes[i].append(Episode(trajectory, infos[i]))
+            episodes[i].append(PlayedEpisode(trajectory, infos[i]))
             recorders[i] = _Recorder(_row(raw, i), repeat)
     return [
         episode for done, wanted in zip(episodes, quota, strict=True) for episode in done[:wanted]

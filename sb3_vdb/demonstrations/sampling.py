@@ -1,4 +1,4 @@
-"""Drawing batches of expert transitions: every transition once before any comes again."""
+"""Sampling of batches of expert transitions: every transition once before any comes again."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class EpochSampler:
         """The next ``size`` indices."""
         while len(self._order) < size:
             self._order = np.concatenate([self._order, self._generator.permutation(self.n)])
-        drawn, self._order = self._order[:size], self._order[size:]
-        return drawn
+        sampled, self._order = self._order[:size], self._order[size:]
+        return sampled
 
     def state_dict(self) -> dict[str, Any]:
         """Remaining indices and generator, JSON-able."""
@@ -38,5 +38,5 @@ class EpochSampler:
         self._generator.bit_generator.state = state["generator"]
 
     def spawn_seed(self) -> int:
-        """Seed for a sampler of other data, drawn from this one's generator."""
+        """Seed for a sampler of other data, from this one's generator."""
         return int(self._generator.integers(2**63))

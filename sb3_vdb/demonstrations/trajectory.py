@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
-Observations = Any  # an array, or a mapping from the names of a Dict space to arrays
-
-
-def parts_of(observations: Observations) -> Mapping[str, Array]:
-    """Arrays of observations by name, one named ``"observations"`` where there are no parts."""
-    return observations if isinstance(observations, Mapping) else {"observations": observations}
-
-
-def map_parts(function: Callable[..., Any], *observations: Observations) -> Observations:
-    """The function's value for each part of the observations, or for the arrays themselves.
-
-    :param function: of as many arrays as there are ``observations``
-    :param observations: all arrays, or all mappings with the same names
-    """
-    if not isinstance(observations[0], Mapping):
-        return function(*observations)
-    return {name: function(*(each[name] for each in observations)) for name in observations[0]}
+from sb3_vdb.transitions import Observations, parts_of
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from sb3_vdb.demonstrations.trajectory import Observations, parts_of
+from sb3_vdb.transitions import Observations, parts_of
 
 BOUND_TOLERANCE = 1e-4  # share of the range by which float32 rounding may leave a Box
 
@@ -51,23 +51,48 @@ def space_problem(
     return None
 
 
-def observation_problem(observations: Observations, space: spaces.Space[Any]) -> str | None:
-    """:func:`space_problem` of observations that may have several parts."""
+def observation_problem(
+    observations: Observations, space: spaces.Space[Any], keys: Sequence[str] | None = None
+) -> str | None:
+    """:func:`space_problem` of observations that may have several parts.
+
+    :param observations: shape (length, ...), or one such array a part
+    :param space: the environment's space
+    :param keys: parts of a Dict space that are compared, others may be missing; None for all
+    """
     if not isinstance(space, spaces.Dict):
-        if isinstance(observations, Mapping):
-            return (
-                f"the observations have parts {', '.join(observations)}, the environment's space "
-                f"{space} has none; pick one"
-            )
-        return space_problem(observations, space, "observation")
+        return _problem_without_parts(observations, space, keys)
     parts = parts_of(observations)
-    if set(parts) != set(space.spaces):
+    if keys is None and set(parts) != set(space.spaces):
         return (
             f"the observations have parts {', '.join(parts)}, the environment's "
             f"{', '.join(space.spaces)}; record the demonstrations in this environment"
         )
-    problems = (space_problem(parts[name], space[name], "observation") for name in parts)
-    return next((problem for problem in problems if problem), None)
+    compared = list(space.spaces) if keys is None else list(keys)
+    owners = (("the environment's space has", space.spaces), ("the demonstrations have", parts))
+    for owner_has, names in owners:
+        missing = [name for name in compared if name not in names]
+        if missing:
+            return (
+                f"{owner_has} no part {', '.join(missing)}, which this learner sees, only "
+                f"{', '.join(names)}"
+            )
+    problems = ((name, space_problem(parts[name], space[name], "observation")) for name in compared)
+    return next((f"part {name!r}: {problem}" for name, problem in problems if problem), None)
+
+
+def _problem_without_parts(
+    observations: Observations, space: spaces.Space[Any], keys: Sequence[str] | None
+) -> str | None:
+    """:func:`observation_problem` of a space that is no Dict."""
+    if keys is not None:
+        return f"the environment's space {space} has no parts; leave out {', '.join(keys)}"
+    if isinstance(observations, Mapping):
+        return (
+            f"the observations have parts {', '.join(observations)}, the environment's space "
+            f"{space} has none; pick one"
+        )
+    return space_problem(observations, space, "observation")
 
 
 def _box_problem(values: npt.NDArray[np.generic], space: spaces.Box, noun: str) -> str | None:

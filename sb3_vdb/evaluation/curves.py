@@ -32,5 +32,5 @@ def read_curve(
 
 def _first_step(path: Path) -> int:
     """Steps that had been made when the file was begun."""
-    _, found, steps = path.stem.partition("_from_")
-    return int(steps) if found else 0
+    _, separator, steps = path.stem.partition("_from_")
+    return int(steps) if separator else 0

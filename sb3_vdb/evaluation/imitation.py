@@ -4,26 +4,16 @@ stand beside it.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_vdb.acting import ActingPolicy, Predictor
+
 ERRORS = ("joint_error", "joint_error_with_root", "joint_error_weighted")
 FALLEN_ERROR = np.pi  # rad, what every step after a fall counts (VDB paper, section 5.1)
-
-
-class Predictor(Protocol):
-    """Whatever has SB3's ``predict``."""
-
-    def predict(  # noqa: D102
-        self,
-        observation: npt.NDArray[np.float32],
-        state: tuple[npt.NDArray[np.float32], ...] | None = None,
-        episode_start: npt.NDArray[np.bool_] | None = None,
-        deterministic: bool = False,
-    ) -> tuple[npt.NDArray[np.float32], tuple[npt.NDArray[np.float32], ...] | None]: ...
 
 
 class ImitationResult(NamedTuple):
@@ -38,9 +28,7 @@ class ImitationResult(NamedTuple):
     joint_error_weighted: float  # rad, the same with DeepMimic's weights
     joint_error_alive: float  # rad, 12 joints, before any fall
     length: float  # steps
-    full_share: (
-        float  # share of episodes that reach the horizon, or their clip's end, on their feet
-    )
+    full_share: float  # of episodes that reach the horizon, or their clip's end, on their feet
     root_speed: float  # m/s over the ground, while alive
     episode_return: float  # task return
     diverged: int  # episodes in which the simulation blew up
@@ -60,16 +48,46 @@ def evaluate_imitation(
     :raises ValueError: the environments do not report the errors
     """
     n = venv.num_envs
-    errors = {name: np.full((horizon, n), FALLEN_ERROR) for name in ERRORS}
-    alive, fallen = np.ones(n, dtype=bool), np.zeros(n, dtype=bool)
-    lengths, returns = np.zeros(n, dtype=np.int64), np.zeros(n)
-    speed_sum, diverged = 0.0, 0
+    measured = _Measurements(n, horizon)
+    actor = ActingPolicy(policy, n, deterministic)
     observations = venv.reset()
-    whole = np.full(n, horizon)  # steps of an episode without a fall
     for step in range(horizon):
-        actions, _ = policy.predict(observations, deterministic=deterministic)  # type: ignore[arg-type]
-        observations, rewards, dones, infos = venv.step(actions)
-        for i in np.flatnonzero(alive):
+        observations, rewards, dones, infos = venv.step(actor.act(observations))
+        actor.note_ends(dones)
+        measured.add(step, rewards, dones, infos)
+        if not measured.alive.any():
+            break
+    return measured.result()
+
+
+class _Measurements:
+    """What the environments reported, of the first episode in each.
+
+    :param n: number of environments
+    :param horizon: steps of a full episode
+    """
+
+    def __init__(self, n: int, horizon: int) -> None:
+        self.n, self.horizon = n, horizon
+        self.alive = np.ones(n, dtype=bool)  # whose episode goes on
+        self._errors = {name: np.full((horizon, n), FALLEN_ERROR) for name in ERRORS}
+        self._fallen = np.zeros(n, dtype=bool)
+        self._lengths, self._returns = np.zeros(n, dtype=np.int64), np.zeros(n)
+        self._full_lengths = np.full(n, horizon)  # steps of an episode without a fall
+        self._speed_sum, self._diverged = 0.0, 0
+
+    def add(
+        self,
+        step: int,
+        rewards: npt.NDArray[np.floating],
+        dones: npt.NDArray[np.bool_],
+        infos: list[dict[str, Any]],
+    ) -> None:
+        """Take in a step of all environments.
+
+        :raises ValueError: the environments do not report the errors
+        """
+        for i in np.flatnonzero(self.alive):
             info = infos[i]
             if "joint_error" not in info:
                 raise ValueError(
@@ -77,27 +95,30 @@ def evaluate_imitation(
                     'sb3_vdb.make_vec_env("sb3_vdb/HumanoidRun-v0", n, every_step_infos=True)'
                 )
             for name in ERRORS:
-                errors[name][step, i] = info[name]
-            speed_sum += info["root_speed"]
-            returns[i] += rewards[i]
+                self._errors[name][step, i] = info[name]
+            self._speed_sum += info["root_speed"]
+            self._returns[i] += rewards[i]
             if step == 0:
-                whole[i] = info.get("steps_left", horizon) + 1
-            fallen[i], diverged = info["fallen"], diverged + int(info["diverged"])
-        lengths[alive] += 1
-        alive &= ~dones
-        if not alive.any():
-            break
-    steps = np.arange(horizon)[:, None]
-    counted, lived = steps < np.minimum(whole, horizon), steps < lengths
-    per_episode = {name: np.mean(errors[name], axis=0, where=counted) for name in ERRORS}
-    means = {name: float(value.mean()) for name, value in per_episode.items()}
-    return ImitationResult(
-        **means,
-        joint_error_alive=float(errors["joint_error"][lived].mean()),
-        length=float(lengths.mean()),
-        full_share=float((~fallen & (lengths >= np.minimum(whole, horizon))).mean()),
-        root_speed=speed_sum / float(lengths.sum()),
-        episode_return=float(returns.mean()),
-        diverged=diverged,
-        episodes=n,
-    )
+                self._full_lengths[i] = info.get("steps_left", self.horizon) + 1
+            self._fallen[i] = info["fallen"]
+            self._diverged += int(info["diverged"])
+        self._lengths[self.alive] += 1
+        self.alive &= ~dones
+
+    def result(self) -> ImitationResult:
+        """Means over the episodes."""
+        steps = np.arange(self.horizon)[:, None]
+        full = np.minimum(self._full_lengths, self.horizon)
+        counted, lived = steps < full, steps < self._lengths
+        per_episode = {name: np.mean(self._errors[name], axis=0, where=counted) for name in ERRORS}
+        means = {name: float(value.mean()) for name, value in per_episode.items()}
+        return ImitationResult(
+            **means,
+            joint_error_alive=float(self._errors["joint_error"][lived].mean()),
+            length=float(self._lengths.mean()),
+            full_share=float((~self._fallen & (self._lengths >= full)).mean()),
+            root_speed=self._speed_sum / float(self._lengths.sum()),
+            episode_return=float(self._returns.mean()),
+            diverged=self._diverged,
+            episodes=self.n,
+        )

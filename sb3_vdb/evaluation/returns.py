@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_vdb.acting import Predictor
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.demonstrations.rollouts import collect_episodes
 from sb3_vdb.reward_vec_env import RewardFunction
@@ -61,7 +61,7 @@ class EvaluationResult:
 
 
 def evaluate_returns(
-    model: BaseAlgorithm,
+    model: Predictor,
     venv: VecEnv,
     n_eval_episodes: int,
     deterministic: bool = True,

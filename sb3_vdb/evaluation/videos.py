@@ -11,7 +11,7 @@ import imageio.v2 as imageio
 import numpy as np
 import numpy.typing as npt
 
-from sb3_vdb.evaluation.imitation import Predictor
+from sb3_vdb.acting import ActingPolicy, Predictor
 from sb3_vdb.files import write_bytes
 
 SUFFIXES = (".mp4", ".gif")
@@ -48,15 +48,16 @@ def record_video(
     frames = []
     observation, _ = env.reset(seed=seed)
     env.action_space.seed(seed)
+    actor = None if policy is None else ActingPolicy(policy)
     for step in range(n_frames):
         if step % every == 0:
             frames.append(np.asarray(env.render()))
-        if policy is None:
-            action: Any = env.action_space.sample()
-        else:
-            action, _ = policy.predict(observation, deterministic=True)
+        action: Any = env.action_space.sample() if actor is None else actor.act(observation)
         observation, _, terminated, truncated, _ = env.step(action)
-        if terminated or truncated:
+        ended = terminated or truncated
+        if actor is not None:
+            actor.note_ends(np.array([ended]))
+        if ended:
             observation, _ = env.reset()
     env.close()
     write_bytes(path, encode(frames, path.suffix, rate / every))
@@ -89,7 +90,8 @@ def encode(frames: list[npt.NDArray[np.uint8]], suffix: str, rate: float) -> byt
     """
     buffer = io.BytesIO()
     if suffix == ".gif":
-        imageio.mimsave(buffer, frames, format="gif", duration=1000.0 / rate, loop=0)  # type: ignore[arg-type]
+        settings: dict[str, Any] = {"format": "gif", "duration": 1000.0 / rate, "loop": 0}
     else:
-        imageio.mimsave(buffer, frames, format="mp4", fps=rate, macro_block_size=2)  # type: ignore[arg-type]
+        settings = {"format": "mp4", "fps": rate, "macro_block_size": 2}
+    imageio.mimsave(buffer, frames, **settings)  # type: ignore[arg-type]
     return buffer.getvalue()

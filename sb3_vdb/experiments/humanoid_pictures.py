@@ -41,7 +41,7 @@ def draw(folder: Path) -> list[Path]:
 
 def _alone(picture: MujocoPicture, state: CharacterState) -> npt.NDArray[np.uint8]:
     """Picture of one character without the motion beside it."""
-    image = picture.draw(state, None)
+    image = picture.render(state, None)
     middle = image.shape[1] // 2
     return image[:, middle - 75 : middle + 75]
 

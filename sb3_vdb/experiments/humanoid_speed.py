@@ -96,7 +96,7 @@ def _split(torch_threads: int) -> pd.DataFrame:
     spent: dict[str, float] = {}
 
     batch = venv.get_attr("batch")[0]
-    time_calls(batch.engine, "step", "physics", spent)
+    time_calls(batch.simulator, "step", "physics", spent)
     time_calls(batch, "step", "environment step", spent)
     time_calls(model.policy, "forward", "policy in the rollout", spent)
     time_calls(model, "train", "learning: 5 epochs", spent)

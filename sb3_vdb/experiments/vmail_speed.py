@@ -67,7 +67,7 @@ def _model(
     name: str, changes: dict[str, Any], device: str, look: dict[str, Any] | None = None
 ) -> VMAIL:
     look = look or _look(name)
-    demonstrations = Demonstrations.from_recording(TASK, look, progress_bar=False, redraw=True)
+    demonstrations = Demonstrations.from_recording(TASK, look, progress_bar=False, rerender=True)
     venv = make_vec_env(f"sb3_vdb/{TASK}Pixels-v0", 1, 0, {**look, "threads": 1})
     arguments: dict[str, Any] = {"engine": "eager", **preset(name), **changes, "device": device}
     sizes = (each.get("policy_kwargs", {}) for each in (preset(name), changes))

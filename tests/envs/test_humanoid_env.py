@@ -1,4 +1,4 @@
-"""The humanoid simulated: both engines, their agreement, episodes, batches, what goes wrong."""
+"""The humanoid simulated: both simulators, their agreement, episodes, batches, what goes wrong."""
 
 import importlib
 import os
@@ -18,19 +18,19 @@ from sb3_vdb_envs.humanoid.kinematics import CharacterState, forward_kinematics,
 from sb3_vdb_envs.vector import FINAL_OBSERVATION_KEY
 
 mujoco = pytest.importorskip("mujoco")
-from sb3_vdb_envs.humanoid.mujoco_engine import MujocoEngine  # noqa: E402
+from sb3_vdb_envs.humanoid.mujoco_simulator import MujocoSimulator  # noqa: E402
 
 FIRST = np.zeros(1, dtype=np.intp)
-ENGINES = ["mujoco", "bullet"]
+SIMULATORS = ["mujoco", "bullet"]
 
 
-def make_engine(name, timestep=None):
+def make_simulator(name, timestep=None):
     if name == "mujoco":
-        return MujocoEngine(1, timestep or 1 / 240)
+        return MujocoSimulator(1, timestep or 1 / 240)
     pytest.importorskip("pybullet")
-    from sb3_vdb_envs.humanoid.bullet_engine import BulletEngine
+    from sb3_vdb_envs.humanoid.bullet_simulator import BulletSimulator
 
-    return BulletEngine(timestep or 1 / 1200)
+    return BulletSimulator(timestep or 1 / 1200)
 
 
 def standing_start(clip, time):
@@ -48,13 +48,13 @@ def in_the_air(clip, time, height=3.0):
     return state
 
 
-def replay(engine, clip, time, n_steps, start):
+def play_open_loop(simulator, clip, time, n_steps, start):
     """Open loop: PD targets are the clip one step ahead."""
-    engine.put(FIRST, start)
+    simulator.put(FIRST, start)
     for step in range(n_steps):
         ahead = clip.state(np.array([time + (step + 1) / 30]))
-        engine.step(joint_targets(rotations.rotation_vector(ahead.rotations[:, 1:])))
-    return engine.get()
+        simulator.step(joint_targets(rotations.rotation_vector(ahead.rotations[:, 1:])))
+    return simulator.get()
 
 
 def distance(first, second):
@@ -64,64 +64,68 @@ def distance(first, second):
     return angle, np.linalg.norm(bodies, axis=-1).mean()
 
 
-# --- engines
+# --- simulators
 
 
-@pytest.mark.parametrize("name", ENGINES)
-def test_an_engine_gives_back_the_state_it_was_given(name):
-    engine = make_engine(name)
+@pytest.mark.parametrize("name", SIMULATORS)
+def test_an_simulator_gives_back_the_state_it_was_given(name):
+    simulator = make_simulator(name)
     state = MotionClip.load("cartwheel").state(np.array([1.1]))
-    engine.put(FIRST, state)
-    for mine, theirs in zip(engine.get(), state, strict=True):
+    simulator.put(FIRST, state)
+    for mine, theirs in zip(simulator.get(), state, strict=True):
         np.testing.assert_allclose(np.abs(mine), np.abs(theirs), atol=1e-9)
-    engine.close()
-    engine.close()
+    simulator.close()
+    simulator.close()
 
 
 def test_kinematics_are_mujocos():
     state = MotionClip.load("dance_b").state(np.array([0.9]))
-    engine = MujocoEngine(1)
-    engine.put(FIRST, state)
-    data = mujoco.MjData(engine._model)
+    simulator = MujocoSimulator(1)
+    simulator.put(FIRST, state)
+    data = mujoco.MjData(simulator._model)
     mujoco.mj_setState(
-        engine._model, data, engine.get_state()[0], mujoco.mjtState.mjSTATE_FULLPHYSICS
+        simulator._model, data, simulator.get_state()[0], mujoco.mjtState.mjSTATE_FULLPHYSICS
     )
-    mujoco.mj_forward(engine._model, data)
-    bodies, velocity = forward_kinematics(engine.get()), np.zeros(6)
+    mujoco.mj_forward(simulator._model, data)
+    bodies, velocity = forward_kinematics(simulator.get()), np.zeros(6)
     for i, name in enumerate(character.NAMES):
-        body = engine._model.body(name).id
+        body = simulator._model.body(name).id
         np.testing.assert_allclose(data.xipos[body], bodies.centres[0, i], atol=1e-9)
-        mujoco.mj_objectVelocity(engine._model, data, mujoco.mjtObj.mjOBJ_BODY, body, velocity, 0)
+        mujoco.mj_objectVelocity(
+            simulator._model, data, mujoco.mjtObj.mjOBJ_BODY, body, velocity, 0
+        )
         np.testing.assert_allclose(velocity[:3], bodies.angular_velocities[0, i], atol=1e-9)
         np.testing.assert_allclose(velocity[3:], bodies.velocities[0, i], atol=1e-9)
-    assert (engine._model.nq, engine._model.nv, engine._model.nu) == (43, 34, 28)
-    assert engine._model.body_mass.sum() == pytest.approx(45.0)
+    assert (simulator._model.nq, simulator._model.nv, simulator._model.nu) == (43, 34, 28)
+    assert simulator._model.body_mass.sum() == pytest.approx(45.0)
 
 
 def test_kinematics_are_bullets():
-    engine = make_engine("bullet")
-    engine.put(FIRST, MotionClip.load("dance_b").state(np.array([0.9])))
-    bodies = forward_kinematics(engine.get())
+    simulator = make_simulator("bullet")
+    simulator.put(FIRST, MotionClip.load("dance_b").state(np.array([0.9])))
+    bodies = forward_kinematics(simulator.get())
     for link in range(character.N_BODIES - 1):
-        found = engine._bullet.getLinkState(
-            engine._body, link, computeLinkVelocity=1, computeForwardKinematics=1
+        found = simulator._bullet.getLinkState(
+            simulator._body, link, computeLinkVelocity=1, computeForwardKinematics=1
         )
         np.testing.assert_allclose(found[0], bodies.centres[0, link + 1], atol=1e-9)
         np.testing.assert_allclose(found[6], bodies.velocities[0, link + 1], atol=1e-9)
         np.testing.assert_allclose(found[7], bodies.angular_velocities[0, link + 1], atol=1e-9)
-    engine.close()
+    simulator.close()
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", SIMULATORS)
 def test_in_flight_the_centre_of_mass_only_feels_gravity(name):
     """Whatever the controllers do inside. 1 %: armature in MuJoCo, damped integration in Bullet."""
-    clip, engine = MotionClip.load("spinkick"), make_engine(name)
+    clip, simulator = MotionClip.load("spinkick"), make_simulator(name)
     start = in_the_air(clip, 0.4)
     before = forward_kinematics(start).centre_of_mass_velocity()[0]
-    after = forward_kinematics(replay(engine, clip, 0.4, 9, start)).centre_of_mass_velocity()[0]
+    after = forward_kinematics(
+        play_open_loop(simulator, clip, 0.4, 9, start)
+    ).centre_of_mass_velocity()[0]
     fall = np.array([0, 0, -character.GRAVITY * 0.3])
     np.testing.assert_allclose(after - before, fall, atol=0.03)
-    engine.close()
+    simulator.close()
 
 
 def angular_momentum(state):
@@ -159,36 +163,36 @@ def inertia(joint):
 
 def test_in_flight_angular_momentum_stays():
     """Within 3 %: the added inertia of the joints (armature) is not in the closed form."""
-    clip, engine = MotionClip.load("backflip"), MujocoEngine(1, 1 / 1200)
+    clip, simulator = MotionClip.load("backflip"), MujocoSimulator(1, 1 / 1200)
     start = in_the_air(clip, 0.6)
     before = angular_momentum(start)
-    after = angular_momentum(replay(engine, clip, 0.6, 6, start))
+    after = angular_momentum(play_open_loop(simulator, clip, 0.6, 6, start))
     assert np.linalg.norm(before) > 5
     assert np.linalg.norm(after - before) < 0.03 * np.linalg.norm(before)
 
 
 def test_in_flight_without_motors_energy_stays():
     """Kinetic plus potential energy of the limp tree over 0.2 s. 2 %: first-order integration."""
-    engine = MujocoEngine(1, 1 / 1200)
-    engine._model.actuator_gainprm[:] = 0
-    engine._model.actuator_biasprm[:] = 0
-    engine._model.opt.enableflags |= mujoco.mjtEnableBit.mjENBL_ENERGY
-    engine._model.opt.disableflags |= (
+    simulator = MujocoSimulator(1, 1 / 1200)
+    simulator._model.actuator_gainprm[:] = 0
+    simulator._model.actuator_biasprm[:] = 0
+    simulator._model.opt.enableflags |= mujoco.mjtEnableBit.mjENBL_ENERGY
+    simulator._model.opt.disableflags |= (
         mujoco.mjtDisableBit.mjDSBL_CONSTRAINT
     )  # limp joints hit stops
-    engine.put(FIRST, in_the_air(MotionClip.load("backflip"), 0.6))
-    data = mujoco.MjData(engine._model)
+    simulator.put(FIRST, in_the_air(MotionClip.load("backflip"), 0.6))
+    data = mujoco.MjData(simulator._model)
 
     def energy():
         mujoco.mj_setState(
-            engine._model, data, engine.get_state()[0], mujoco.mjtState.mjSTATE_FULLPHYSICS
+            simulator._model, data, simulator.get_state()[0], mujoco.mjtState.mjSTATE_FULLPHYSICS
         )
-        mujoco.mj_forward(engine._model, data)
+        mujoco.mj_forward(simulator._model, data)
         return data.energy.copy()
 
     before = energy()
     for _ in range(6):
-        engine.step(np.zeros((1, 28)))
+        simulator.step(np.zeros((1, 28)))
     after = energy()
     assert after.sum() == pytest.approx(before.sum(), abs=0.02 * before[1])
     assert abs(after[0] - before[0]) > 0.1 * before[1]  # it did exchange energy
@@ -196,9 +200,9 @@ def test_in_flight_without_motors_energy_stays():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["run", "walk", "backflip"])
-def test_open_loop_replays_agree_between_engines_and_timesteps(name):
-    """0.3 s from 8 phases. A prototype measured .05 rad and 49 mm between the engines, of which the
-    ankles under contact are nearly all, and .015 rad and 17 mm between MuJoCo's timesteps; the
+def test_open_loop_motions_agree_between_simulators_and_timesteps(name):
+    """0.3 s from 8 phases. A prototype measured .05 rad and 49 mm between the simulators, of which
+    the ankles under contact are nearly all, and .015 rad and 17 mm between MuJoCo's timesteps; the
     bounds leave half as much again.
     """
     clip, results = MotionClip.load(name), []
@@ -206,30 +210,30 @@ def test_open_loop_replays_agree_between_engines_and_timesteps(name):
         start = standing_start(clip, time)
         ends = {}
         for key, timestep in (("mujoco", 1 / 240), ("mujoco", 1 / 1200), ("bullet", 1 / 1200)):
-            engine = make_engine(key, timestep)
-            ends[key, timestep] = replay(engine, clip, time, 9, start)
-            engine.close()
+            simulator = make_simulator(key, timestep)
+            ends[key, timestep] = play_open_loop(simulator, clip, time, 9, start)
+            simulator.close()
         coarse, fine, bullet = ends.values()
         results.append([distance(coarse, bullet), distance(coarse, fine)])
-    (engines_rad, engines_m), (steps_rad, steps_m) = np.mean(results, axis=0)
-    assert engines_rad < 0.08
-    assert engines_m < 0.08
+    (simulators_rad, simulators_m), (steps_rad, steps_m) = np.mean(results, axis=0)
+    assert simulators_rad < 0.08
+    assert simulators_m < 0.08
     assert steps_rad < 0.025
     assert steps_m < 0.03
 
 
 @pytest.mark.parametrize(("name", "radians"), [("run", 0.01), ("spinkick", 0.025)])
-def test_in_the_air_the_engines_agree_closely(name, radians):
-    """Without contact, after 0.3 s. What remains is in the shoulders: far from zero the engines
+def test_in_the_air_the_simulators_agree_closely(name, radians):
+    """Without contact, after 0.3 s. What remains is in the shoulders: far from zero the simulators
     apply the torque limits along different axes (spinkick: 0.08 rad in two joints).
     """
     clip = MotionClip.load(name)
     start = in_the_air(clip, 0.5)
     ends = []
-    for name in ENGINES:
-        engine = make_engine(name, 1 / 1200)
-        ends.append(replay(engine, clip, 0.5, 9, start))
-        engine.close()
+    for name in SIMULATORS:
+        simulator = make_simulator(name, 1 / 1200)
+        ends.append(play_open_loop(simulator, clip, 0.5, 9, start))
+        simulator.close()
     angle, metres = distance(*ends)
     assert angle < radians
     assert metres < 0.01
@@ -255,11 +259,11 @@ def test_at_the_start_the_character_has_the_clips_features():
     assert info["phase"] == 0.0
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_starts_are_anywhere_in_the_clip_and_never_fallen(engine):
-    if engine == "bullet":
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_starts_are_anywhere_in_the_clip_and_never_fallen(simulator):
+    if simulator == "bullet":
         pytest.importorskip("pybullet")
-    env = HumanoidEnv("cartwheel", engine=engine)
+    env = HumanoidEnv("cartwheel", simulator=simulator)
     phases = []
     for seed in range(12):
         _, info = env.reset(seed=seed)
@@ -288,9 +292,9 @@ def test_a_fall_ends_the_episode_with_reward_zero():
     assert info["reward/pose"] == 0.0
 
 
-def lying(engine_env):
+def lying(simulator_env):
     """A character on its hands and knees: lean it forward until a hand touches."""
-    state = CharacterState(*(part.copy() for part in engine_env.batch.characters[0]))
+    state = CharacterState(*(part.copy() for part in simulator_env.batch.characters[0]))
     state.rotations[:] = [1, 0, 0, 0]
     state.rotations[0, 0] = rotations.from_rotation_vector(np.array([0, np.pi / 2, 0]))
     arms = [i for i, j in enumerate(character.MOVING) if "shoulder" in character.NAMES[j]]
@@ -310,17 +314,17 @@ def test_the_fall_rule_says_what_may_touch_the_ground(fall, ends):
     env = HumanoidEnv("walk", fall=fall)
     env.reset(seed=0)
     state = lying(env)
-    env._engine.put(FIRST, state)
+    env._simulator.put(FIRST, state)
     hold = joint_targets(rotations.rotation_vector(state.rotations[:, 1:])) - env.clip.mean_targets
     *_, terminated, _, _ = env.step((hold[0] / np.pi).astype(np.float32))
     assert terminated is ends
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_earlier_episodes_leave_no_trace(engine):
-    if engine == "bullet":
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_earlier_episodes_leave_no_trace(simulator):
+    if simulator == "bullet":
         pytest.importorskip("pybullet")
-    env = HumanoidEnv("walk", engine=engine)
+    env = HumanoidEnv("walk", simulator=simulator)
     actions = np.random.default_rng(0).normal(0, 0.1, (12, 28)).astype(np.float32)
 
     def episode(seed):
@@ -402,9 +406,9 @@ def test_a_clip_that_breaks_its_own_fall_rule_is_warned_of(caplog):
     assert not caplog.text
 
 
-def test_an_unknown_engine_is_refused():
-    with pytest.raises(ValueError, match="`engine` must be one of mujoco, bullet"):
-        HumanoidEnv(engine="havok")
+def test_an_unknown_simulator_is_refused():
+    with pytest.raises(ValueError, match="`simulator` must be one of mujoco, bullet"):
+        HumanoidEnv(simulator="havok")
 
 
 def test_an_unknown_skill_names_the_nearest_ids():
@@ -419,7 +423,7 @@ def test_an_unknown_skill_names_the_nearest_ids():
         ("mujoco", "sb3_vdb/HumanoidRun-v0", r"pip install .*mujoco"),
     ],
 )
-def test_a_missing_engine_is_named_with_its_remedy(module, env_id, remedy, monkeypatch):
+def test_a_missing_simulator_is_named_with_its_remedy(module, env_id, remedy, monkeypatch):
     real = importlib.import_module
 
     def missing(name, *args):
@@ -519,15 +523,15 @@ def test_falls_restart_as_the_autoreset_mode_says(mode):
 def test_a_diverged_simulation_ends_the_episode_and_leaves_no_nan(value, caplog):
     env = HumanoidVectorEnv(3, "walk")
     env.reset(seed=0)
-    real = env._engine.step
+    real = env._simulator.step
 
     def blow_up(targets):
-        state = env._engine.get_state()
+        state = env._simulator.get_state()
         state[1, -5:] = value
-        env._engine.set_state(state)
+        env._simulator.set_state(state)
         real(targets)
 
-    env._engine.step = blow_up
+    env._simulator.step = blow_up
     observations, rewards, terminated, _, infos = env.step(np.zeros((3, 28), np.float32))
     assert terminated.tolist() == [False, True, False]
     assert env.diverged_episodes == 1
@@ -554,7 +558,7 @@ def test_seeds_of_any_integer_type_mean_the_same(seed):
 
 def test_bullet_can_be_asked_for_in_many_environments():
     pytest.importorskip("pybullet")
-    kwargs = {"clip": "kick", "engine": "bullet"}
+    kwargs = {"clip": "kick", "simulator": "bullet"}
     venv = make_vec_env("sb3_vdb/HumanoidMocap-v0", 2, seed=0, env_kwargs=kwargs)
     assert venv.reset().shape == (2, 197)
     venv.close()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sb3_vdb import make_vec_env
-from sb3_vdb_envs.maze import LAYOUTS, MazeEnv, MazePixelEnv, MazePixelVectorEnv, MazeVectorEnv
+from sb3_vdb_envs.maze import LAYOUTS, MazeEnv, MazeVectorEnv
 from sb3_vdb_envs.maze.batch import START_SPEED
 from sb3_vdb_envs.maze.physics import DAMPING, FRAME_SKIP, MASS, TIMESTEP
 from sb3_vdb_envs.vector import FINAL_OBSERVATION_KEY
@@ -186,8 +186,8 @@ def test_speed_approaches_the_force_limit(kind):
     make = {
         "single": MazeEnv,
         "batch": partial(MazeVectorEnv, 1),
-        "pixels": MazePixelEnv,
-        "pixel batch": partial(MazePixelVectorEnv, 1),
+        "pixels": partial(MazeEnv, image_size=64),
+        "pixel batch": partial(MazeVectorEnv, 1, image_size=64),
     }[kind]
     env = make(layout="s_maze", force_limit=0.5)
     env.reset(seed=0)
@@ -195,7 +195,7 @@ def test_speed_approaches_the_force_limit(kind):
     for _ in range(8):
         env.step(action if kind in ("single", "pixels") else action[None])
     left = (1.0 + TIMESTEP * DAMPING / MASS) ** (-8 * FRAME_SKIP)
-    speed = env._batch.physics.velocities[1, 0]
+    speed = env.mazes.physics.velocities[1, 0]
     assert speed == pytest.approx(0.5 * (1.0 - left), abs=START_SPEED * left)
     assert LAYOUTS["s_maze"].force_limit == 5.0  # the layout itself is as it was
 

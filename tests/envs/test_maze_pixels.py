@@ -4,10 +4,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from sb3_vdb.demonstrations import recording, replay
-from sb3_vdb_envs.maze import LAYOUTS, MazeEnv, MazePixelEnv, MazePixelVectorEnv, WaypointController
+from sb3_vdb.demonstrations import recording, reenactment
+from sb3_vdb_envs.maze import LAYOUTS, MazeEnv, MazeVectorEnv, WaypointController
+from sb3_vdb_envs.maze.camera import MazeCamera
 from sb3_vdb_envs.maze.picture import AGENT_COLOUR
-from sb3_vdb_envs.maze.pixels import MazeView
 from tests.conftest import make_batch
 
 
@@ -39,7 +39,7 @@ def test_the_particle_is_drawn_where_it_is(name, image_size):
         and (layout.free_high - each > 0.1).all()
     ]
     for position, picture in zip(
-        clear, MazeView(layout, image_size).draw(np.array(clear)), strict=True
+        clear, MazeCamera(layout, image_size).render(np.array(clear)), strict=True
     ):
         # less than a third of a pixel away, also where the particle is smaller than a pixel
         pixel = (max(np.ptp(layout.box[:2]), np.ptp(layout.box[2:])) + 0.08) / image_size
@@ -48,7 +48,7 @@ def test_the_particle_is_drawn_where_it_is(name, image_size):
 
 def test_walls_are_dark_the_goal_is_not_shown_and_the_particle_is_red():
     layout = LAYOUTS["c_maze"]
-    (picture,) = MazeView(layout, 64).draw(np.array([layout.start]))
+    (picture,) = MazeCamera(layout, 64).render(np.array([layout.start]))
     assert picture.dtype == np.uint8
     column, row = (round((0.3 + 0.14) / 0.78 * 64 - 0.5), round((0.64 - 0.0) / 0.78 * 64 - 0.5))
     np.testing.assert_array_equal(picture[row, column], AGENT_COLOUR)
@@ -60,12 +60,12 @@ def test_walls_are_dark_the_goal_is_not_shown_and_the_particle_is_red():
 
 def test_dynamics_and_rewards_are_those_of_the_maze():
     for name in LAYOUTS:
-        seen, plain = MazePixelEnv(name, 0.03, image_size=32), MazeEnv(name, 0.03)
-        view = MazeView(LAYOUTS[name], 32)
+        seen, plain = MazeEnv(name, 0.03, image_size=32), MazeEnv(name, 0.03)
+        view = MazeCamera(LAYOUTS[name], 32)
         picture, _ = seen.reset(seed=3)
         position, _ = plain.reset(seed=3)
         for action in np.random.default_rng(1).uniform(-1.0, 1.0, (60, 2)):
-            np.testing.assert_array_equal(picture, view.draw(position[None])[0])
+            np.testing.assert_array_equal(picture, view.render(position[None])[0])
             picture, *rest, info = seen.step(action)
             position, *expected, expected_info = plain.step(action)
             assert rest == expected
@@ -73,8 +73,8 @@ def test_dynamics_and_rewards_are_those_of_the_maze():
 
 
 def test_a_batch_of_n_equals_n_singles_bit_for_bit():
-    batch = MazePixelVectorEnv(3, "s_maze", 0.1, image_size=32)
-    singles = [MazePixelEnv("s_maze", 0.1, image_size=32) for _ in range(3)]
+    batch = MazeVectorEnv(3, "s_maze", 0.1, image_size=32)
+    singles = [MazeEnv("s_maze", 0.1, image_size=32) for _ in range(3)]
     observations, _ = batch.reset(seed=4)
     np.testing.assert_array_equal(
         observations, [each.reset(seed=4 + i)[0] for i, each in enumerate(singles)]
@@ -87,14 +87,12 @@ def test_a_batch_of_n_equals_n_singles_bit_for_bit():
 
 
 def test_state_and_trails_can_be_taken_and_given_back():
-    env = MazePixelVectorEnv(2, "c_maze", image_size=16, render_mode="rgb_array", render_height=48)
+    env = MazeVectorEnv(2, "c_maze", image_size=16, render_mode="rgb_array", render_height=48)
     env.reset(seed=0)
     env.step(np.ones((2, 2)))
     state = env.get_state()
     expected = env.step(np.ones((2, 2)))[0]
-    other = MazePixelVectorEnv(
-        2, "c_maze", image_size=16, render_mode="rgb_array", render_height=48
-    )
+    other = MazeVectorEnv(2, "c_maze", image_size=16, render_mode="rgb_array", render_height=48)
     other.reset(seed=5)
     other.set_state(state)
     assert len(other.render()) == 2
@@ -114,7 +112,7 @@ def test_gym_make_vec_knows_layout_and_size():
 
 
 def test_pictures_that_are_too_small_are_refused():
-    for make in (MazePixelEnv, MazePixelVectorEnv):
+    for make in (MazeEnv, MazeVectorEnv):
         for size in (8, 64.0):
             with pytest.raises(ValueError, match=f"a whole number of at least 16, got {size}"):
                 make(image_size=size)
@@ -131,7 +129,7 @@ def test_a_controller_that_sees_positions_records_demonstrations_in_pixels(tmp_p
         acting_env=acting,
     )
     assert kept.returns.min() > -5.5
-    demos = replay.replay(recording.load(recording.save(kept, tmp_path / "maze")))
+    demos = reenactment.reenact(recording.load(recording.save(kept, tmp_path / "maze")))
     assert demos[0].observations.shape == (101, 32, 32, 3)
-    env = MazePixelEnv("c_maze", 0.04, image_size=32)
+    env = MazeEnv("c_maze", 0.04, image_size=32)
     np.testing.assert_array_equal(demos[1].observations[0], env.reset(seed=6)[0])

@@ -1,5 +1,5 @@
 """n humanoids that imitate a clip: initialisation, control, reward and termination, over any
-engine.
+simulator.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from sb3_vdb_envs.batched import BatchStep
 from sb3_vdb_envs.humanoid import actions as control
 from sb3_vdb_envs.humanoid import character, rotations
 from sb3_vdb_envs.humanoid.clips import MotionClip
-from sb3_vdb_envs.humanoid.engine import Engine
 from sb3_vdb_envs.humanoid.features import ROTATION_SIZES, feature_bounds, features
 from sb3_vdb_envs.humanoid.kinematics import (
     Bodies,
@@ -25,6 +24,7 @@ from sb3_vdb_envs.humanoid.kinematics import (
     lowest_points,
 )
 from sb3_vdb_envs.humanoid.rewards import WEIGHTS, imitation_terms, joint_rotation_errors
+from sb3_vdb_envs.humanoid.simulator import Simulator
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -115,22 +115,22 @@ def _fall_bodies(fall: str | Sequence[str], clip: MotionClip) -> tuple[str, ...]
 
 
 class HumanoidBatch:
-    """The environment's logic for n characters; engines only step.
+    """The environment's logic for n characters; simulators only step.
 
     :param settings: what the user chose
-    :param engine: simulates n characters
+    :param simulator: simulates n characters
     :param n: number of characters
     """
 
-    def __init__(self, settings: Settings, engine: Engine, n: int) -> None:
-        self.settings, self.engine, self.n = settings, engine, n
+    def __init__(self, settings: Settings, simulator: Simulator, n: int) -> None:
+        self.settings, self.simulator, self.n = settings, simulator, n
         clip = settings.clip
         self._absolute = control.absolute_targets(clip, settings.action)
         self._falls = np.isin(character.NAMES, settings.fall_bodies)
         self._times = np.zeros(n)  # in the clip, s
         self._offsets = np.zeros((n, 2))  # of the motion over the ground, m
         self.diverged_episodes = 0
-        self._state, self._target = engine.get(), clip.state(self._times)
+        self._state, self._target = simulator.get(), clip.state(self._times)
         self._bodies = forward_kinematics(self._state)
 
     @property
@@ -172,8 +172,8 @@ class HumanoidBatch:
             state.root_position[:, :2] = 0.0
             target = CharacterState(*(part.copy() for part in state))
             _lift(state)
-            self.engine.put(indices, state)
-            self._state = self.engine.get()
+            self.simulator.put(indices, state)
+            self._state = self.simulator.get()
             self._target.put(indices, target)
             fresh = forward_kinematics(self._state.take(indices))
             for mine, theirs in zip(self._bodies, fresh, strict=True):
@@ -207,8 +207,8 @@ class HumanoidBatch:
             targets = control.reference_targets(clip, self._times, bounded)
         else:
             targets = self._absolute(bounded)
-        self.engine.step(targets)
-        self._state = self.engine.get()
+        self.simulator.step(targets)
+        self._state = self.simulator.get()
         diverged = self._contain_divergence()
         before = clip.cycle(self._times)
         self._times += STEP
@@ -262,7 +262,7 @@ class HumanoidBatch:
                 self.diverged_episodes,
             )
             self._state.put(which, self._target.take(which))
-            self.engine.put(which, self._target.take(which))
+            self.simulator.put(which, self._target.take(which))
         return diverged
 
     def _target_now(self, new_cycle: Mask) -> CharacterState:
@@ -302,12 +302,12 @@ class HumanoidBatch:
     def get_state(self) -> dict[str, Any]:
         """Everything the next steps depend on, random generators apart."""
         clocks = {"times": self._times.copy(), "offsets": self._offsets.copy()}
-        return clocks | {"physics": self.engine.get_state()}
+        return clocks | {"physics": self.simulator.get_state()}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`get_state` returned."""
-        self.engine.set_state(state["physics"])
-        self._state = self.engine.get()
+        self.simulator.set_state(state["physics"])
+        self._state = self.simulator.get()
         self._times, self._offsets = np.array(state["times"]), np.array(state["offsets"])
         self._target = self._target_now(np.zeros(self.n, dtype=bool))
         self._bodies = forward_kinematics(self._state)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium.utils import EzPickle
 
+from sb3_vdb_envs.batched import check_render_mode
 from sb3_vdb_envs.humanoid import character
 from sb3_vdb_envs.humanoid.batch import HumanoidBatch, make_settings
-from sb3_vdb_envs.humanoid.engine import Engine
 from sb3_vdb_envs.humanoid.picture import IMAGE_HEIGHT, Picture, image_size
+from sb3_vdb_envs.humanoid.simulator import Simulator
+from sb3_vdb_envs.single import BatchOfOneEnv
 
-FIRST = np.zeros(1, dtype=np.intp)  # index of the only copy
-ENGINES = ("mujoco", "bullet")
+SIMULATORS = ("mujoco", "bullet")
 
 
-class HumanoidEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzPickle):
+class HumanoidEnv(BatchOfOneEnv, EzPickle):
     """A humanoid that imitates a motion clip; the motion task of the VDB paper (section 5.1 and
     appendix C) and of DeepMimic (Peng et al. 2018).
 
@@ -71,7 +70,7 @@ class HumanoidEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzP
         quickly, but not to be compared with the paper's figures.
     :param random_start: start anywhere in the clip
     :param sync_root: at each new cycle, move the clip's root over the character's
-    :param engine: ``"mujoco"`` or ``"bullet"`` (the paper's)
+    :param simulator: ``"mujoco"`` or ``"bullet"`` (the paper's)
     :param render_mode: ``"rgb_array"`` or None; the clip's pose is drawn beside the character
     :param render_height: height of pictures in pixels
     :raises ValueError: an argument is not known, or the clip is not sound
@@ -95,50 +94,29 @@ class HumanoidEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzP
         target: str = "absolute",
         random_start: bool = True,
         sync_root: bool = True,
-        engine: str = "mujoco",
+        simulator: str = "mujoco",
         render_mode: str | None = None,
         render_height: int = IMAGE_HEIGHT,
     ) -> None:
         EzPickle.__init__(
-            self, clip, timestep, fall, rotation, action, target, random_start, sync_root, engine,
-            render_mode, render_height,
+            self, clip, timestep, fall, rotation, action, target, random_start, sync_root,
+            simulator, render_mode, render_height,
         )  # fmt: skip
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise ValueError(f'`render_mode` must be "rgb_array" or None, got {render_mode!r}')
+        check_render_mode(render_mode)
         if render_mode is not None:
             image_size(render_height)
         settings = make_settings(clip, fall, rotation, action, target, random_start, sync_root)
-        self._engine_name, self._engine = engine, _make_engine(engine, timestep)
-        self.clip, self.timestep = settings.clip, self._engine.timestep
-        self.batch = HumanoidBatch(settings, self._engine, 1)
-        self.observation_space: Any = self.batch.observation_space
-        self.action_space: Any = self.batch.action_space
-        self.render_mode, self.render_height = render_mode, render_height
+        self._simulator_name, self._simulator = simulator, _make_simulator(simulator, timestep)
+        self.clip, self.timestep = settings.clip, self._simulator.timestep
+        self.batch = HumanoidBatch(settings, self._simulator, 1)
+        BatchOfOneEnv.__init__(self, self.batch, render_mode)
+        self.render_height = render_height
         self._picture: Picture | None = None
 
     @property
     def diverged_episodes(self) -> int:
         """Episodes that ended because the simulation blew up."""
         return self.batch.diverged_episodes
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
-        """Start an episode; ``options`` are not used."""
-        super().reset(seed=seed)
-        self.batch.reset(FIRST, [self.np_random])
-        return self.batch.observe()[0], _first(self.batch.info())
-
-    def step(
-        self, action: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Advance by 1/30 s with the PD targets ``action``, shape (28,) or (36,)."""
-        result = self.batch.step(np.asarray(action)[None])
-        assert result.terminated is not None
-        assert result.truncated is not None
-        info = _first({**self.batch.info(), **result.infos})
-        ends = bool(result.terminated[0]), bool(result.truncated[0])
-        return result.observations[0], float(result.rewards[0]), *ends, info
 
     def clip_observations(self, rate: float = character.CONTROL_RATE) -> npt.NDArray[np.float32]:
         """The clip as this environment would observe it, one cycle, for demonstrations.
@@ -155,35 +133,30 @@ class HumanoidEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]], EzP
         if self.render_mode is None:
             return None
         if self._picture is None:
-            self._picture = _make_picture(self._engine_name, self.render_height)
-        return self._picture.draw(*self.batch.characters)
+            self._picture = _make_picture(self._simulator_name, self.render_height)
+        return self._picture.render(*self.batch.characters)
 
     def close(self) -> None:
-        """Release engine and picture; closing twice is legal."""
-        self._engine.close()
+        """Release simulator and picture; closing twice is legal."""
+        self._simulator.close()
         if self._picture is not None:
             self._picture.close()
             self._picture = None
 
 
-def _make_engine(engine: str, timestep: float | None) -> Engine:
-    if engine == "mujoco":
-        from sb3_vdb_envs.humanoid.mujoco_engine import MujocoEngine
+def _make_simulator(simulator: str, timestep: float | None) -> Simulator:
+    if simulator == "mujoco":
+        from sb3_vdb_envs.humanoid.mujoco_simulator import MujocoSimulator
 
-        return MujocoEngine(1, 1 / 240 if timestep is None else timestep)
-    if engine == "bullet":
-        from sb3_vdb_envs.humanoid.bullet_engine import BulletEngine
+        return MujocoSimulator(1, 1 / 240 if timestep is None else timestep)
+    if simulator == "bullet":
+        from sb3_vdb_envs.humanoid.bullet_simulator import BulletSimulator
 
-        return BulletEngine(1 / 1200 if timestep is None else timestep)
-    raise ValueError(f"`engine` must be one of {', '.join(ENGINES)}, got {engine!r}")
+        return BulletSimulator(1 / 1200 if timestep is None else timestep)
+    raise ValueError(f"`simulator` must be one of {', '.join(SIMULATORS)}, got {simulator!r}")
 
 
-def _make_picture(engine: str, height: int) -> Picture:
+def _make_picture(simulator: str, height: int) -> Picture:
     from sb3_vdb_envs.humanoid.picture import BulletPicture, MujocoPicture
 
-    return MujocoPicture(height) if engine == "mujoco" else BulletPicture(height)
-
-
-def _first(infos: dict[str, npt.NDArray[Any]]) -> dict[str, Any]:
-    """Infos of the only copy as plain numbers."""
-    return {name: values[0].item() for name, values in infos.items()}
+    return MujocoPicture(height) if simulator == "mujoco" else BulletPicture(height)

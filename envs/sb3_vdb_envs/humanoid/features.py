@@ -1,4 +1,4 @@
-"""What the policy sees: 197 numbers (227 with six-number rotations), the same for every engine."""
+"""What the policy sees: 197 numbers (227 with six-number rotations), whatever simulates it."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ PREFIXES, MOTION_GROUP = ("character_", "motion_"), 1
 class Picture(Protocol):
     """Draws a character and the motion."""
 
-    def draw(self, state: CharacterState, target: CharacterState) -> npt.NDArray[np.uint8]:
+    def render(self, state: CharacterState, target: CharacterState) -> npt.NDArray[np.uint8]:
         """Picture of one character (in its colours) and, left of it, the motion (grey).
 
         :param state: batch of one
@@ -103,7 +103,7 @@ class MujocoPicture:
         renderer.camera.azimuth = self.azimuth
         return renderer
 
-    def draw(self, state: CharacterState, target: CharacterState | None) -> npt.NDArray[np.uint8]:
+    def render(self, state: CharacterState, target: CharacterState | None) -> npt.NDArray[np.uint8]:
         """Picture of one character and the motion (None hides it), shape (height, width, 3)."""
         self._renderer = renderer = self._renderer or self._open()
         renderer.option.geomgroup[MOTION_GROUP] = target is not None
@@ -116,7 +116,7 @@ class MujocoPicture:
         self._mujoco.mj_comPos(self._model, self._data)
         self._mujoco.mj_camlight(self._model, self._data)
         renderer.camera.lookat[:] = (middle, state.root_position[0, 1], LOOK_AT_HEIGHT)
-        return renderer.draw(self._data)
+        return renderer.render(self._data)
 
     def _place(self, prefix: str, state: CharacterState) -> None:
         """Put the coordinates of a character into the scene."""
@@ -161,7 +161,7 @@ class BulletPicture:
         self._parts = [_visual_bodies(bullet, colours) for colours in (COLOURS, GHOST)]
         self._bullet = bullet
 
-    def draw(self, state: CharacterState, target: CharacterState) -> npt.NDArray[np.uint8]:
+    def render(self, state: CharacterState, target: CharacterState) -> npt.NDArray[np.uint8]:
         """Picture of one character and the motion, shape (height, width, 3)."""
         if self._bullet is None:
             self._open()

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sb3_vdb_envs.batched import BatchVectorEnv
+from sb3_vdb_envs.batched import BatchVectorEnv, check_num_envs
 from sb3_vdb_envs.humanoid import character
 from sb3_vdb_envs.humanoid.batch import HumanoidBatch, make_settings
 from sb3_vdb_envs.humanoid.env import HumanoidEnv
-from sb3_vdb_envs.humanoid.mujoco_engine import MujocoEngine
+from sb3_vdb_envs.humanoid.mujoco_simulator import MujocoSimulator
 from sb3_vdb_envs.humanoid.picture import IMAGE_HEIGHT, MujocoPicture, image_size
 from sb3_vdb_envs.vector import AutoresetMode
 
@@ -51,24 +50,17 @@ class HumanoidVectorEnv(BatchVectorEnv):
         render_mode: str | None = None,
         render_height: int = IMAGE_HEIGHT,
     ) -> None:
-        if num_envs < 1:
-            raise ValueError(f"`num_envs` must be at least 1, got {num_envs}")
+        check_num_envs(num_envs)
         if render_mode is not None:
             image_size(render_height)
         settings = make_settings(clip, fall, rotation, action, target, random_start, sync_root)
-        self._engine = MujocoEngine(num_envs, 1 / 240 if timestep is None else timestep, threads)
-        batch = HumanoidBatch(settings, self._engine, num_envs)
+        self._simulator = MujocoSimulator(
+            num_envs, 1 / 240 if timestep is None else timestep, threads
+        )
+        batch = HumanoidBatch(settings, self._simulator, num_envs)
         self.clip, self.render_height, self.batch = settings.clip, render_height, batch
         self._picture: MujocoPicture | None = None
-        super().__init__(
-            batch,
-            num_envs,
-            batch.observation_space,
-            batch.action_space,
-            max_episode_steps,
-            autoreset_mode,
-            render_mode,
-        )
+        super().__init__(batch, num_envs, max_episode_steps, autoreset_mode, render_mode)
 
     @property
     def diverged_episodes(self) -> int:
@@ -88,24 +80,11 @@ class HumanoidVectorEnv(BatchVectorEnv):
         self._picture = self._picture or MujocoPicture(self.render_height)
         state, target = self.batch.characters
         rows = [np.array([i]) for i in range(self.num_envs)]
-        return tuple(self._picture.draw(state.take(row), target.take(row)) for row in rows)
+        return tuple(self._picture.render(state.take(row), target.take(row)) for row in rows)
 
     def close_extras(self, **kwargs: Any) -> None:
         """Stop the threads and close the picture."""
-        self._engine.close()
+        self._simulator.close()
         if self._picture is not None:
             self._picture.close()
             self._picture = None
-
-
-backflip_vector_env = partial(HumanoidVectorEnv, clip="backflip")
-cartwheel_vector_env = partial(HumanoidVectorEnv, clip="cartwheel")
-crawl_vector_env = partial(HumanoidVectorEnv, clip="crawl")
-dance_a_vector_env = partial(HumanoidVectorEnv, clip="dance_a")
-dance_b_vector_env = partial(HumanoidVectorEnv, clip="dance_b")
-jump_vector_env = partial(HumanoidVectorEnv, clip="jump")
-roll_vector_env = partial(HumanoidVectorEnv, clip="roll")
-run_vector_env = partial(HumanoidVectorEnv, clip="run")
-spin_vector_env = partial(HumanoidVectorEnv, clip="spin")
-spinkick_vector_env = partial(HumanoidVectorEnv, clip="spinkick")
-walk_vector_env = partial(HumanoidVectorEnv, clip="walk")

@@ -2,7 +2,6 @@
 
 from sb3_vdb_envs.maze.env import MazeEnv
 from sb3_vdb_envs.maze.layout import LAYOUTS, MazeLayout, Wall
-from sb3_vdb_envs.maze.pixels import MazePixelEnv, MazePixelVectorEnv
 from sb3_vdb_envs.maze.vector_env import MazeVectorEnv
 from sb3_vdb_envs.maze.waypoints import WaypointController
 
@@ -10,8 +9,6 @@ __all__ = [
     "LAYOUTS",
     "MazeEnv",
     "MazeLayout",
-    "MazePixelEnv",
-    "MazePixelVectorEnv",
     "MazeVectorEnv",
     "Wall",
     "WaypointController",

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from sb3_vdb_envs.batched import BatchStep
+from sb3_vdb_envs.maze.camera import MazeCamera
 from sb3_vdb_envs.maze.layout import GOAL_RADIUS, MazeLayout
 from sb3_vdb_envs.maze.physics import PointMassPhysics
 from sb3_vdb_envs.maze.rewards import PathLength, control_cost, goal_bonus, goal_distance
@@ -18,13 +19,13 @@ from sb3_vdb_envs.maze.rewards import PathLength, control_cost, goal_bonus, goal
 START_SPEED = 0.01  # m/s, bound of each start velocity component
 
 
-def observation_space(layout: MazeLayout) -> Any:
-    """Box of the positions in m the particle's walls allow."""
+def position_space(layout: MazeLayout) -> spaces.Box:
+    """Box of the positions in m that the outer walls allow."""
     low, high = np.array(layout.box[::2], np.float32), np.array(layout.box[1::2], np.float32)
     return spaces.Box(low, high, dtype=np.float32)
 
 
-def action_space() -> Any:
+def action_space() -> spaces.Box:
     """Box of the force along x and y as a share of the layout's force limit."""
     return spaces.Box(-1.0, 1.0, (2,), dtype=np.float32)
 
@@ -35,10 +36,13 @@ class MazeBatch:
     :param layout: the maze
     :param n_mazes: number of copies
     :param start_noise: radius in m of the disc of start positions around the mean start
-    :raises ValueError: the disc touches a wall
+    :param image_size: height and width of the pictures that are observed; None observes positions
+    :raises ValueError: the disc touches a wall, or pictures are too small
     """
 
-    def __init__(self, layout: MazeLayout, n_mazes: int, start_noise: float) -> None:
+    def __init__(
+        self, layout: MazeLayout, n_mazes: int, start_noise: float, image_size: int | None = None
+    ) -> None:
         if not 0.0 <= start_noise <= layout.start_clearance:
             raise ValueError(
                 f"`start_noise` must lie between 0 and {layout.start_clearance:.3f} m, "
@@ -46,6 +50,7 @@ class MazeBatch:
             )
         self.layout, self.n_mazes, self.start_noise = layout, n_mazes, start_noise
         self.physics = PointMassPhysics(layout, n_mazes)
+        self._camera = None if image_size is None else MazeCamera(layout, image_size)
         self._path_length = PathLength(layout) if layout.gates else None
         self._remaining: npt.NDArray[np.float64] = np.zeros(
             n_mazes
@@ -55,9 +60,22 @@ class MazeBatch:
         """Positions in m, shape (n_mazes, 2)."""
         return self.physics.positions.T.astype(np.float32, order="C")
 
+    @property
+    def observation_space(self) -> spaces.Box:
+        """Of one maze."""
+        return position_space(self.layout) if self._camera is None else self._camera.space
+
+    @property
+    def action_space(self) -> spaces.Box:
+        """Of one maze."""
+        return action_space()
+
     def observe(self) -> npt.NDArray[Any]:
-        """Observations, here positions, shape (n_mazes, 2)."""
-        return self.positions()
+        """Positions, shape (n_mazes, 2), or pictures, shape (n_mazes, image_size, image_size,
+        3).
+        """
+        positions = self.positions()
+        return positions if self._camera is None else self._camera.render(positions)
 
     def distances(self) -> npt.NDArray[np.float64]:
         """Distances to the goal in m, shape (n_mazes,)."""
@@ -76,11 +94,11 @@ class MazeBatch:
         :param indices: which copies, shape (k,)
         :param generators: one random generator for each of these copies
         """
-        draws = np.array([generator.random(4) for generator in generators]).T  # (4, k)
-        radius, angle = self.start_noise * np.sqrt(draws[0]), 2 * np.pi * draws[1]
+        samples = np.array([generator.random(4) for generator in generators]).T  # (4, k)
+        radius, angle = self.start_noise * np.sqrt(samples[0]), 2 * np.pi * samples[1]
         offsets = np.stack([radius * np.cos(angle), radius * np.sin(angle)])
         positions = np.array(self.layout.start)[:, None] + offsets
-        self.physics.place(indices, positions, START_SPEED * (2.0 * draws[2:] - 1.0))
+        self.physics.place(indices, positions, START_SPEED * (2.0 * samples[2:] - 1.0))
         if self._path_length is not None:
             self._remaining[indices] = self._path_length(positions)
 

@@ -9,15 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.utils import EzPickle
 
-from sb3_vdb_envs.maze.batch import MazeBatch, action_space, observation_space
+from sb3_vdb_envs.maze.batch import MazeBatch
 from sb3_vdb_envs.maze.layout import MazeLayout, layout_named
 from sb3_vdb_envs.maze.physics import FRAME_SKIP, TIMESTEP
 from sb3_vdb_envs.maze.picture import IMAGE_HEIGHT, MazePicture
+from sb3_vdb_envs.single import BatchOfOneEnv
 
-FIRST = np.zeros(1, dtype=np.intp)  # index of the only copy
 
-
-class MazeEnv(gym.Env[npt.NDArray[Any], npt.NDArray[np.float32]], EzPickle):
+class MazeEnv(BatchOfOneEnv, EzPickle):
     """Point mass that finds its way round walls; the C- and S-maze of the VDB paper (section 5.2
     and appendix D).
 
@@ -34,6 +33,9 @@ class MazeEnv(gym.Env[npt.NDArray[Any], npt.NDArray[np.float32]], EzPickle):
     ## Observation Space
     ``Box`` of shape (2,): position (x, y) in m. The velocity is not observed (paper). The released
     code adds the constant height 0 as a third number, which is left out here.
+
+    With ``image_size``, ``Box(0, 255, (image_size, image_size, 3), uint8)``: walls and particle
+    from above, without the goal and without the velocity, which two pictures show.
 
     ## Rewards
     C-maze: ``-d - 0.001 |f|^2``, ``d`` the distance to the goal before the step, ``f`` the applied
@@ -62,8 +64,10 @@ class MazeEnv(gym.Env[npt.NDArray[Any], npt.NDArray[np.float32]], EzPickle):
     :param render_mode: ``"rgb_array"`` or None
     :param render_height: height of pictures in pixels
     :param force_limit: largest force along each axis in N; None for the layout's
+    :param image_size: height and width of observations in pixels; None observes positions
     :raises ValueError: unknown layout, a start disc that touches a wall, unknown render mode, a
-        force that is not positive or too strong for the walls' distance
+        force that is not positive or too strong for the walls' distance, pictures that are too
+        small
 
     ## Version History
     v0: first version.
@@ -81,44 +85,32 @@ class MazeEnv(gym.Env[npt.NDArray[Any], npt.NDArray[np.float32]], EzPickle):
         render_mode: str | None = None,
         render_height: int = IMAGE_HEIGHT,
         force_limit: float | None = None,
+        image_size: int | None = None,
     ) -> None:
-        EzPickle.__init__(self, layout, start_noise, render_mode, render_height, force_limit)
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise ValueError(f'`render_mode` must be "rgb_array" or None, got {render_mode!r}')
-        self.layout = layout_named(layout, force_limit)
-        self.render_mode, self.render_height = render_mode, render_height
-        self._batch = self._make_batch(start_noise)
-        self.observation_space = self._make_observation_space()
-        self.action_space = action_space()
+        EzPickle.__init__(
+            self, layout, start_noise, render_mode, render_height, force_limit, image_size
+        )
+        self.layout, self.render_height = layout_named(layout, force_limit), render_height
+        self.mazes = MazeBatch(self.layout, 1, start_noise, image_size)
+        BatchOfOneEnv.__init__(self, self.mazes, render_mode)
         self._picture: MazePicture | None = None
         self._trail: list[npt.NDArray[np.float32]] = []
-
-    def _make_batch(self, start_noise: float) -> MazeBatch:
-        return MazeBatch(self.layout, 1, start_noise)
-
-    def _make_observation_space(self) -> gym.Space[Any]:
-        return observation_space(self.layout)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[npt.NDArray[Any], dict[str, Any]]:
         """Start an episode; ``options`` are not used."""
-        super().reset(seed=seed)
-        self._batch.reset(FIRST, [self.np_random])
-        self._trail = [self._batch.positions()[0]]
-        return self._batch.observe()[0], self._info()
+        started = super().reset(seed=seed)
+        self._trail = [self.mazes.positions()[0]]
+        return started
 
     def step(
         self, action: npt.NDArray[np.float32]
     ) -> tuple[npt.NDArray[Any], float, bool, bool, dict[str, Any]]:
         """Advance by 0.05 s under the force ``action``, shape (2,)."""
-        result = self._batch.step(np.asarray(action)[None])
-        self._trail.append(self._batch.positions()[0])
-        info = self._info() | {name: float(value[0]) for name, value in result.infos.items()}
-        return result.observations[0], float(result.rewards[0]), False, False, info
-
-    def _info(self) -> dict[str, Any]:
-        return {name: value[0].item() for name, value in self._batch.info().items()}
+        result = super().step(action)
+        self._trail.append(self.mazes.positions()[0])
+        return result
 
     def render(self) -> npt.NDArray[np.uint8] | None:  # type: ignore[override]
         """Picture of walls, goal, particle and trail, shape (render_height, width, 3); None without
@@ -129,4 +121,4 @@ class MazeEnv(gym.Env[npt.NDArray[Any], npt.NDArray[np.float32]], EzPickle):
         if not self._trail:
             raise gym.error.ResetNeeded("call reset() before render()")
         self._picture = self._picture or MazePicture(self.layout, self.render_height)
-        return self._picture.draw(self._trail)
+        return self._picture.render(self._trail)

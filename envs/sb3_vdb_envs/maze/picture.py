@@ -16,7 +16,7 @@ WALL_COLOUR, GOAL_COLOUR = (52, 58, 70), (46, 160, 67)
 AGENT_COLOUR, TRAIL_COLOUR = (214, 73, 51), (235, 160, 140)
 
 
-def draw_walls(canvas: Canvas, layout: MazeLayout) -> None:
+def render_walls(canvas: Canvas, layout: MazeLayout) -> None:
     """Draw outer and inner walls."""
     x_min, x_max, y_min, y_max = layout.box
     corners = [(x_min, y_min), (x_max, y_min), (x_max, y_max), (x_min, y_max), (x_min, y_min)]
@@ -41,9 +41,9 @@ class MazePicture:
         )
         self._still.disc(layout.goal, GOAL_RADIUS, GOAL_COLOUR, alpha=0.2)
         self._still.disc(layout.goal, WALL_RADIUS, GOAL_COLOUR)
-        draw_walls(self._still, layout)
+        render_walls(self._still, layout)
 
-    def draw(self, trail: Sequence[npt.NDArray[np.floating]]) -> npt.NDArray[np.uint8]:
+    def render(self, trail: Sequence[npt.NDArray[np.floating]]) -> npt.NDArray[np.uint8]:
         """Picture of a particle at the end of its trail.
 
         :param trail: positions in m since the reset, each of shape (2,); the last one is where the

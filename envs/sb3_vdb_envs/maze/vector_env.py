@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from sb3_vdb_envs.batched import BatchVectorEnv
-from sb3_vdb_envs.maze.batch import MazeBatch, action_space, observation_space
+from sb3_vdb_envs.batched import BatchVectorEnv, check_num_envs
+from sb3_vdb_envs.maze.batch import MazeBatch
 from sb3_vdb_envs.maze.env import MazeEnv
 from sb3_vdb_envs.maze.layout import MazeLayout, layout_named
 from sb3_vdb_envs.maze.picture import IMAGE_HEIGHT, MazePicture
@@ -24,15 +23,12 @@ class MazeVectorEnv(BatchVectorEnv):
     Copy ``i`` of a batch reset with ``seed=s`` goes through the same states, bit for bit, as a
     single environment reset with ``seed=s + i``.
 
+    Arguments that are not here are described there, too.
+
     :param num_envs: number of mazes
-    :param layout: as for :class:`MazeEnv`
-    :param start_noise: as for :class:`MazeEnv`
     :param max_episode_steps: time limit, which truncates; None for no limit
     :param autoreset_mode: ``"SameStep"`` (default: no step is lost, and the only mode Gymnasium
         0.29 knows), ``"NextStep"`` or ``"Disabled"``, with the meaning Gymnasium gives them
-    :param render_mode: ``"rgb_array"`` or None
-    :param render_height: height of pictures in pixels
-    :param force_limit: as for :class:`MazeEnv`
     :raises ValueError: a bad argument
     """
 
@@ -48,37 +44,19 @@ class MazeVectorEnv(BatchVectorEnv):
         render_mode: str | None = None,
         render_height: int = IMAGE_HEIGHT,
         force_limit: float | None = None,
+        image_size: int | None = None,
     ) -> None:
-        if num_envs < 1:
-            raise ValueError(f"`num_envs` must be at least 1, got {num_envs}")
-        self.layout = layout_named(layout, force_limit)
-        self.render_height = render_height
-        super().__init__(
-            self._make_batch(num_envs, start_noise),
-            num_envs,
-            self._make_observation_space(),
-            action_space(),
-            max_episode_steps,
-            autoreset_mode,
-            render_mode,
-        )
+        check_num_envs(num_envs)
+        self.layout, self.render_height = layout_named(layout, force_limit), render_height
+        self.mazes = MazeBatch(self.layout, num_envs, start_noise, image_size)
+        super().__init__(self.mazes, num_envs, max_episode_steps, autoreset_mode, render_mode)
         self._picture: MazePicture | None = None
         self._trails: list[list[npt.NDArray[np.float32]]] = []
-
-    def _make_batch(self, num_envs: int, start_noise: float) -> MazeBatch:
-        return MazeBatch(self.layout, num_envs, start_noise)
-
-    def _make_observation_space(self) -> gym.Space[Any]:
-        return observation_space(self.layout)
-
-    def _positions(self) -> npt.NDArray[np.float32]:
-        assert isinstance(self._batch, MazeBatch)
-        return self._batch.positions()
 
     def _after_step(self, observations: npt.NDArray[Any]) -> None:
         if self.render_mode is not None:
             self._trails = self._trails or [[] for _ in range(self.num_envs)]
-            for i, position in enumerate(self._positions()):
+            for i, position in enumerate(self.mazes.positions()):
                 trail = [*self._trails[i], position] if self._steps[i] else [position]
                 self._trails[i] = trail
 
@@ -91,7 +69,7 @@ class MazeVectorEnv(BatchVectorEnv):
         if not self._trails:
             raise gym.error.ResetNeeded("call reset() before render()")
         self._picture = self._picture or MazePicture(self.layout, self.render_height)
-        return tuple(self._picture.draw(trail) for trail in self._trails)
+        return tuple(self._picture.render(trail) for trail in self._trails)
 
     def set_state(self, state: dict[str, Any]) -> npt.NDArray[Any]:
         """Restore what :meth:`get_state` returned.
@@ -99,11 +77,5 @@ class MazeVectorEnv(BatchVectorEnv):
         :return: observations of all mazes
         """
         observations = super().set_state(state)
-        self._trails = [[position] for position in self._positions()]
+        self._trails = [[position] for position in self.mazes.positions()]
         return observations
-
-
-c_maze_vector_env = partial(MazeVectorEnv, layout="c_maze")
-c_maze_flipped_vector_env = partial(MazeVectorEnv, layout="c_maze_flipped")
-s_maze_vector_env = partial(MazeVectorEnv, layout="s_maze")
-s_maze_flipped_vector_env = partial(MazeVectorEnv, layout="s_maze_flipped")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from sb3_vdb_envs.maze.batch import action_space, position_space
 from sb3_vdb_envs.maze.layout import MazeLayout, layout_named
 
 LOOK_AHEAD = 0.07  # m, a waypoint counts as passed this far before it
@@ -18,13 +19,14 @@ DAMPING = 1.0  # steps, prediction horizon of the braking
 class WaypointController:
     """Steers through every gap and then to the goal: a scripted expert and a yardstick for returns.
 
-    It has SB3's ``predict``, so it can be evaluated and recorded like a trained model.
+    It has SB3's ``predict`` and spaces, so it can be evaluated and recorded like a trained model.
 
     :param layout: the maze
     """
 
     def __init__(self, layout: str | MazeLayout) -> None:
         self.layout = layout_named(layout)
+        self.observation_space, self.action_space = position_space(self.layout), action_space()
         x_min, x_max = self.layout.box[:2]
         points = []
         for wall in self.layout.walls:

@@ -76,7 +76,7 @@ def demonstrations_of(run: Run, look: dict[str, Any]) -> Demonstrations:
     arguments = {**look, **run.settings.env_kwargs}
     arguments.pop("threads", None)  # recordings are of single environments
     whole = Demonstrations.from_recording(
-        run.settings.demonstrations, arguments, progress_bar=False, redraw=True
+        run.settings.demonstrations, arguments, progress_bar=False, rerender=True
     )
     return whole[: run.n_demonstrations]
 

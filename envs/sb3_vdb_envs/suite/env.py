@@ -11,16 +11,17 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.utils import EzPickle
 
+from sb3_vdb_envs.batched import check_render_mode
 from sb3_vdb_envs.dependencies import require
-from sb3_vdb_envs.pixels.rendering import SuiteRenderer, check_look, hide_floor
-from sb3_vdb_envs.pixels.tasks import BY_NAME, load_task, without_opengl
+from sb3_vdb_envs.suite.rendering import SuiteRenderer, check_look, hide_floor
+from sb3_vdb_envs.suite.tasks import BY_NAME, load_task, without_opengl
 
 IMAGE_SIZE = 64  # pixels, the V-MAIL paper's
 RENDER_SIZE = 240  # pixels of `render()` for people
 STATE_BOUND = 1e6  # no feature comes near it; Gymnasium's checker wants finite bounds
 WIDEST_ACTION = 1e3  # actions of tasks with wider bounds (lqr) are taken as they are
 # what tasks write into the model when an episode starts; a test tries every task
-DRAWN = (
+START_FIELDS = (
     "geom_pos", "geom_quat", "geom_size", "geom_rgba", "body_pos", "body_quat", "site_pos",
     "site_size", "site_rgba", "light_pos", "mat_rgba", "dof_damping", "wrap_prm", "hfield_data",
 )  # fmt: skip
@@ -68,8 +69,7 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
             raise ValueError(
                 f"`action_repeat` must be a whole number of frames, at least 1, got {action_repeat}"
             )
-        if render_mode not in (None, "rgb_array"):
-            raise ValueError(f'`render_mode` must be "rgb_array" or None, got {render_mode!r}')
+        check_render_mode(render_mode)
         check_look(preset, render_height, "render_height")
         self.task_name, self.action_repeat, self.preset = task, action_repeat, preset
         self.camera, self.render_mode, self.render_height = camera, render_mode, render_height
@@ -163,7 +163,7 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
             return None
         if self._shown is None:
             self._shown = SuiteRenderer(self.physics, self.preset, self.render_height, self.camera)
-        return self._shown.draw()
+        return self._shown.render()
 
     def get_state(self) -> dict[str, Any]:
         """Everything the next steps depend on, the random generator apart: MuJoCo's state with its
@@ -173,10 +173,10 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         kind = mujoco.mjtState.mjSTATE_INTEGRATION.value
         state = np.empty(mujoco.mj_stateSize(model, kind))
         mujoco.mj_getState(model, self.physics.data.ptr, state, kind)
-        drawn = {f"model/{name}": np.array(getattr(model, name)) for name in DRAWN}
+        started = {f"model/{name}": np.array(getattr(model, name)) for name in START_FIELDS}
         clock = {"frames": np.array(self._frames), "ended": np.array(self.ended)}
         return {"integration": state, "sensors": np.array(self.physics.data.sensordata),
-                **clock, **drawn}  # fmt: skip
+                **clock, **started}  # fmt: skip
 
     def set_state(self, state: dict[str, Any]) -> Any:
         """Restore what :meth:`get_state` returned, within an episode.
@@ -186,7 +186,7 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         mujoco, model, data = require("mujoco"), self.physics.model.ptr, self.physics.data.ptr
         if not self._begun:  # some tasks work out constants when an episode starts
             self._start(legacy_random(0))
-        for name in DRAWN:
+        for name in START_FIELDS:
             getattr(model, name)[:] = state[f"model/{name}"]
         for renderer in self._renderers():
             renderer.refresh()
@@ -217,7 +217,7 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
             self._shown = None
 
 
-class StateEnv(SuiteEnv, EzPickle):
+class SuiteStateEnv(SuiteEnv, EzPickle):
     """A task of the dm_control suite observed as one vector of numbers.
 
     ## Action Space
@@ -277,11 +277,11 @@ class StateEnv(SuiteEnv, EzPickle):
         return np.concatenate(parts).astype(np.float32)
 
 
-class PixelEnv(SuiteEnv, EzPickle):
+class SuitePixelEnv(SuiteEnv, EzPickle):
     """A task of the dm_control suite observed as pixels, the V-MAIL paper's environments
     (section 4).
 
-    Actions, rewards, starts and ends are those of :class:`StateEnv`.
+    Actions, rewards, starts and ends are those of :class:`SuiteStateEnv`.
 
     ## Observation Space
     ``Box(0, 255, (image_size, image_size, 3 * frame_stack), uint8)``: pictures of the task's
@@ -360,7 +360,7 @@ class PixelEnv(SuiteEnv, EzPickle):
         return np.concatenate(list(self._pictures), axis=-1)
 
     def _observe(self, observation: Any, first: bool) -> npt.NDArray[np.uint8]:
-        picture = self._renderer.draw()
+        picture = self._renderer.render()
         if self.frame_stack == 1:
             return picture
         self._pictures.extend([picture] * (self.frame_stack if first else 1))

@@ -1,14 +1,12 @@
-"""Recordings played again: compared step by step, drawn, and kept in a cache."""
+"""Recordings reenacted: stepped again, compared step by step, rendered, and kept in a cache."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import logging
 import os
 from collections.abc import Iterable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,51 +14,61 @@ import gymnasium as gym
 import numpy as np
 from tqdm.auto import tqdm
 
-from sb3_vdb.demonstrations.demonstrations import Demonstrations
+from sb3_vdb.demonstrations import npz
 from sb3_vdb.demonstrations.recording import (
-    SIMULATORS,
     RecordedEpisode,
     Recording,
     find,
     load,
     physics_state,
     resolved_arguments,
-    simulator_versions,
 )
 from sb3_vdb.demonstrations.trajectory import Trajectory
+from sb3_vdb.environments import look_arguments, simulator_versions
 from sb3_vdb.version import __version__
 
 # How far one step may depart from the recording: machines and versions round differently, and
 # contacts make more of it than the last digits
 REWARD_TOLERANCE, STATE_TOLERANCE = 1e-3, 1e-2
-PICTURES = 2  # to be raised when the same recording is played differently; part of the cache's key
-CACHE_VARIABLE = "SB3_VDB_CACHE"  # folder of played recordings
-# arguments of pixel environments that change pictures and nothing else
-LOOK = ("image_size", "frame_stack", "camera", "preset", "supersample", "floor")
+PICTURES = 2  # raise it when the same recording gives other trajectories; part of the cache's key
+CACHE_VARIABLE = "SB3_VDB_CACHE"  # folder of reenacted recordings
 LOGGER = logging.getLogger(__name__)
 
 
-def replay(
+def reenact(
     recording: Recording,
     env_kwargs: dict[str, Any] | None = None,
     progress_bar: bool = False,
-    redraw: bool = False,
-) -> Demonstrations:
-    """Play a recording again and keep what is observed.
+    rerender: bool = False,
+) -> list[Trajectory]:
+    """Carry out a recording's actions again and keep what is observed.
 
-    :param recording: what to play
+    :param recording: what to reenact
     :param env_kwargs: arguments of the learner's environment, its id's defaults filled in; they
         must be the recording's (image size, action repeat, preset, ...). None compares nothing.
     :param progress_bar: show the episodes
-    :param redraw: draw other pictures of the same states: those arguments of ``env_kwargs`` that
-        decide only how they look (:data:`LOOK`) need not be the recording's
-    :raises ValueError: other arguments, or the replay departs from the recording
+    :param rerender: render other pictures of the same states: those arguments of ``env_kwargs``
+        that decide only how they look need not be the recording's
+    :raises ValueError: other arguments, or the reenactment departs from the recording
     """
-    _check_arguments(recording, env_kwargs, LOOK if redraw else ())
+    _check_arguments(recording, env_kwargs, rerender)
     wanted = resolved_arguments(recording.env_id, env_kwargs)
-    look = {name: wanted[name] for name in LOOK if redraw and name in wanted}
+    names = look_arguments(recording.env_id) if rerender else ()
+    look = {name: wanted[name] for name in names if name in wanted}
     env = gym.make(recording.env_id, **{**recording.env_kwargs, **look})
-    installed = simulator_versions(env)
+    changed = _changed_versions(recording)
+    episodes: Iterable[RecordedEpisode] = recording.episodes
+    if progress_bar:
+        episodes = tqdm(episodes, desc=f"reenacting {recording.env_id}", unit="episode")
+    try:
+        return [_reenact_episode(env, each, changed, i) for i, each in enumerate(episodes)]
+    finally:
+        env.close()
+
+
+def _changed_versions(recording: Recording) -> dict[str, tuple[str, str | None]]:
+    """Versions of simulators that are others here, recorded and installed; warns of them."""
+    installed = simulator_versions(recording.env_id, recording.env_kwargs)
     changed = {
         name: (recorded, installed.get(name))
         for name, recorded in recording.versions.items()
@@ -71,34 +79,28 @@ def replay(
             "the recording was made with %s; comparing every step",
             ", ".join(f"{name} {old} (here {new})" for name, (old, new) in changed.items()),
         )
-    episodes: Iterable[RecordedEpisode] = recording.episodes
-    if progress_bar:
-        episodes = tqdm(episodes, desc=f"playing {recording.env_id}", unit="episode")
-    try:
-        return Demonstrations(
-            [_replay_episode(env, episode, changed, i) for i, episode in enumerate(episodes)]
-        )
-    finally:
-        env.close()
+    return changed
 
 
 def _check_arguments(
-    recording: Recording, env_kwargs: dict[str, Any] | None, free: Iterable[str] = ()
+    recording: Recording, env_kwargs: dict[str, Any] | None, rerender: bool
 ) -> None:
-    """Compare the learner's environment with the recording's, but for the arguments in ``free``."""
+    """Compare the learner's environment with the recording's; what is rerendered may differ."""
     if env_kwargs is None:
         return
     wanted = resolved_arguments(recording.env_id, env_kwargs)
-    for name, found in recording.env_kwargs.items():
-        if name in wanted and found != wanted[name] and name not in free:
-            other = "draw it again with redraw=True" if name in LOOK else "record it again"
-            raise ValueError(
-                f"the recording has `{name}` {found!r}, the environment {wanted[name]!r}; make the "
-                f"environment with {name}={found!r}, or {other}"
-            )
+    look = look_arguments(recording.env_id)
+    for name, recorded in recording.env_kwargs.items():
+        if name not in wanted or recorded == wanted[name] or (rerender and name in look):
+            continue
+        other = "render it again with rerender=True" if name in look else "record it again"
+        raise ValueError(
+            f"the recording has `{name}` {recorded!r}, the environment {wanted[name]!r}; make the "
+            f"environment with {name}={recorded!r}, or {other}"
+        )
 
 
-def _replay_episode(
+def _reenact_episode(
     env: gym.Env[Any, Any], episode: RecordedEpisode, changed: dict[str, Any], number: int
 ) -> Trajectory:
     show = getattr(env.unwrapped, "set_physics", None)
@@ -132,7 +134,7 @@ def _verify(
     where: str,
     changed: dict[str, Any],
 ) -> None:
-    """Compare a step of the replay, made from the recorded state before it, with the recording.
+    """Compare a step, made from the recorded state before it, with the recording.
 
     :raises ValueError: they differ by more than machines round
     """
@@ -159,7 +161,7 @@ def _remedy(changed: dict[str, Any]) -> str:
 
 
 def cache_folder() -> Path:
-    """Where played recordings are kept: ``SB3_VDB_CACHE``, or the user's cache folder."""
+    """Where reenacted recordings are kept: ``SB3_VDB_CACHE``, or the user's cache folder."""
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
         return Path(chosen)
@@ -167,42 +169,47 @@ def cache_folder() -> Path:
     return Path(base) / "sb3_vdb"
 
 
-def load_played(
+def load_reenacted(
     path: str | Path,
     env_kwargs: dict[str, Any] | None = None,
     progress_bar: bool = True,
     cache: bool = True,
-    redraw: bool = False,
-) -> Demonstrations:
-    """Demonstrations of a recording, played at the first time and read from disk afterwards.
+    rerender: bool = False,
+) -> list[Trajectory]:
+    """Trajectories of a recording, reenacted at the first time and read from disk afterwards.
 
     :param path: file of :func:`save`, or the name of a shipped recording
     :param env_kwargs: arguments of the learner's environment, compared with the recording's
-    :param progress_bar: show the episodes being played
-    :param cache: keep what was played in :func:`cache_folder`, for the same file, versions of this
-        package and the simulators, and ``MUJOCO_GL``
-    :param redraw: draw pictures as ``env_kwargs`` say, of the same states
+    :param progress_bar: show the episodes being reenacted
+    :param cache: keep the trajectories in :func:`cache_folder`, for the same file, versions of
+        this package and the simulators, and ``MUJOCO_GL``
+    :param rerender: render pictures as ``env_kwargs`` say, of the same states
     """
     path = find(path)
     recording = load(path)
-    _check_arguments(recording, env_kwargs, LOOK if redraw else ())
-    played = resolved_arguments(recording.env_id, env_kwargs) if redraw else None
+    _check_arguments(recording, env_kwargs, rerender)
+    wanted = resolved_arguments(recording.env_id, env_kwargs) if rerender else None
     if not cache:
-        return replay(recording, played, progress_bar, redraw)
-    key = hashlib.sha256(path.read_bytes())
-    names = sorted({name for names in SIMULATORS.values() for name in names})
-    installed = {name: version(name) for name in names if importlib.util.find_spec(name)}
-    drawn_by = [os.environ.get("MUJOCO_GL", ""), PICTURES, __version__, installed, played]
-    key.update(json.dumps(drawn_by, sort_keys=True).encode())
-    kept = cache_folder() / f"{path.stem}-{key.hexdigest()[:16]}.npz"
+        return reenact(recording, wanted, progress_bar, rerender)
+    kept = _cache_file(path, recording, wanted)
     if kept.exists():
         try:
-            return Demonstrations.load(kept)
+            return npz.read(kept)
         except ValueError:
-            LOGGER.warning("%s is damaged; playing the recording again", kept)
-    demonstrations = replay(recording, played, progress_bar, redraw)
+            LOGGER.warning("%s is damaged; reenacting the recording again", kept)
+    trajectories = reenact(recording, wanted, progress_bar, rerender)
     try:
-        demonstrations.save(kept)
+        npz.write(trajectories, kept)
     except OSError as error:
         LOGGER.warning("the pictures cannot be kept in %s (%s)", kept.parent, error)
-    return demonstrations
+    return trajectories
+
+
+def _cache_file(path: Path, recording: Recording, wanted: dict[str, Any] | None) -> Path:
+    """Where the trajectories of a recording are kept, by everything that decides them."""
+    installed = simulator_versions(recording.env_id, recording.env_kwargs)
+    back_end = os.environ.get("MUJOCO_GL", "")
+    key = hashlib.sha256(path.read_bytes())
+    rendered_by = [back_end, PICTURES, __version__, installed, wanted]
+    key.update(json.dumps(rendered_by, sort_keys=True).encode())
+    return cache_folder() / f"{path.stem}-{key.hexdigest()[:16]}.npz"

@@ -25,6 +25,20 @@ class SuiteTask(NamedTuple):
     task: str
     speeds: tuple[float, float] | None = None  # m/s, the walker's target band; None for the suite's
 
+    @property
+    def title(self) -> str:
+        """Name for people."""
+        if self.speeds is None:
+            return f"{self.domain} {self.task}"
+        low, high = self.speeds
+        bounded = np.isfinite(high)
+        return f"walker at {low:g} to {high:g} m/s" if bounded else f"walker above {low:g} m/s"
+
+    @property
+    def heavy(self) -> bool:
+        """Whether its model takes long to compile."""
+        return self.domain in HEAVY_DOMAINS
+
 
 def _camel(word: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in word.split("_"))
@@ -54,6 +68,8 @@ DOMAINS: dict[str, tuple[str, ...]] = {
     "swimmer": ("swimmer6", "swimmer15"),
     "walker": ("stand", "walk", "run"),
 }  # fmt: skip
+
+HEAVY_DOMAINS = ("dog", "quadruped", "manipulator", "stacker", "humanoid_CMU", "swimmer")
 
 # The V-MAIL paper's transfer experiment (section 4.3): target speed 2 to 4 m/s, and above 8. The
 # suite's own walk task asks for 1 m/s or more.

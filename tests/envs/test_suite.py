@@ -19,10 +19,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 from sb3_vdb import GymnasiumVecEnv, make_vec_env
 from sb3_vdb.vec_env import action_repeat_of
 from sb3_vdb_envs import dependencies
-from sb3_vdb_envs.pixels import PixelEnv, StateEnv
-from sb3_vdb_envs.pixels.rendering import NOT_DRAWN
-from sb3_vdb_envs.pixels.tasks import TASKS, band_reward
-from sb3_vdb_envs.pixels.vector_env import pixel_vector_env, state_vector_env
+from sb3_vdb_envs.suite.env import SuitePixelEnv, SuiteStateEnv, pixel_vector_env, state_vector_env
+from sb3_vdb_envs.suite.rendering import HIDDEN_GROUP
+from sb3_vdb_envs.suite.tasks import TASKS, band_reward
 from sb3_vdb_envs.vector import FINAL_OBSERVATION_KEY
 
 suite = pytest.importorskip("dm_control.suite")
@@ -85,7 +84,7 @@ def test_the_speed_band_pays_in_full_inside_and_less_outside(speed, share):
 
 def test_above_eight_is_the_suites_run():
     """Its lower bound and margin are those of `walker run`."""
-    env, run = StateEnv("WalkerSpeedAbove8"), StateEnv("WalkerRun")
+    env, run = SuiteStateEnv("WalkerSpeedAbove8"), SuiteStateEnv("WalkerRun")
     for each in (env, run):
         each.reset(seed=0)
     for action in actions_for(env, 20):
@@ -96,7 +95,7 @@ def test_above_eight_is_the_suites_run():
 
 
 def test_an_action_lasts_its_frames_and_collects_their_rewards():
-    slow, fast = StateEnv("CheetahRun", action_repeat=4), StateEnv("CheetahRun")
+    slow, fast = SuiteStateEnv("CheetahRun", action_repeat=4), SuiteStateEnv("CheetahRun")
     slow.reset(seed=0)
     fast.reset(seed=0)
     for action in actions_for(slow, 250):
@@ -120,7 +119,7 @@ def test_a_pixel_episode_has_500_steps_of_two_frames():
 
 
 def test_actions_are_stretched_to_the_tasks_bounds():
-    env = StateEnv("QuadrupedWalk")  # bounds -1 and 1.1 for some actuators
+    env = SuiteStateEnv("QuadrupedWalk")  # bounds -1 and 1.1 for some actuators
     env.reset(seed=0)
     env.step(np.ones(12, np.float32))
     np.testing.assert_allclose(env.physics.control(), env._suite.action_spec().maximum)
@@ -129,7 +128,7 @@ def test_actions_are_stretched_to_the_tasks_bounds():
 
 
 def test_physics_do_not_depend_on_the_look():
-    envs = [PixelEnv("WalkerWalk", preset=preset) for preset in ("fast", "shadow", "default")]
+    envs = [SuitePixelEnv("WalkerWalk", preset=preset) for preset in ("fast", "shadow", "default")]
     pictures = [env.reset(seed=1)[0] for env in envs]
     for action in actions_for(envs[0], 5):
         pictures = [env.step(action)[0] for env in envs]
@@ -146,7 +145,7 @@ def test_physics_do_not_depend_on_the_look():
 @pytest.mark.parametrize("name", ["CartpoleSwingup", "CheetahRun"])
 def test_without_its_floor_a_picture_shows_all_else(name):
     """Where no floor was, nothing changes, and physics never do."""
-    envs = [PixelEnv(name, render_mode="rgb_array", floor=floor) for floor in (True, False)]
+    envs = [SuitePixelEnv(name, render_mode="rgb_array", floor=floor) for floor in (True, False)]
     pictures = [env.reset(seed=1)[0] for env in envs]
     differs = (pictures[0] != pictures[1]).any(axis=-1)
     assert 0.1 < differs.mean() < 0.9
@@ -163,13 +162,13 @@ def test_without_its_floor_a_picture_shows_all_else(name):
 
 def test_every_task_has_a_floor_to_leave_out():
     for task in TASKS:
-        model = PixelEnv(task.name, floor=False).physics.model
-        floors = [i for i in range(model.ngeom) if model.geom_group[i] == NOT_DRAWN]
+        model = SuitePixelEnv(task.name, floor=False).physics.model
+        floors = [i for i in range(model.ngeom) if model.geom_group[i] == HIDDEN_GROUP]
         assert any(model.geom_type[i] == 0 for i in floors), task.name  # a plane
 
 
 def test_stacked_pictures_have_the_newest_last_and_start_alike():
-    env, single = PixelEnv("CheetahRun", frame_stack=3), PixelEnv("CheetahRun")
+    env, single = SuitePixelEnv("CheetahRun", frame_stack=3), SuitePixelEnv("CheetahRun")
     stacked, one = env.reset(seed=0)[0], single.reset(seed=0)[0]
     np.testing.assert_array_equal(stacked, np.concatenate([one] * 3, axis=-1))
     history = [one]
@@ -180,17 +179,17 @@ def test_stacked_pictures_have_the_newest_last_and_start_alike():
 
 
 def test_opengl_opens_with_the_first_picture_and_not_before():
-    env = PixelEnv("ReacherEasy")
+    env = SuitePixelEnv("ReacherEasy")
     assert env._renderer._renderer._context is None
     env.reset(seed=0)
     assert env._renderer._renderer._context is not None
     env.close()
     assert env._renderer._renderer._context is None
-    assert StateEnv("ReacherEasy", render_mode="rgb_array")._shown is None
+    assert SuiteStateEnv("ReacherEasy", render_mode="rgb_array")._shown is None
 
 
 def test_render_shows_more_pixels_than_the_observation_has():
-    env = PixelEnv("WalkerWalk", render_mode="rgb_array", render_height=120)
+    env = SuitePixelEnv("WalkerWalk", render_mode="rgb_array", render_height=120)
     observation, _ = env.reset(seed=0)
     assert observation.shape == (64, 64, 3)
     assert env.render().shape == (120, 120, 3)
@@ -199,7 +198,7 @@ def test_render_shows_more_pixels_than_the_observation_has():
 
 
 def test_uneven_ground_is_drawn_anew_for_every_episode():
-    env = PixelEnv("QuadrupedEscape")
+    env = SuitePixelEnv("QuadrupedEscape")
     pictures = [env.reset(seed=seed)[0] for seed in (0, 1, 0)]
     assert (pictures[0] != pictures[1]).any()
     np.testing.assert_array_equal(pictures[0], pictures[2])
@@ -207,7 +206,7 @@ def test_uneven_ground_is_drawn_anew_for_every_episode():
 
 
 def pixels_of_an_episode(seed):
-    env = PixelEnv("CheetahRun")
+    env = SuitePixelEnv("CheetahRun")
     first, _ = env.reset(seed=seed)
     rest = [env.step(action)[0] for action in actions_for(env, 10)]
     env.close()
@@ -219,7 +218,7 @@ def test_pixels_are_the_same_in_another_process_and_after_pickling():
     with mp.get_context("spawn").Pool(1) as pool:
         other = pool.apply(pixels_of_an_episode, (4,))
     np.testing.assert_array_equal(other, pixels_of_an_episode(4))
-    env = pickle.loads(pickle.dumps(PixelEnv("CheetahRun")))
+    env = pickle.loads(pickle.dumps(SuitePixelEnv("CheetahRun")))
     np.testing.assert_array_equal(env.reset(seed=4)[0], other[0])
 
 
@@ -228,7 +227,7 @@ def test_making_and_closing_leaks_nothing():
     """60 of 200 kB each would show."""
 
     def use():
-        env = PixelEnv("CartpoleSwingup")
+        env = SuitePixelEnv("CartpoleSwingup")
         env.reset(seed=0)
         env.close()
 
@@ -247,7 +246,7 @@ def test_making_and_closing_leaks_nothing():
 def test_a_batch_is_so_many_single_environments(threads):
     n, steps = 3, 12
     batch = pixel_vector_env(n, "WalkerWalk", threads=threads)
-    singles = [PixelEnv("WalkerWalk") for _ in range(n)]
+    singles = [SuitePixelEnv("WalkerWalk") for _ in range(n)]
     observations, _ = batch.reset(seed=5)
     for i, env in enumerate(singles):
         np.testing.assert_array_equal(env.reset(seed=5 + i)[0], observations[i])
@@ -264,7 +263,7 @@ def test_a_batch_is_so_many_single_environments(threads):
 
 
 def test_a_batch_restarts_within_the_step_that_ends_an_episode():
-    batch, single = state_vector_env(2, "CartpoleSwingup"), StateEnv("CartpoleSwingup")
+    batch, single = state_vector_env(2, "CartpoleSwingup"), SuiteStateEnv("CartpoleSwingup")
     batch.reset(seed=0)
     single.reset(seed=0)
     action = np.zeros((2, 1), np.float32)
@@ -340,7 +339,7 @@ def test_with_next_step_an_ended_episode_waits_for_its_restart():
 
 
 def test_a_step_before_the_start_or_after_the_end_is_refused():
-    env = StateEnv("PendulumSwingup", action_repeat=1000)
+    env = SuiteStateEnv("PendulumSwingup", action_repeat=1000)
     with pytest.raises(gym.error.ResetNeeded, match="call reset"):
         env.step(np.zeros(1))
     env.reset(seed=0)
@@ -350,7 +349,7 @@ def test_a_step_before_the_start_or_after_the_end_is_refused():
 
 
 def test_an_environment_that_changes_its_thread_says_so():
-    env = PixelEnv("PendulumSwingup")
+    env = SuitePixelEnv("PendulumSwingup")
     worker = ThreadPoolExecutor(1)
     worker.submit(env.reset, seed=0).result()
     with pytest.raises(RuntimeError, match="in another thread"):
@@ -386,11 +385,11 @@ def test_states_need_no_opengl_and_pictures_say_what_is_missing():
 )
 def test_bad_arguments_are_refused_by_name(arguments, message):
     with pytest.raises(ValueError, match=message):
-        PixelEnv(**arguments)
+        SuitePixelEnv(**arguments)
 
 
 def test_an_action_that_is_not_a_number_is_refused():
-    env = StateEnv("PendulumSwingup")
+    env = SuiteStateEnv("PendulumSwingup")
     env.reset(seed=0)
     with pytest.raises(ValueError, match="is not a number"):
         env.step(np.array([np.nan]))
@@ -402,12 +401,12 @@ def test_an_id_of_no_task_names_the_nearest():
 
 
 def test_mujoco_4_is_refused_with_what_to_do(monkeypatch):
-    from sb3_vdb_envs.pixels import tasks
+    from sb3_vdb_envs.suite import tasks
 
     fake = SimpleNamespace(__version__="4.0.0")
     monkeypatch.setattr(tasks, "require", lambda module: fake)
     with pytest.raises(DependencyNotInstalled, match=r'mujoco 4\.0\.0: pip install "mujoco>=3'):
-        StateEnv("WalkerWalk")
+        SuiteStateEnv("WalkerWalk")
 
 
 def test_a_missing_dm_control_is_named_with_its_remedy(monkeypatch):

@@ -19,7 +19,7 @@ class Preset(NamedTuple):
     reflection: bool
 
 
-# Speeds and differences are in docs/environments/pixels.md
+# Speeds and differences are in docs/environments/suite.md
 PRESETS = {
     "fast": Preset((8, 4), 0, 0, reflection=False),
     "shadow": Preset((8, 4), 128, 0, reflection=False),
@@ -27,7 +27,7 @@ PRESETS = {
 }
 LEAST_SIZE, LARGEST_SIZE = 16, 2048  # pixels
 FLOORS = ("floor", "ground")  # names of the geom; every task of the suite has one of them
-NOT_DRAWN = 5  # a group of geoms that MuJoCo does not draw
+HIDDEN_GROUP = 5  # a group of geoms that MuJoCo does not draw
 
 
 def check_look(preset: str, size: int, name: str) -> None:
@@ -46,7 +46,7 @@ def check_look(preset: str, size: int, name: str) -> None:
 def apply_preset(model: Any, preset: str) -> None:
     """Set a model's quality; physics do not depend on it.
 
-    :param model: ``mujoco.MjModel``, before anything of it was drawn
+    :param model: ``mujoco.MjModel``, before anything of it was large
     :param preset: key of :data:`PRESETS`
     """
     tessellation, shadow_size, samples, reflection = PRESETS[preset]
@@ -69,7 +69,7 @@ def hide_floor(physics: Any) -> None:
     model = physics.model
     for i in range(model.ngeom):
         if model.id2name(i, "geom") in FLOORS:
-            model.geom_group[i] = NOT_DRAWN
+            model.geom_group[i] = HIDDEN_GROUP
 
 
 class SuiteRenderer:
@@ -92,18 +92,18 @@ class SuiteRenderer:
         self._physics, self._size, self._supersample = physics, image_size, supersample
         model = physics.model.ptr
         number = _camera_number(physics, camera)
-        drawn = image_size * supersample
-        self._renderer = OffscreenRenderer(model, drawn, drawn)
+        large = image_size * supersample
+        self._renderer = OffscreenRenderer(model, large, large)
         self._renderer.camera.fixedcamid = number
         self._renderer.camera.type = 2  # mjCAMERA_FIXED
         apply_preset(model, preset)
 
-    def draw(self) -> npt.NDArray[np.uint8]:
+    def render(self) -> npt.NDArray[np.uint8]:
         """Picture of the present state, shape (image_size, image_size, 3)."""
-        drawn = self._renderer.draw(self._physics.data.ptr)
+        large = self._renderer.render(self._physics.data.ptr)
         if self._supersample == 1:
-            return drawn
-        blocks = drawn.reshape(self._size, self._supersample, self._size, self._supersample, 3)
+            return large
+        blocks = large.reshape(self._size, self._supersample, self._size, self._supersample, 3)
         mean = blocks.mean(axis=(1, 3), dtype=np.float32)
         return (mean + 0.5).astype(np.uint8)
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sb3_vdb_envs.batched import BatchStep, BatchVectorEnv
+from sb3_vdb_envs.batched import BatchStep, BatchVectorEnv, check_num_envs
 from sb3_vdb_envs.cores import available_cores
-from sb3_vdb_envs.pixels.env import IMAGE_SIZE, RENDER_SIZE, PixelEnv, StateEnv, SuiteEnv
-from sb3_vdb_envs.pixels.tasks import BY_NAME
+from sb3_vdb_envs.suite.env import IMAGE_SIZE, RENDER_SIZE, SuiteEnv, SuitePixelEnv, SuiteStateEnv
 from sb3_vdb_envs.vector import AutoresetMode
 
 
@@ -37,6 +35,7 @@ class SuiteBatch:
         self.envs = [make() for _ in range(n)]
         self._everyone = np.arange(n)
         space: Any = self.envs[0].observation_space
+        self.observation_space, self.action_space = space, self.envs[0].action_space
         self._observations: npt.NDArray[Any] = np.zeros((n, *space.shape), space.dtype)
         self._frames = np.zeros(n, dtype=np.int64)
         self._randoms: list[np.random.RandomState | None] = [None] * n
@@ -124,10 +123,10 @@ class SuiteBatch:
         """One picture a copy."""
         pictures: list[Any] = [None] * len(self.envs)
 
-        def draw(i: int) -> None:
+        def render(i: int) -> None:
             pictures[i] = self.envs[i].render()
 
-        self._each(self._everyone, draw)
+        self._each(self._everyone, render)
         return tuple(pictures)
 
     def close(self) -> None:
@@ -140,7 +139,7 @@ class SuiteBatch:
 
 
 class SuiteVectorEnv(BatchVectorEnv):
-    """Copies of a state or pixel environment; see :class:`StateEnv` and :class:`PixelEnv`.
+    """Copies of a :class:`SuiteStateEnv` or :class:`SuitePixelEnv`.
 
     Copy ``i`` reset with ``seed=s`` goes through the same states as a single environment reset with
     ``seed=s + i``.
@@ -163,20 +162,11 @@ class SuiteVectorEnv(BatchVectorEnv):
         autoreset_mode: str | AutoresetMode,
         render_mode: str | None,
     ) -> None:
-        if num_envs < 1:
-            raise ValueError(f"`num_envs` must be at least 1, got {num_envs}")
+        check_num_envs(num_envs)
         self.batch = SuiteBatch(make, num_envs, threads)
         first = self.batch.envs[0]
         self.action_repeat = first.action_repeat
-        super().__init__(
-            self.batch,
-            num_envs,
-            first.observation_space,
-            first.action_space,
-            max_episode_steps,
-            autoreset_mode,
-            render_mode,
-        )
+        super().__init__(self.batch, num_envs, max_episode_steps, autoreset_mode, render_mode)
         self.metadata = {**self.metadata, "render_fps": first.metadata["render_fps"]}
 
     def _make_generator(self, seed: int | None) -> np.random.Generator:
@@ -221,10 +211,10 @@ def pixel_vector_env(
     supersample: int = 1,
     floor: bool = True,
 ) -> SuiteVectorEnv:
-    """Copies of :class:`PixelEnv`, with its arguments and those of :class:`SuiteVectorEnv`."""
+    """Copies of :class:`SuitePixelEnv`, with its arguments and those of :class:`SuiteVectorEnv`."""
 
-    def make() -> PixelEnv:
-        return PixelEnv(
+    def make() -> SuitePixelEnv:
+        return SuitePixelEnv(
             task, image_size, action_repeat, frame_stack, camera, preset, render_mode,
             render_height, supersample, floor,
         )  # fmt: skip
@@ -244,19 +234,9 @@ def state_vector_env(
     render_mode: str | None = None,
     render_height: int = RENDER_SIZE,
 ) -> SuiteVectorEnv:
-    """Copies of :class:`StateEnv`, with its arguments and those of :class:`SuiteVectorEnv`."""
+    """Copies of :class:`SuiteStateEnv`, with its arguments and those of :class:`SuiteVectorEnv`."""
 
-    def make() -> StateEnv:
-        return StateEnv(task, action_repeat, preset, camera, render_mode, render_height)
+    def make() -> SuiteStateEnv:
+        return SuiteStateEnv(task, action_repeat, preset, camera, render_mode, render_height)
 
     return SuiteVectorEnv(make, num_envs, threads, max_episode_steps, autoreset_mode, render_mode)
-
-
-def __getattr__(name: str) -> Any:
-    """``WalkerWalkPixels`` or ``WalkerWalkState``: entry points by id, which Gymnasium 0.29 needs
-    because it passes no arguments to them.
-    """
-    for suffix, make in (("Pixels", pixel_vector_env), ("State", state_vector_env)):
-        if name.endswith(suffix) and name.removesuffix(suffix) in BY_NAME:
-            return partial(make, task=name.removesuffix(suffix))
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

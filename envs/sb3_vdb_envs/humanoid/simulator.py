@@ -1,4 +1,4 @@
-"""What the environment needs of a physics engine: it steps, and does nothing else."""
+"""What the environment needs of a physics simulator: it steps, and does nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sb3_vdb_envs.humanoid.kinematics import CharacterState
 Array = npt.NDArray[np.float64]
 
 
-class Engine(Protocol):
+class Simulator(Protocol):
     """Simulates n characters on a plane under PD control."""
 
     timestep: float  # s
@@ -36,14 +36,14 @@ class Engine(Protocol):
     def get_state(self) -> Array:
         """What the next steps depend on, exactly.
 
-        :raises NotImplementedError: the engine keeps state that cannot be read
+        :raises NotImplementedError: the simulator keeps state that cannot be read
         """
 
     def set_state(self, state: Array) -> None:
         """Restore what :meth:`get_state` returned."""
 
     def close(self) -> None:
-        """Release what the engine holds; closing twice is legal."""
+        """Release what the simulator holds; closing twice is legal."""
 
 
 def substeps(timestep: float, rate: int) -> int:

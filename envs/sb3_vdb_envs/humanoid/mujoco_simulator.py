@@ -1,4 +1,4 @@
-"""MuJoCo as the humanoid's engine: all characters at once, on a pool of threads."""
+"""MuJoCo as the humanoid's simulator: all characters at once, on a pool of threads."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy.typing as npt
 from sb3_vdb_envs.cores import available_cores
 from sb3_vdb_envs.dependencies import require
 from sb3_vdb_envs.humanoid import character, rotations
-from sb3_vdb_envs.humanoid.engine import substeps
 from sb3_vdb_envs.humanoid.kinematics import CharacterState
 from sb3_vdb_envs.humanoid.mujoco_model import model_xml
+from sb3_vdb_envs.humanoid.simulator import substeps
 
 Array = npt.NDArray[np.float64]
 
@@ -20,7 +20,7 @@ STABLE_TIMESTEP = 1 / 180  # s; above it the feet chatter and policies fall
 CHUNKS = 8  # pieces of work a batch is cut into
 
 
-class MujocoEngine:
+class MujocoSimulator:
     """Batched stepping with ``mujoco.rollout``.
 
     A control step depends on the state alone (the solver starts cold), so a batch of n gives the

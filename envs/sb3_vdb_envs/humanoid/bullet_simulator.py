@@ -1,4 +1,4 @@
-"""Bullet as the humanoid's engine: the paper's simulator with stable PD control at 1.2 kHz."""
+"""Bullet, the paper's simulator of the humanoid, with stable PD control at 1.2 kHz."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy.typing as npt
 from sb3_vdb_envs.dependencies import require
 from sb3_vdb_envs.humanoid import character, rotations
 from sb3_vdb_envs.humanoid.character import JOINTS
-from sb3_vdb_envs.humanoid.engine import substeps
 from sb3_vdb_envs.humanoid.kinematics import CharacterState
+from sb3_vdb_envs.humanoid.simulator import substeps
 
 Array = npt.NDArray[np.float64]
 
@@ -23,7 +23,7 @@ URDF_KINDS = {"ball": "spherical", "hinge": "revolute", "fixed": "fixed"}
 ROOT_CENTRE = np.array([JOINTS[0].centre])  # Bullet's base frame is at the centre of mass
 
 
-class BulletEngine:
+class BulletSimulator:
     """One character in a Bullet client of its own.
 
     Stable PD (Tan et al. 2011) computes torques at every physics step from the pose predicted
