@@ -6,7 +6,7 @@ import sb3_vdb_envs
 from sb3_vdb.adversarial import AIRL, GAIL, VAIL, VAIRL, TrainerCheckpoint
 from sb3_vdb.demonstrations import Demonstrations, Trajectory
 from sb3_vdb.errors import NonFiniteError
-from sb3_vdb.extractors import BoundsExtractor
+from sb3_vdb.extractors import BoundsExtractor, PartsExtractor
 from sb3_vdb.recovered_reward import RecoveredReward
 from sb3_vdb.reward_vec_env import RewardVecEnv
 from sb3_vdb.vec_env import GymnasiumVecEnv, make_vec_env
@@ -27,6 +27,7 @@ __all__ = [
     "Demonstrations",
     "GymnasiumVecEnv",
     "NonFiniteError",
+    "PartsExtractor",
     "RecoveredReward",
     "RewardVecEnv",
     "TrainerCheckpoint",

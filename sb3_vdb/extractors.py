@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch as th
 from gymnasium import spaces
+from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 
 from sb3_vdb.networks.normalizers import BoundsNormalizer, box_bounds
@@ -28,6 +31,34 @@ class BoundsExtractor(BaseFeaturesExtractor):
         """Scaled and flattened observations, shape (batch, features)."""
         scaled: th.Tensor = self.normalizer(observations.flatten(start_dim=1))
         return scaled
+
+
+class PartsExtractor(BaseFeaturesExtractor):
+    """Reads chosen parts of a Dict observation, flattened side by side, and no others.
+
+    A policy then sees something else than its discriminator:
+    ``policy_kwargs=dict(features_extractor_class=PartsExtractor,
+    features_extractor_kwargs=dict(keys=("state",)))`` with ``"MultiInputPolicy"``.
+
+    :param observation_space: a Dict
+    :param keys: names of the parts, at least one
+    :raises ValueError: the space has no such part
+    """
+
+    def __init__(self, observation_space: spaces.Dict, keys: Sequence[str]) -> None:
+        missing = [key for key in keys if key not in observation_space.spaces]
+        if isinstance(keys, str) or missing or not keys:
+            raise ValueError(
+                f"`keys` must be a tuple of some of {', '.join(observation_space.spaces)}, got "
+                f"{keys!r}"
+            )
+        dims = [get_flattened_obs_dim(observation_space[key]) for key in keys]
+        super().__init__(observation_space, sum(dims))
+        self.keys = tuple(keys)
+
+    def forward(self, observations: dict[str, th.Tensor]) -> th.Tensor:
+        """Join the chosen parts, shape (batch, features)."""
+        return th.cat([observations[key].flatten(start_dim=1) for key in self.keys], dim=1)
 
 
 class RunningNormExtractor(BaseFeaturesExtractor):
