@@ -54,8 +54,8 @@ class RecoveredReward:
             raise ValueError(f"`power` {power} needs a reward that is `capped` at 0")
         if "log_probs" in discriminator.reward_needs(reward_type):
             raise ValueError(
-                f'`reward_type` "{reward_type}" depends on the policy and cannot be frozen; use "g" '
-                'or "f"'
+                f'`reward_type` "{reward_type}" depends on the policy and cannot be frozen; use '
+                '"g" or "f"'
             )
         self.discriminator = copy.deepcopy(discriminator).requires_grad_(False).eval()
         self.reward_type = reward_type

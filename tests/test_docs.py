@@ -1,6 +1,8 @@
 """Every Python block of README and documentation runs, and every link of theirs leads somewhere."""
 
 import re
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -22,8 +24,10 @@ WITH_CODE = [page for page in PAGES[1:] if BLOCK.search(page.read_text())]
 @pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    module = types.ModuleType("page")  # classes of a page can be imported, as those of a script
+    monkeypatch.setitem(sys.modules, "page", module)
     code = "\n".join(BLOCK.findall(page.read_text()))
-    exec(compile(code, name_of(page), "exec"), {"__name__": "page"})
+    exec(compile(code, name_of(page), "exec"), vars(module))
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@ pickle.
 
 =================== =====================================================================
 ``trainer.json``    format, classes, settings, counters, dual variable, versions
-``tensors.pt``      discriminator with its description, optimiser, random generators, environments, replay
+``tensors.pt``      discriminator, its optimiser, random generators, environments, replay
 ``generator.zip``   the SB3 algorithm
 ``demonstrations``  an ``.npz`` file
 =================== =====================================================================
@@ -212,7 +212,7 @@ def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     if description["version"] != VERSION:
         raise ValueError(
             f"{path} has format version {description['version']} (written by sb3_vdb "
-            f"{description['versions']['sb3_vdb']}), this one reads {VERSION}; use the sb3_vdb that "
+            f"{description['versions']['sb3_vdb']}), this one reads {VERSION}; use the one that "
             "wrote it"
         )
     missing = {"tensors.pt", "generator.zip", "demonstrations.npz"} - set(parts)

@@ -79,7 +79,7 @@ class AIRLDiscriminator(Discriminator):
     def forward(
         self, batch: EncodedTransitions, sample: bool, inputs_require_grad: bool = False
     ) -> DiscriminatorOutput:
-        """Compute logits f - log pi(a|s) and summed divergences; see :meth:`Discriminator.forward`."""
+        """Compute logits and summed divergences; see :meth:`Discriminator.forward`."""
         states = self.normalized(batch.observations)
         next_states = self.normalized(batch.next_observations)
         if sample:

@@ -48,8 +48,8 @@ def one_centered(outputs: Sequence[th.Tensor], inputs: Sequence[th.Tensor]) -> t
 
 
 def one_centered_weights(outputs: Sequence[th.Tensor], inputs: Sequence[th.Tensor]) -> th.Tensor:
-    """Compute ``sum_k (|grad_w E[D_k]| - 1)^2`` over all weights w at once, as V-MAIL's released code
-    does.
+    """Compute ``sum_k (|grad_w E[D_k]| - 1)^2`` over all weights w at once, as the released code of
+    V-MAIL does.
 
     :param outputs: discriminator outputs D_k, each of shape (batch,)
     :param inputs: the discriminator's weights

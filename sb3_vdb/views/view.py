@@ -28,8 +28,8 @@ class View:
     """What of (s, a, s') is seen.
 
     :param observation: of each observation; None for all of it
-    :param sees: which moments, for example ``("observations",)`` for (s), ``("next_observations",)``
-        for (s'), ``("observations", "next_observations")`` for (s, s')
+    :param sees: which moments: ``("observations",)`` for (s), ``("next_observations",)`` for (s'),
+        ``("observations", "next_observations")`` for (s, s'), and so on
     :raises ValueError: a moment is unknown, or there is none
     """
 

@@ -249,9 +249,12 @@ def test_a_file_of_another_class_is_refused(saved):
         load(saved, AIRL)
 
 
-def test_a_file_of_a_later_version_is_refused(saved):
-    with pytest.raises(ValueError, match="upgrade"):
-        load(changed_description(saved, version=99))
+@pytest.mark.parametrize("version", [1, 99])
+def test_a_file_of_another_version_is_refused(saved, version):
+    with pytest.raises(
+        ValueError, match=f"format version {version} .* this one reads 2; use the one"
+    ):
+        load(changed_description(saved, version=version))
 
 
 def test_sb3s_own_file_is_refused(tmp_path):
@@ -281,8 +284,9 @@ def test_a_missing_part_is_refused(saved):
 
 
 def test_a_generator_that_is_no_algorithm_is_refused(saved):
-    with pytest.raises(ValueError, match="no SB3 algorithm"):
-        load(changed_description(saved, generator_class=["os", "system"]))
+    for path in ("os:system", "subprocess:Popen"):
+        with pytest.raises(ValueError, match=f"names {path}, which is no BaseAlgorithm"):
+            load(changed_description(saved, generator_class=path))
 
 
 def test_another_number_of_environments_is_refused(saved):

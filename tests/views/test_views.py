@@ -87,7 +87,7 @@ def test_a_raw_entry_stays_as_it_is_beside_what_is_normalised(kind):
         (Vector("speed"), BOTH, "have parts frame, state, and the view looks at 'speed'"),
         (Vector(), BOTH, "have parts frame, state, and the view looks at None"),
         (Vector("state"), STATE, "looks at part 'state', but the observations .* have none"),
-        (Vector("state", (0, 4)), BOTH, r"`columns` \[0, 4\] are not of observation 'state'.* 4 en"),
+        (Vector("state", (0, 4)), BOTH, r"`columns` \[0, 4\] are not of observation 'state'"),
         (Vector("frame"), BOTH, "is an image"),
         (Picture("state"), BOTH, r"'state' is Box.*no picture.*Vector\(\)"),
         (Vector(), spaces.Tuple((STATE, STATE)), "FlattenObservation"),
