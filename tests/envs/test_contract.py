@@ -1,42 +1,30 @@
 """What every registered id promises."""
 
 import copy
+import inspect
 import pickle
 import subprocess
 import sys
 import warnings
+from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.utils.env_checker import check_env as gymnasium_check_env
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 from sb3_vdb import make_vec_env
-from sb3_vdb_envs import ENVIRONMENTS, register_envs
-
-ENGINES = {
-    "Maze": None,
-    "Pixels": "dm_control",
-    "State": "dm_control",
-    "BulletHumanoid": "pybullet",
-    "Humanoid": "mujoco",
-}  # by part of the name
-
-HEAVY = ("Dog", "Quadruped", "Manipulator", "Stacker", "HumanoidCMU", "Swimmer")  # to compile
+from sb3_vdb_envs import ENVIRONMENTS, SIMULATORS, EnvironmentRow, environment, register_envs
 
 
-def engine_of(name: str) -> str | None:
-    return next(engine for part, engine in ENGINES.items() if part in name)
-
-
-def needs_engine(row):
-    """The id, skipped where its simulator is not installed."""
-    engine = engine_of(row.name)
-    installed = engine is None or importable(engine)
-    mark = pytest.mark.skipif(not installed, reason=f"{engine} is not installed")
-    marks = [mark, pytest.mark.slow] if row.name.startswith(HEAVY) else [mark]
-    return pytest.param(row.id, marks=marks, id=row.name)
+def needs_simulator(row):
+    """The row, skipped where its simulator is not installed."""
+    packages = SIMULATORS[row.simulator].packages if row.simulator else ()
+    installed = all(importable(package) for package in packages)
+    mark = pytest.mark.skipif(not installed, reason=f"{packages} are not installed")
+    return pytest.param(row, marks=[mark, pytest.mark.slow] if row.heavy else [mark], id=row.name)
 
 
 def importable(module: str) -> bool:
@@ -47,27 +35,46 @@ def importable(module: str) -> bool:
     return True
 
 
-IDS = [needs_engine(row) for row in ENVIRONMENTS]
+EVERY_ID = pytest.mark.parametrize(
+    "made", [needs_simulator(r) for r in ENVIRONMENTS], indirect=True
+)
+N_STEPS = {"maze": 120, "humanoid": 40, "suite": 10}  # over an episode of a maze; over some falls
+N_COPIES = {"maze": 4, "mujoco": 8, "bullet": 2, "dm_control": 2}
+HEIGHT = 32  # pixels of rendered pictures
 
 
-def n_steps(env_id: str) -> int:
-    """More than one episode of a maze; for the humanoids some falls and restarts."""
-    return 120 if "Maze" in env_id else 10 if engine_of(env_id) == "dm_control" else 40
+class Made(NamedTuple):
+    """An environment, and what a rollout in it gave."""
+
+    row: EnvironmentRow
+    env: gym.Env
+    actions: list
+    infos: list  # of each step
+    trace: list  # observations, rewards and ends
+
+
+@pytest.fixture(scope="module")
+def made(request):
+    """One environment for every test of its id; pictures in the cheapest look."""
+    row = request.param
+    look = {"preset": "fast"} if "preset" in row.look else {}
+    env = gym.make(row.id, render_mode="rgb_array", render_height=HEIGHT, **look)
+    env.action_space.seed(1)
+    actions = [env.action_space.sample() for _ in range(N_STEPS[row.family])]
+    trace, infos = rollout(env, actions)
+    yield Made(row, env, actions, infos, trace)
+    env.close()
 
 
 def rollout(env, actions, seed=7):
-    trace = [env.reset(seed=seed)[0]]
+    trace, infos = [env.reset(seed=seed)[0]], []
     for action in actions:
-        observation, reward, terminated, truncated, _ = env.step(action)
+        observation, reward, terminated, truncated, info = env.step(action)
         trace += [observation, reward, terminated, truncated]
+        infos.append(info)
         if terminated or truncated:
             trace.append(env.reset()[0])
-    return trace
-
-
-def random_actions(env, n=None):
-    env.action_space.seed(1)
-    return [env.action_space.sample() for _ in range(n or n_steps(env.spec.id))]
+    return trace, infos
 
 
 def assert_same(first, second):
@@ -75,49 +82,44 @@ def assert_same(first, second):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("env_id", IDS)
+@EVERY_ID
 @pytest.mark.parametrize("check", [gymnasium_check_env, sb3_check_env])
-def test_both_checkers_are_silent(env_id, check):
-    env = gym.make(env_id, render_mode="rgb_array")
+def test_both_checkers_are_silent(made, check):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check(env.unwrapped)
-    env.close()
+        check(made.env.unwrapped)
 
 
-@pytest.mark.parametrize("env_id", IDS)
-def test_a_seed_decides_the_episode(env_id):
-    env = gym.make(env_id)
-    actions = random_actions(env)
-    assert_same(rollout(env, actions), rollout(gym.make(env_id), actions))
+@EVERY_ID
+def test_a_seed_decides_the_episode_and_pickling_and_copying_keep_the_behaviour(made):
+    """A pickled environment is another one, made anew. Closing twice is legal."""
+    pickled = pickle.loads(pickle.dumps(made.env))
+    copied = copy.deepcopy(pickled)
+    for env in (pickled, copied):
+        assert_same(made.trace, rollout(env, made.actions)[0])
+        env.close()
+        env.close()
 
 
-@pytest.mark.parametrize("env_id", IDS)
-def test_pickling_and_copying_keep_the_behaviour(env_id):
-    env = gym.make(env_id)
-    actions = random_actions(env)
-    expected = rollout(env, actions)
-    assert_same(expected, rollout(pickle.loads(pickle.dumps(env)), actions))
-    assert_same(expected, rollout(copy.deepcopy(env), actions))
+@EVERY_ID
+def test_a_seed_decides_the_episode_whatever_was_before(made):
+    assert_same(made.trace[:20], rollout(made.env, made.actions)[0][:20])
 
 
-@pytest.mark.parametrize("env_id", IDS)
-def test_every_reward_term_is_in_info_and_the_terms_sum_to_the_reward(env_id):
-    env = gym.make(env_id)
-    env.reset(seed=0)
-    for action in random_actions(env, 30):
-        _, reward, terminated, _, info = env.step(action)
+@EVERY_ID
+def test_every_reward_term_is_in_info_and_the_terms_sum_to_the_reward(made):
+    # an observation comes first, and another one after each end
+    rewards = [each for each in made.trace if isinstance(each, float)]
+    assert len(rewards) == len(made.infos)
+    for reward, info in zip(rewards, made.infos, strict=True):
         terms = [value for name, value in info.items() if name.startswith("reward/")]
-        assert len(terms) >= (1 if "dm_control" in str(engine_of(env.spec.name)) else 2)
+        assert len(terms) >= (1 if made.row.family == "suite" else 2)
         assert sum(terms) == pytest.approx(reward, abs=1e-12)
-        if terminated:
-            env.reset()
 
 
-@pytest.mark.parametrize("env_id", IDS)
-def test_rendering_gives_a_picture_and_closing_twice_is_legal(env_id):
-    height = 64
-    env = gym.make(env_id, render_mode="rgb_array", render_height=height)
+@EVERY_ID
+def test_rendering_gives_a_picture(made):
+    env = made.env
     env.reset(seed=0)
     first = env.render()
     for _ in range(100):  # the linear springs of lqr hardly move at first
@@ -126,24 +128,61 @@ def test_rendering_gives_a_picture_and_closing_twice_is_legal(env_id):
         if (first != second).any() or terminated:
             break
     assert first.dtype == np.uint8
-    assert first.shape[0] == height
+    assert first.shape[0] == HEIGHT
     assert first.std() > 10
     assert (first != second).any()
-    env.close()
-    env.close()
 
 
-@pytest.mark.parametrize("env_id", IDS)
-def test_observations_stay_in_their_space(env_id):
-    n = 16 if engine_of(env_id) in (None, "mujoco") else 2
-    venv = make_vec_env(env_id, n, seed=0)
+@EVERY_ID
+def test_observations_stay_in_their_space(made):
+    n = N_COPIES[made.row.simulator or made.row.family]
+    venv = make_vec_env(made.row.id, n, seed=0)
     observations = venv.reset()
     rng = np.random.default_rng(0)
     shape = (n, *venv.action_space.shape)
-    for _ in range(n_steps(env_id)):
+    for _ in made.actions:
         assert all(venv.observation_space.contains(each) for each in observations)
         observations, *_ = venv.step(rng.uniform(-1, 1, shape).astype(np.float32))
     venv.close()
+
+
+@pytest.mark.parametrize("row", ENVIRONMENTS, ids=lambda row: row.name)
+def test_specs_can_be_printed_pickled_and_written_as_json(row):
+    """Vector entry points are names."""
+    spec = gym.spec(row.id)
+    assert row.id in spec.pprint(disable_print=True)
+    assert EnvSpec.from_json(spec.to_json()).vector_entry_point == spec.vector_entry_point
+    assert pickle.loads(pickle.dumps(spec)).kwargs == row.kwargs
+
+
+def test_every_vector_entry_point_leads_to_a_batch_with_the_arguments_of_its_id():
+    for row in ENVIRONMENTS:
+        name = gym.spec(row.id).vector_entry_point
+        assert (name is None) == (row.vector_entry_point is None)
+        if name is not None:
+            creator = load_env_creator(name)
+            assert creator.keywords == row.kwargs
+            assert set(row.kwargs) <= set(inspect.signature(creator.func).parameters)
+    with pytest.raises(AttributeError, match="no attribute 'BulletHumanoidRun'"):
+        load_env_creator("sb3_vdb_envs.vector_entry_points:BulletHumanoidRun")
+
+
+def test_the_table_knows_twins_looks_and_simulators():
+    for row in ENVIRONMENTS:
+        arguments = inspect.signature(load_env_creator(row.entry_point)).parameters
+        assert {*row.look, *row.kwargs} <= set(arguments)
+        assert row.name.endswith("Pixels") == (row.state_twin is not None)
+        assert row.extra in (None, "humanoid", "bullet", "pixels")
+        if row.state_twin is not None:
+            twin = environment(row.state_twin)
+            assert twin.family == row.family
+            assert twin.simulator == row.simulator
+            assert twin.kwargs.items() <= row.kwargs.items()
+    assert environment("sb3_vdb:sb3_vdb/CMaze-v0").name == "CMaze"
+    assert environment("CartPole-v1") is None
+    mocap = environment("sb3_vdb/HumanoidMocap-v0")
+    assert mocap.is_batched({"clip": "kick"})
+    assert not mocap.is_batched({"simulator": "bullet"})
 
 
 def test_registering_again_changes_nothing():
@@ -155,7 +194,6 @@ def test_registering_again_changes_nothing():
 @pytest.mark.parametrize(
     "code",
     [
-        "import gymnasium as gym, sb3_vdb; gym.make('sb3_vdb/CMaze-v0')",
         "import sb3_vdb, gymnasium as gym; gym.make('sb3_vdb/CMaze-v0')",
         "import gymnasium as gym; gym.make('sb3_vdb:sb3_vdb/CMaze-v0')",
         "import gymnasium as gym; gym.make('sb3_vdb_envs:sb3_vdb/CMaze-v0')",
@@ -167,8 +205,9 @@ def test_ids_are_found_after_either_way_of_importing(code):
 
 def test_gymnasium_1_registers_with_register_envs_and_029_by_itself():
     if int(gym.__version__.split(".")[0]) >= 1:
-        code = "import gymnasium as gym, sb3_vdb; gym.register_envs(sb3_vdb); "
-        code += "gym.spec('sb3_vdb/SMaze-v0')"
+        code = "import gymnasium as gym, sb3_vdb; gym.make('sb3_vdb/CMaze-v0'); "
+        code += "gym.register_envs(sb3_vdb); gym.spec('sb3_vdb/SMaze-v0')"
     else:
-        code = "import gymnasium as gym; gym.spec('sb3_vdb/SMaze-v0')"
-    subprocess.run([sys.executable, "-c", code], check=True)
+        code = "import gymnasium as gym; gym.spec('sb3_vdb/SMaze-v0'); "
+        code += "import sb3_vdb; gym.make('sb3_vdb/CMaze-v0')"
+    subprocess.run([sys.executable, "-W", "error::UserWarning", "-c", code], check=True)

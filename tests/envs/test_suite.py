@@ -19,9 +19,10 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 from sb3_vdb import GymnasiumVecEnv, make_vec_env
 from sb3_vdb.vec_env import action_repeat_of
 from sb3_vdb_envs import dependencies
-from sb3_vdb_envs.suite.env import SuitePixelEnv, SuiteStateEnv, pixel_vector_env, state_vector_env
+from sb3_vdb_envs.suite.env import SuitePixelEnv, SuiteStateEnv
 from sb3_vdb_envs.suite.rendering import HIDDEN_GROUP
 from sb3_vdb_envs.suite.tasks import TASKS, band_reward
+from sb3_vdb_envs.suite.vector_env import pixel_vector_env, state_vector_env
 from sb3_vdb_envs.vector import FINAL_OBSERVATION_KEY
 
 suite = pytest.importorskip("dm_control.suite")
