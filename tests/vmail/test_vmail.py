@@ -191,7 +191,7 @@ def test_environments_in_other_processes_are_not_asked_what_they_do_not_know():
     )
     model = VMAIL("MlpPolicy", venv, demos, policy_kwargs=SIZES, **{**SETTINGS, "buffer_size": 300})
     model.learn(12)
-    assert int(model._open_frames.sum()) == 12
+    assert int(model._collector.open_frames.sum()) == 12
     venv.close()
 
 
@@ -415,7 +415,7 @@ def test_frames_are_counted_where_an_action_lasts_several():
     model.learn(20)
     # an action lasts three frames; the first episode of 12 actions is over
     assert model.num_env_frames == 36
-    assert model.num_env_frames + int(model._open_frames.sum()) == 60
+    assert model.num_env_frames + int(model._collector.open_frames.sum()) == 60
 
 
 def test_demonstrations_can_be_changed_for_another_task():
@@ -483,7 +483,10 @@ def test_pictures_are_stored_once_as_bytes():
         ({"free_nats": -1.0}, "`free_nats` must be finite and not negative"),
         ({"reward_type": "d"}, "`reward_type` must be one of gail, log_d, probability"),
         ({"returns": "td"}, "`returns` must be one of lambda, sum"),
-        ({"gradient_penalty": "logits"}, "`gradient_penalty` must be one of inputs, weights"),
+        (
+            {"gradient_penalty": "logits"},
+            "`gradient_penalty` must be one of one_centered, one_",
+        ),
         ({"batch_size": 2.5}, "`batch_size` must be a whole number from 1 on, got 2.5"),
         ({"learning_rate": -1.0}, "`learning_rate` must be finite and not negative, got -1.0"),
         ({"actor_learning_rate": np.nan}, "`actor_learning_rate` must be finite"),

@@ -358,7 +358,7 @@ def test_the_world_model_learns_to_draw_a_still_picture():
         belief = model.observe(observations, th.zeros(4, 3, 2))
         normalized = model.encoder.normalize(observations)
         loss = reconstruction_loss(
-            model.draw(belief.state), normalized, model.encoder.likelihood_scales()
+            model.decode(belief.state), normalized, model.encoder.likelihood_scales()
         )
         optimizer.zero_grad()
         loss.backward()
