@@ -12,10 +12,11 @@ import torch as th
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_vdb import make_vec_env
-from sb3_vdb.baselines import DeepMimicPolicy, DeepMimicPPO, LinearFall
+from sb3_vdb.baselines import DeepMimicPolicy, DeepMimicPPO
 from sb3_vdb.baselines.deepmimic import LEARNING_RATE_RANGE, adapted
 from sb3_vdb.evaluation import evaluate_imitation
 from sb3_vdb.extractors import RunningNormExtractor
+from sb3_vdb.schedules import LinearSchedule
 
 RUN = "sb3_vdb/HumanoidRun-v0"
 OLD_SB3 = tuple(map(int, stable_baselines3.__version__.split(".")[:2])) < (2, 3)
@@ -32,8 +33,8 @@ def tiny(seed=0, **kwargs) -> DeepMimicPPO:
 # --- closed forms
 
 
-def test_a_linear_fall_falls_and_then_stays():
-    fall = LinearFall(0.2, 0.1, share=0.5)
+def test_a_linear_schedule_falls_and_then_stays():
+    fall = LinearSchedule(0.2, 0.1, until=0.5)
     values = [fall(progress) for progress in (1.0, 0.75, 0.5, 0.25, 0.0)]
     assert values == pytest.approx([0.2, 0.15, 0.1, 0.1, 0.1])
 
@@ -74,7 +75,7 @@ def test_the_normaliser_stops_learning_when_it_has_seen_enough():
 
 
 def test_the_noise_is_the_schedules_and_is_not_learned():
-    model = tiny(action_std=LinearFall(0.2, 0.1))
+    model = tiny(action_std=LinearSchedule(0.2, 0.1))
     assert model.policy.log_std.exp().tolist() == pytest.approx([0.2])
     model.learn(4 * 8 * 4)
     assert model.policy.log_std.exp().tolist() == pytest.approx([0.1])
@@ -132,7 +133,7 @@ def test_a_seed_decides_the_run():
 
 
 def test_saving_keeps_predictions_step_size_and_schedule(tmp_path):
-    model = tiny(action_std=LinearFall(0.2, 0.1)).learn(96)
+    model = tiny(action_std=LinearSchedule(0.2, 0.1)).learn(96)
     model.save(tmp_path / "model.zip")
     loaded = DeepMimicPPO.load(tmp_path / "model.zip", env=model.get_env(), device="cpu")
     observations = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
@@ -143,7 +144,7 @@ def test_saving_keeps_predictions_step_size_and_schedule(tmp_path):
     ):
         np.testing.assert_array_equal(mine, theirs)
     assert loaded.actor_learning_rate == model.actor_learning_rate
-    assert loaded.action_std == LinearFall(0.2, 0.1)
+    assert loaded.action_std == LinearSchedule(0.2, 0.1)
     assert loaded.policy.features_extractor.count == 96
     loaded.learn(32, reset_num_timesteps=False)
     assert loaded.num_timesteps == 128
@@ -167,7 +168,7 @@ def test_a_policy_can_be_saved_alone(tmp_path):
         ({"learning_rate": 0.0}, "`learning_rate` must be a positive number, got 0.0"),
         ({"kl_per_rollout": -1.0}, "`kl_per_rollout` must be a positive number, got -1.0"),
         ({"action_std": 0.0}, "`action_std` must be a positive number, got 0.0"),
-        ({"action_std": LinearFall(0.1, 0.0)}, "gives 0.0 at progress 0.0.*end above 0"),
+        ({"action_std": LinearSchedule(0.1, 0.0)}, "gives 0.0 at progress 0.0.*end above 0"),
         ({"critic_learning_rate": -1}, "`critic_learning_rate` must be a positive number, got -1"),
         ({"learning_rate": lambda _: 1e-3}, "`learning_rate` must be a positive number"),
         ({"gamma": 1.0}, "`value_scale` must be given for `gamma` 1.0"),

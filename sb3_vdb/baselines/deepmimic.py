@@ -5,7 +5,6 @@ function in units of the largest return, a running normaliser, and a step size t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,28 +16,10 @@ from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from torch import nn
 
 from sb3_vdb.extractors import RunningNormExtractor
+from sb3_vdb.schedules import value_at
 
 ADAPTATION = 1.5  # largest factor by which the actor's learning rate changes after a rollout
 LEARNING_RATE_RANGE = (1e-6, 1e-3)
-
-
-@dataclass(frozen=True)  # a tuple would come back from SB3's files as a list
-class LinearFall:
-    """Schedule (of SB3's progress, 1 to 0) that falls linearly and then stays.
-
-    :param first: value at the start
-    :param last: value at the end of the fall
-    :param share: share of the training in which it falls
-    """
-
-    first: float
-    last: float
-    share: float = 1.0
-
-    def __call__(self, progress_remaining: float) -> float:
-        """Value when ``progress_remaining`` of the training is still to come."""
-        done = min(max((1.0 - progress_remaining) / self.share, 0.0), 1.0)
-        return self.first + done * (self.last - self.first)
 
 
 class ScaledLinear(nn.Linear):
@@ -139,7 +120,7 @@ class DeepMimicPPO(PPO):
     :param critic_learning_rate: the critic's
     :param kl_per_rollout: KL divergence that an update aims at, nats; None keeps the actor's rate
     :param action_std: action noise, in units of the action, or a function of SB3's progress (from 1
-        to 0) that stays positive, such as :class:`LinearFall`
+        to 0) that stays positive, such as :class:`~sb3_vdb.schedules.LinearSchedule`
     :param value_scale: largest return to expect; None for 1 / (1 - gamma), that of rewards in
         [0, 1]
     :param vf_coef: weight of the value loss in units of ``value_scale`` squared
@@ -230,11 +211,10 @@ class DeepMimicPPO(PPO):
         self.policy.set_action_std(self._noise_at(self._current_progress_remaining))
 
     def _noise_at(self, progress_remaining: float) -> float:
-        """Action noise; the last rollout may go a little beyond the end, where SB3's progress is
-        negative.
+        """Return the action noise; the last rollout may go a little beyond the end, where SB3's
+        progress is negative.
         """
-        std = self.action_std
-        return float(std(min(max(progress_remaining, 0.0), 1.0)) if callable(std) else std)
+        return value_at(self.action_std, min(max(progress_remaining, 0.0), 1.0))
 
     def _update_learning_rate(
         self, optimizers: list[th.optim.Optimizer] | th.optim.Optimizer

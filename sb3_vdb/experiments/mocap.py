@@ -16,11 +16,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import VecEnv
 
-from sb3_vdb.baselines import DeepMimicPPO, LinearFall
+from sb3_vdb.baselines import DeepMimicPPO
 from sb3_vdb.evaluation import ImitationResult, evaluate_imitation
 from sb3_vdb.experiments.checkpoints import save_model
 from sb3_vdb.experiments.versions import versions
 from sb3_vdb.files import write_text
+from sb3_vdb.schedules import LinearSchedule
 from sb3_vdb.vec_env import make_vec_env
 
 N_EPISODES = 32  # of an evaluation, as DeepMimic's
@@ -128,7 +129,9 @@ def _claim(run: Run) -> None:
 
 def _fresh(run: Run, venv: VecEnv) -> DeepMimicPPO:
     settings = run.settings
-    noise = LinearFall(settings.first_std / np.pi, settings.last_std / np.pi, settings.noise_share)
+    noise = LinearSchedule(
+        settings.first_std / np.pi, settings.last_std / np.pi, settings.noise_share
+    )
     return DeepMimicPPO(
         env=venv,
         action_std=noise,

@@ -19,7 +19,8 @@ from sb3_vdb.experiments.vmail.settings import (
 )
 from sb3_vdb.vec_env import make_vec_env
 from sb3_vdb.vmail import VMAIL, preset
-from sb3_vdb.vmail.discriminator import discriminator_loss
+from sb3_vdb.vmail.losses import adversarial_loss, policy_returns, world_model_loss
+from sb3_vdb.vmail.vmail_losses import VMAILLosses
 
 TASK = "CartpoleSwingup"
 UPDATES, DECISIONS = 5, 200
@@ -129,31 +130,29 @@ def _update(model: VMAIL, n: int) -> None:
 def _split(name: str, changes: dict[str, Any], device: str) -> pd.DataFrame:
     """Parts of an eager update, each with its gradients, against the whole."""
     model = _model(name, changes, device)
-    replay, whole, form = model.replay_buffer, model._learner.whole, model._form()
+    replay, update, policy = model.replay_buffer, model._learner.update, model.policy
+    losses, settings = update.losses, model.loss_settings()
     assert replay is not None
-    update, policy = whole.update, model.policy
+    assert isinstance(losses, VMAILLosses)
     batch, expert = replay.sample(model.batch_size), replay.sample_expert(model.batch_size)
-    belief, _, _ = update._observe(batch, expert)
-    imagined = update._rollout(update._starts(belief.state))
-    points = imagined.inputs().detach().flatten(0, 1)
+    belief, _, _ = losses.infer_states(batch, expert)
+    pairs = losses.rollouts(belief.state).pairs().detach()
     zero = th.zeros((), device=model.device)
-    gradients = update(batch, expert, zero)[0]
+    gradients, _ = update.gradients(batch, expert, zero)
 
     def world_model() -> None:
-        belief, _, normalized = update._observe(batch, expert)
-        loss = update._model_loss(belief, normalized).total()
+        belief, _, normalized = losses.infer_states(batch, expert)
+        loss = world_model_loss(policy.world_model, belief, normalized, settings).total()
         th.autograd.grad(loss, list(policy.world_model.parameters()))
 
     def imagination() -> None:
-        rollout = update._rollout(update._starts(belief.state))
-        loss = -update._returns(rollout)[1].mean()
+        rollouts = losses.rollouts(belief.state)
+        returns = policy_returns(rollouts, policy.discriminator, policy.value_target, settings)
+        loss = -returns.returns.mean()
         th.autograd.grad(loss, list(policy.actor.parameters()))
 
     def discriminator() -> None:
-        half = points[: len(points) // form.horizon]
-        output = discriminator_loss(
-            policy.discriminator, half, points, form.gradient_penalty, 1.0, 0.0, None
-        )
+        output = adversarial_loss(policy.discriminator, pairs[:1], pairs, zero, settings)
         th.autograd.grad(output.loss.total(), list(policy.discriminator.parameters()))
 
     parts: dict[str, Callable[[], Any]] = {
@@ -164,7 +163,7 @@ def _split(name: str, changes: dict[str, Any], device: str) -> pd.DataFrame:
         "belief, pictures, their gradients": world_model,
         "imagination, rewards, their gradients": imagination,
         "discriminator with its penalty": discriminator,
-        "clipping and Adam": lambda: whole.apply(gradients, zero),
+        "clipping and Adam": lambda: update.take_steps(gradients, zero),
         "whole update": lambda: _update(model, 1),
     }
     label = _label(name, model, device)
@@ -188,7 +187,8 @@ def _acting(device: str) -> pd.DataFrame:
     callback = _Nothing()
     callback.init_callback(model)
     model._setup_learn(1)
-    model._begin_episodes()
+    assert model.replay_buffer is not None
+    model._collector.begin_episodes(model.replay_buffer, model._last_obs)
 
     def act() -> None:
         assert model.env is not None

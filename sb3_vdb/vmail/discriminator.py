@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch as th
 from torch import nn
@@ -12,13 +12,13 @@ from sb3_vdb.discriminators.unit import CodeUnit
 from sb3_vdb.networks.trunks import DenseTrunk
 from sb3_vdb.vdb import DiscriminatorLoss, bottleneck_loss, expert_loss, generator_loss
 
-GradientPenalty = Literal["inputs", "weights"]
-GRADIENT_PENALTIES: tuple[GradientPenalty, ...] = ("inputs", "weights")
+GradientPenalty = Literal["one_centered", "one_centered_weights"]
+GRADIENT_PENALTIES: tuple[GradientPenalty, ...] = get_args(GradientPenalty)
 NORM_FLOOR = 1e-12  # under the root of a squared norm, whose gradient is infinite at 0
 
 
 class LatentDiscriminator(nn.Module):
-    """D(z, a), with the variational bottleneck as an option.
+    """Judges D(z, a), with the variational bottleneck as an option.
 
     :param feat_dim: width of the features of a state
     :param action_dim: number of action dimensions
@@ -33,16 +33,16 @@ class LatentDiscriminator(nn.Module):
         self.unit = CodeUnit(DenseTrunk((feat_dim + action_dim,), net_arch, nn.ELU), code_dim)
 
     def forward(self, inputs: th.Tensor, sample: bool = False) -> tuple[th.Tensor, th.Tensor]:
-        """Logits, high for expert samples, and divergences of the codes in nats, each of shape
-        (batch,).
+        """Compute logits, high for expert samples, and divergences of the codes in nats, each of
+        shape (batch,).
 
         :param inputs: features and actions side by side, shape (batch, feat_dim + action_dim)
-        :param sample: draw the codes, as in training, or take their means, as in rewards
+        :param sample: sample the codes, as in training, or take their means, as in rewards
         """
         return self.unit(inputs, sample)
 
     def logits(self, feat: th.Tensor, actions: th.Tensor) -> th.Tensor:
-        """Logits at the mean codes, high for expert samples, shape (...).
+        """Compute logits at the mean codes, high for expert samples, shape (...).
 
         :param feat: shape (..., feat_dim)
         :param actions: shape (..., action_dim), in [-1, 1]
@@ -67,7 +67,7 @@ class DiscriminatorOutput(NamedTuple):
 
 
 def interpolate(expert: th.Tensor, generator: th.Tensor) -> th.Tensor:
-    """Points on the lines between expert samples and randomly chosen ones of the policy, shape of
+    """Choose points on the lines between expert samples and random ones of the policy, shape of
     ``expert``.
     """
     chosen = generator[th.randint(len(generator), (len(expert),), device=expert.device)]
@@ -77,14 +77,15 @@ def interpolate(expert: th.Tensor, generator: th.Tensor) -> th.Tensor:
 def gradient_penalty(
     discriminator: LatentDiscriminator, points: th.Tensor, kind: GradientPenalty
 ) -> th.Tensor:
-    """How far gradients of the discriminator are from norm 1, differentiable.
+    """Compute how far gradients of the discriminator are from norm 1, differentiable.
 
     :param discriminator: what is penalised
     :param points: inputs, shape (batch, ...)
-    :param kind: ``"inputs"``: E[(|grad_x D(x)| - 1)^2], the usual form; ``"weights"``: (|grad_w
-        E[D(x)]| - 1)^2 over all weights at once, the form of the authors' code
+    :param kind: ``"one_centered"``: E[(|grad_x D(x)| - 1)^2], as usual;
+        ``"one_centered_weights"``: (|grad_w E[D(x)]| - 1)^2 over all weights at once, as in the
+        authors' code
     """
-    if kind == "weights":
+    if kind == "one_centered_weights":
         logits = discriminator(points, sample=True)[0]
         weights = list(discriminator.parameters())
         gradients = th.autograd.grad(logits.mean(), weights, create_graph=True, allow_unused=True)
@@ -105,12 +106,13 @@ def discriminator_loss(
     beta: th.Tensor | float,
     information_limit: float | None,
 ) -> DiscriminatorOutput:
-    """Cross-entropy of eqs. 5 and 6 with the bottleneck's constraint and a gradient penalty.
+    """Compute the cross-entropy of eqs. 5 and 6, with the bottleneck's constraint and a gradient
+    penalty.
 
     :param discriminator: what learns
     :param expert: belief states and actions of the expert, detached, shape (n_expert, ...)
     :param generator: imagined states and actions, detached, shape (n_generator, ...)
-    :param penalty: form of the gradient penalty; None for none
+    :param penalty: kind of the gradient penalty; None for none
     :param penalty_coef: its weight
     :param beta: dual variable of the bottleneck
     :param information_limit: I_c in nats; None for no bottleneck

@@ -15,10 +15,9 @@ from sb3_vdb.networks.observation_scales import PictureNormalizer
 from sb3_vdb.rewards import LOGIT_REWARDS
 from sb3_vdb.run_state import random_state_kept
 from sb3_vdb.stored_episodes import stored_episodes
+from sb3_vdb.vmail.episode_store import PREFIX
 from sb3_vdb.vmail.rssm import Belief, State
 from sb3_vdb.vmail.vmail import VMAIL
-
-PREFIX = "observations/"
 
 
 class Prediction(NamedTuple):
@@ -106,10 +105,10 @@ def predict_pictures(
     belief, actions = _filtered(model, part)
     known = State(*(each[n_context - 1] for each in belief.state))
     with random_state_kept(model.device):
-        dreamt = model.policy.world_model.rssm.open_loop(known, actions[n_context:])
-    drawn = model.policy.world_model.draw
-    reconstructed = drawn(belief.state)[name][:, 0]
-    predicted = th.cat([reconstructed[:n_context], drawn(dreamt)[name][:, 0]])
+        imagined = model.policy.world_model.rssm.open_loop(known, actions[n_context:])
+    decode = model.policy.world_model.decode
+    reconstructed = decode(belief.state)[name][:, 0]
+    predicted = th.cat([reconstructed[:n_context], decode(imagined)[name][:, 0]])
     normalizer = model.policy.world_model.encoder.normalizer(name)
     assert isinstance(normalizer, PictureNormalizer)
     return Prediction(

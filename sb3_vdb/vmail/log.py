@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.utils import safe_mean
 
-from sb3_vdb.vmail.update import UpdateMetrics
-
-if TYPE_CHECKING:
-    from sb3_vdb.vmail.vmail import VMAIL
+from sb3_vdb.vmail.metrics import UpdateMetrics
 
 # figures of an update -> where they are logged
 LOG_KEYS = {
@@ -37,34 +36,68 @@ LOG_KEYS = {
 EPISODE_KEYS = {"r": "rollout/ep_rew_mean", "l": "rollout/ep_len_mean"}
 
 
-def log_updates(model: VMAIL, metrics: UpdateMetrics) -> None:
-    """Record figures of a training phase.
+class TrainingFigures(NamedTuple):
+    """What is logged of a training phase beside the updates' own figures.
 
-    :param model: what was trained
-    :param metrics: means over its updates, as numbers
+    :param beta: dual variable of the bottleneck; None for no bottleneck
+    :param expert_fraction: share of the expert in the joint buffer's batches
+    :param n_updates: updates so far
+    :param learning_rate: learning rate of the world model
     """
-    logger, replay = model.logger, model.replay_buffer
-    assert replay is not None
+
+    beta: float | None
+    expert_fraction: float
+    n_updates: int
+    learning_rate: float
+
+
+class Progress(NamedTuple):
+    """How far a run is.
+
+    :param episodes: returns and lengths of the latest episodes, as SB3's buffer has them
+    :param n_episodes: ended episodes
+    :param timesteps: decisions so far
+    :param timesteps_now: decisions of this call of ``learn``
+    :param env_frames: frames of the environments so far
+    :param start_time: start of this call of ``learn``, ns
+    """
+
+    episodes: Sequence[dict[str, Any]]
+    n_episodes: int
+    timesteps: int
+    timesteps_now: int
+    env_frames: int
+    start_time: float
+
+
+def log_updates(logger: Logger, metrics: UpdateMetrics, training: TrainingFigures) -> None:
+    """Log figures of a training phase.
+
+    :param logger: SB3's
+    :param metrics: means over the phase's updates, as numbers
+    :param training: what is logged beside them
+    """
     for name, key in LOG_KEYS.items():
         logger.record(key, getattr(metrics, name))
-    if model.dual is not None:
-        logger.record("discriminator/beta", model.dual.beta)
-    fraction = model.present_expert_fraction()
-    logger.record("train/expert_fraction", replay.expert_share() if fraction is None else fraction)
-    logger.record("train/n_updates", model._n_updates, exclude="tensorboard")
-    logger.record("train/learning_rate", model.learning_rate_of("model"))
+    if training.beta is not None:
+        logger.record("discriminator/beta", training.beta)
+    logger.record("train/expert_fraction", training.expert_fraction)
+    logger.record("train/n_updates", training.n_updates, exclude="tensorboard")
+    logger.record("train/learning_rate", training.learning_rate)
 
 
-def log_progress(model: VMAIL) -> None:
-    """Record episodes, steps, frames and time."""
-    logger = model.logger
-    elapsed = max((time.time_ns() - model.start_time) / 1e9, 1e-9)
+def log_progress(logger: Logger, progress: Progress) -> None:
+    """Log episodes, steps, frames and time.
+
+    :param logger: SB3's
+    :param progress: how far the run is
+    """
+    elapsed = max((time.time_ns() - progress.start_time) / 1e9, 1e-9)
     for key, name in EPISODE_KEYS.items():
-        if model.ep_info_buffer:
-            logger.record(name, safe_mean([info[key] for info in model.ep_info_buffer]))
-    steps = model.num_timesteps - model._num_timesteps_at_start
-    logger.record("time/episodes", model._episode_num, exclude="tensorboard")
-    logger.record("time/fps", int(steps / elapsed))
+        if progress.episodes:
+            logger.record(name, safe_mean([info[key] for info in progress.episodes]))
+    logger.record("time/episodes", progress.n_episodes, exclude="tensorboard")
+    logger.record("time/fps", int(progress.timesteps_now / elapsed))
     logger.record("time/time_elapsed", int(elapsed), exclude="tensorboard")
-    logger.record("time/total_timesteps", model.num_timesteps, exclude="tensorboard")
-    logger.record("time/env_frames", model.num_env_frames + int(model._open_frames.sum()))
+    logger.record("time/total_timesteps", progress.timesteps, exclude="tensorboard")
+    logger.record("time/env_frames", progress.env_frames)

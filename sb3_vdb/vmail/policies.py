@@ -32,7 +32,8 @@ from sb3_vdb.vmail.rssm import State
 from sb3_vdb.vmail.world_model import WorldModel
 
 LatentKind = Literal["gaussian", "categorical"]
-ADAM_EPS = 1e-7  # the default of the library that the authors' code is written in
+ADAM_EPS = 1e-7  # the default of TensorFlow, in which the authors' code is written
+NETWORKS = ("model", "discriminator", "actor", "value")  # in the order of their steps
 
 
 class Memory(NamedTuple):
@@ -49,7 +50,7 @@ class Memory(NamedTuple):
 
 
 class VMAILPolicy(FiledPolicy):
-    """World model, discriminator, actor and value of V-MAIL.
+    """Holds world model, discriminator, actor and value of V-MAIL.
 
     :param observation_space: pictures with channels first, vectors, or a Dict of both
     :param action_space: a Box
@@ -62,9 +63,9 @@ class VMAILPolicy(FiledPolicy):
     :param units: width of the heads' hidden layers, and of perceptrons for vectors
     :param picture_net: ``"conv"``, or ``"patches"``, which costs less on a CPU
     :param cnn_depth: channels of the first convolution, half those of a patch
-    :param standardize_pictures: encode and draw differences from the demonstrations' mean picture
-        in their standard deviation, so that a background need not be learnt
-    :param bf16: see and draw pictures in bfloat16, which CPUs and GPUs that have it do faster;
+    :param standardize_pictures: encode and decode differences from the demonstrations' mean
+        picture in their standard deviation, so that a background need not be learned
+    :param bf16: encode and decode pictures in bfloat16, which is faster where the processor has it;
         weights stay in single precision
     :param actor_layers: hidden layers of the actor
     :param value_layers: hidden layers of the value
@@ -171,23 +172,24 @@ class VMAILPolicy(FiledPolicy):
         self.lr_schedule = lr_schedule
 
     def make_value(self, feat_dim: int, units: int, n_layers: int) -> nn.Module:
-        """What estimates returns, here from states."""
+        """Make what estimates returns, here from states."""
         return Value(feat_dim, units, n_layers)
 
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the network that each optimiser and each loss is for, in the order of
+        :data:`NETWORKS`.
+        """
+        modules = (self.world_model, self.discriminator, self.actor, self.value)
+        return dict(zip(NETWORKS, modules, strict=True))
+
     def make_optimizers(self, learning_rates: Mapping[str, float], weight_decay: float) -> None:
-        """Make the four optimisers, ``model_optimizer`` and so on; Adam with the defaults of the
+        """Make the four optimisers, ``model_optimizer`` and so on: Adam with the defaults of the
         authors' library.
 
         :param learning_rates: of ``model``, ``discriminator``, ``actor`` and ``value``
         :param weight_decay: of all
         """
-        networks = {
-            "model": self.world_model,
-            "discriminator": self.discriminator,
-            "actor": self.actor,
-            "value": self.value,
-        }
-        for name, network in networks.items():
+        for name, network in self.networks().items():
             optimizer = th.optim.Adam(
                 network.parameters(),
                 lr=learning_rates[name],
@@ -205,7 +207,7 @@ class VMAILPolicy(FiledPolicy):
     # ------------------------------------------------------------------ acting
 
     def initial_memory(self, n_envs: int) -> Memory:
-        """Memory at the start of episodes: zeros."""
+        """Return the memory at the start of episodes: zeros."""
         state = self.world_model.rssm.initial(n_envs)
         return Memory(*state, state.deter.new_zeros(n_envs, self.action_dim))
 
@@ -249,7 +251,7 @@ class VMAILPolicy(FiledPolicy):
         episode_start: npt.NDArray[Any] | None = None,
         deterministic: bool = False,
     ) -> tuple[npt.NDArray[Any], tuple[npt.NDArray[Any], ...] | None]:
-        """The action for an observation, and the memory to give back at the next step.
+        """Choose the action for an observation, and return the memory for the next call.
 
         :param observation: one observation or a batch, as the environment gives it
         :param state: what the last call returned; None at the start
@@ -278,13 +280,13 @@ class VMAILPolicy(FiledPolicy):
         return (actions if vectorized else actions[0]), kept
 
     def env_actions(self, actions: th.Tensor) -> npt.NDArray[Any]:
-        """Actions in the environment's own range and shape, from actions in [-1, 1]."""
+        """Scale actions in [-1, 1] to the environment's own range and shape."""
         assert self.action_space.shape is not None
         shaped = actions.cpu().numpy().reshape(-1, *self.action_space.shape)
         return np.asarray(self.unscale_action(shaped), dtype=self.action_space.dtype)
 
     def forward(self, observations: PyTorchObs, deterministic: bool = False) -> th.Tensor:
-        """Actions in [-1, 1] at the first step of an episode, shape (n_envs, action_dim)."""
+        """Choose actions in [-1, 1] at the first step of an episode, shape (n_envs, action_dim)."""
         return self._predict(observations, deterministic)
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> th.Tensor:

@@ -12,7 +12,7 @@ PAPER: dict[str, Any] = {
     "returns": "lambda",
     "td_lambda": 1.0,
     "reward_type": "log_d",
-    "gradient_penalty": "inputs",
+    "gradient_penalty": "one_centered",
 }
 # https://github.com/rmrafailov/VMAIL, dm_control, where it departs from the text
 AUTHORS_CODE: dict[str, Any] = {
@@ -20,12 +20,12 @@ AUTHORS_CODE: dict[str, Any] = {
     "drop_last_reward": True,
     "values_of_next_states": True,
     "reward_type": "probability",
-    "gradient_penalty": "weights",
+    "gradient_penalty": "one_centered_weights",
 }
 STRONG: dict[str, Any] = {
     "td_lambda": 0.95,
     "reward_type": "log_d",
-    "gradient_penalty": "inputs",
+    "gradient_penalty": "one_centered",
     "gradient_penalty_coef": 10.0,
     "ent_coef": 1e-4,
     "kl_balance": 0.8,

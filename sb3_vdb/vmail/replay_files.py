@@ -18,7 +18,8 @@ import numpy.typing as npt
 import torch as th
 
 from sb3_vdb.files import replacing, write_text
-from sb3_vdb.vmail.replay import ACTIONS, EpisodeStore, SequenceReplay
+from sb3_vdb.vmail.episode_store import ACTIONS, EpisodeStore
+from sb3_vdb.vmail.replay_buffer import SequenceReplayBuffer
 
 FORMAT, VERSION = "sb3_vdb.replay", 1
 STORES = ("expert", "policy")
@@ -32,7 +33,7 @@ DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedErro
 Rows = dict[str, npt.NDArray[Any]]
 
 
-def save_replay(replay: SequenceReplay, path: str | Path) -> None:
+def save_replay(replay: SequenceReplayBuffer, path: str | Path) -> None:
     """Write everything into one file, all of it or nothing.
 
     :param replay: what to write
@@ -49,7 +50,7 @@ def save_replay(replay: SequenceReplay, path: str | Path) -> None:
         np.savez(file, header=header, **arrays)  # type: ignore[arg-type]
 
 
-def load_replay(replay: SequenceReplay, path: str | Path) -> None:
+def load_replay(replay: SequenceReplayBuffer, path: str | Path) -> None:
     """Read what :func:`save_replay` wrote, block by block, so that a buffer on disk can be larger
     than memory. A file that is refused by its header leaves the buffer as it is, one that turns out
     to be damaged later leaves it empty.
@@ -111,7 +112,7 @@ class ReplayFolder:
         """Rows that the expert's episodes take in one of them."""
         return int(self._table(name)["expert"]["capacity"])
 
-    def save(self, replay: SequenceReplay, name: str) -> None:
+    def save(self, replay: SequenceReplayBuffer, name: str) -> None:
         """Write what is new.
 
         :param replay: what to write
@@ -130,7 +131,7 @@ class ReplayFolder:
         replay.kept_as = [*before[-1:], name]
         self._keep(replay.kept_as)
 
-    def load(self, replay: SequenceReplay, name: str) -> None:
+    def load(self, replay: SequenceReplayBuffer, name: str) -> None:
         """Read what was written under a name.
 
         :param replay: what to fill
@@ -159,8 +160,8 @@ class ReplayFolder:
         replay.kept_as = [name]
 
     def _table(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.path / f"table_{name}.json").read_text())
-        return found
+        table: dict[str, Any] = json.loads((self.path / f"table_{name}.json").read_text())
+        return table
 
     def _episode(self, episode: str) -> Path:
         return self.path / f"episode_{episode}.npz"
@@ -198,7 +199,7 @@ def _arrays(rows: Mapping[str, th.Tensor]) -> Rows:
     return {field: values.cpu().numpy() for field, values in rows.items()}
 
 
-def _open_rows(replay: SequenceReplay) -> Rows:
+def _open_rows(replay: SequenceReplayBuffer) -> Rows:
     """Rows of the episodes that are still going on."""
     return {
         f"open{env}/{field}": np.stack(values)
@@ -207,7 +208,7 @@ def _open_rows(replay: SequenceReplay) -> Rows:
     }
 
 
-def _header(replay: SequenceReplay) -> dict[str, Any]:
+def _header(replay: SequenceReplayBuffer) -> dict[str, Any]:
     """Everything but rows."""
     return {
         "format": FORMAT,
@@ -219,7 +220,7 @@ def _header(replay: SequenceReplay) -> dict[str, Any]:
     }
 
 
-def _check(replay: SequenceReplay, header: dict[str, Any], path: str | Path) -> None:
+def _check(replay: SequenceReplayBuffer, header: dict[str, Any], path: str | Path) -> None:
     """Refuse what does not fit, before anything changes."""
     if header["version"] > VERSION:
         raise ValueError(f"{path} has format version {header['version']}; upgrade sb3_vdb")
@@ -241,12 +242,14 @@ def _check(replay: SequenceReplay, header: dict[str, Any], path: str | Path) -> 
         )
 
 
-def _begin(replay: SequenceReplay, header: dict[str, Any]) -> None:
+def _begin(replay: SequenceReplayBuffer, header: dict[str, Any]) -> None:
     """Empty the buffer, with as much room for the expert as is needed."""
     replay.clear(header["expert"]["capacity"])
 
 
-def _finish(replay: SequenceReplay, header: dict[str, Any], opened: list[dict[str, Any]]) -> None:
+def _finish(
+    replay: SequenceReplayBuffer, header: dict[str, Any], opened: list[dict[str, Any]]
+) -> None:
     """Let the buffer know what its rows are."""
     for name in STORES:
         getattr(replay, name).set_table(header[name])
@@ -272,12 +275,12 @@ def _archive(path: str | Path) -> Iterator[zipfile.ZipFile]:
 
 def _read_header(archive: zipfile.ZipFile) -> dict[str, Any]:
     with archive.open("header.npy") as file:
-        found: dict[str, Any] = json.loads(str(np.lib.format.read_array(file, allow_pickle=False)))
-    return found
+        header: dict[str, Any] = json.loads(str(np.lib.format.read_array(file, allow_pickle=False)))
+    return header
 
 
 def _read_open(
-    archive: zipfile.ZipFile, replay: SequenceReplay, header: dict[str, Any]
+    archive: zipfile.ZipFile, replay: SequenceReplayBuffer, header: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """Rows of the episodes that were still going on."""
     opened = []

@@ -26,11 +26,11 @@ class State(NamedTuple):
 
     @property
     def feat(self) -> th.Tensor:
-        """Both parts side by side, what every head sees, shape (..., feat_dim)."""
+        """Return both parts side by side, what every head sees, shape (..., feat_dim)."""
         return th.cat(self, dim=-1)
 
     def map(self, function: Callable[[th.Tensor], th.Tensor]) -> State:
-        """The state with a function applied to both parts."""
+        """Apply a function to both parts."""
         return State(function(self.stoch), function(self.deter))
 
 
@@ -47,9 +47,13 @@ class Belief(NamedTuple):
     posterior: th.Tensor
     prior: th.Tensor
 
+    def map(self, function: Callable[[th.Tensor], th.Tensor]) -> Belief:
+        """Apply a function to every tensor."""
+        return Belief(self.state.map(function), function(self.posterior), function(self.prior))
+
 
 class RSSM(nn.Module):
-    """Latent dynamics with a GRU (Dreamer's, which the paper builds on).
+    """Models latent dynamics with a GRU (Dreamer's, which the paper builds on).
 
     Layers that take two inputs are kept as two matrices whose products are added: along a sequence
     the products with actions and embedded observations are taken for all time steps at once.
@@ -78,20 +82,22 @@ class RSSM(nn.Module):
         self.posterior_out = nn.Linear(hidden_dim, latent.n_statistics)
 
     def initial(self, batch_size: int) -> State:
-        """The state before the first observation: zeros."""
+        """Return the state before the first observation: zeros."""
         zeros = self.stoch_in.weight.new_zeros
         return State(zeros(batch_size, self.latent.dim), zeros(batch_size, self.deter_dim))
 
     def _next_deter(self, state: State, action_term: th.Tensor) -> th.Tensor:
-        """Deterministic part after an action, whose product ``action_in(action)`` is given."""
+        """Compute the deterministic part after an action, whose product ``action_in(action)`` is
+        given.
+        """
         return self.cell(functional.elu(self.stoch_in(state.stoch) + action_term), state.deter)
 
     def _posterior(self, deter: th.Tensor, embed_term: th.Tensor) -> th.Tensor:
-        """Statistics of the posterior, from ``deter`` and the product ``embed_in(embed)``."""
+        """Compute the posterior's statistics from ``deter`` and the product ``embed_in(embed)``."""
         return self.posterior_out(functional.elu(self.deter_in(deter) + embed_term))
 
     def img_step(self, state: State, action: th.Tensor) -> State:
-        """One imagined step: z_t ~ T(z_t | z_{t-1}, a_{t-1}).
+        """Imagine one step: z_t ~ T(z_t | z_{t-1}, a_{t-1}).
 
         :param state: shape (batch, ...)
         :param action: shape (batch, action_dim), in [-1, 1]
@@ -102,17 +108,17 @@ class RSSM(nn.Module):
     def obs_step(
         self, state: State, action: th.Tensor, embed: th.Tensor, sample: bool = True
     ) -> Belief:
-        """One step of filtering: z_t ~ q(z_t | x_t, z_{t-1}, a_{t-1}).
+        """Filter one observation: z_t ~ q(z_t | x_t, z_{t-1}, a_{t-1}).
 
         :param state: state before the action, shape (batch, ...)
         :param action: action that led to the observation, shape (batch, action_dim)
         :param embed: embedded observation, shape (batch, embed_dim)
-        :param sample: draw ``stoch``, or take its mode
+        :param sample: sample ``stoch``, or take its mode
         """
         deter = self._next_deter(state, self.action_in(action))
         posterior = self._posterior(deter, self.embed_in(embed))
-        draw = self.latent.sample if sample else self.latent.mode
-        return Belief(State(draw(posterior), deter), posterior, self.prior(deter))
+        choose = self.latent.sample if sample else self.latent.mode
+        return Belief(State(choose(posterior), deter), posterior, self.prior(deter))
 
     def observe(
         self,
@@ -121,22 +127,22 @@ class RSSM(nn.Module):
         state: State | None = None,
         sample: bool = True,
     ) -> Belief:
-        """Filtering along sequences, the same as :meth:`obs_step` step by step.
+        """Filter sequences, the same as :meth:`obs_step` step by step.
 
         :param embed: embedded observations, shape (time, batch, embed_dim)
         :param actions: ``actions[t]`` led to observation t, shape (time, batch, action_dim)
         :param state: state before the first action; zeros by default
-        :param sample: draw ``stoch``, or take its mode
+        :param sample: sample ``stoch``, or take its mode
         :return: beliefs, shape (time, batch, ...)
         """
         action_terms, embed_terms = self.action_in(actions), self.embed_in(embed)
-        draw = self.latent.sample if sample else self.latent.mode
+        choose = self.latent.sample if sample else self.latent.mode
         state = self.initial(actions.shape[1]) if state is None else state
         stochs, deters, posteriors = [], [], []
         for action_term, embed_term in zip(action_terms, embed_terms, strict=True):
             deter = self._next_deter(state, action_term)
             posteriors.append(self._posterior(deter, embed_term))
-            state = State(draw(posteriors[-1]), deter)
+            state = State(choose(posteriors[-1]), deter)
             stochs.append(state.stoch)
             deters.append(deter)
         states = State(th.stack(stochs), th.stack(deters))  # (time, batch, ...)
@@ -145,7 +151,7 @@ class RSSM(nn.Module):
     def imagine(
         self, policy: Callable[[th.Tensor], th.Tensor], state: State, horizon: int
     ) -> tuple[State, th.Tensor]:
-        """Rollouts of a policy inside the forward model; gradients flow through all of it.
+        """Roll a policy out inside the forward model; gradients flow through all of it.
 
         :param policy: actions of shape (batch, action_dim) from features of shape (batch, feat_dim)
         :param state: where the rollouts start, shape (batch, ...)
@@ -161,7 +167,7 @@ class RSSM(nn.Module):
         return State(stoch, deter), th.stack(actions)
 
     def open_loop(self, state: State, actions: th.Tensor) -> State:
-        """The forward model alone under given actions.
+        """Run the forward model alone under given actions.
 
         :param state: where it starts, shape (batch, ...)
         :param actions: shape (time, batch, action_dim)

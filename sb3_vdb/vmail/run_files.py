@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv
@@ -19,33 +17,31 @@ from stable_baselines3.common.vec_env import VecEnv
 from sb3_vdb.files import replacing, with_default_suffix
 from sb3_vdb.run_state import get_env_state, get_random_state, set_env_state, set_random_state
 from sb3_vdb.vec_env import action_repeat_of
-from sb3_vdb.vmail.policies import Memory
-from sb3_vdb.vmail.replay import SequenceReplay
+from sb3_vdb.vmail.collector import Collector
+from sb3_vdb.vmail.policies import NETWORKS
+from sb3_vdb.vmail.replay_buffer import SequenceReplayBuffer
 from sb3_vdb.vmail.replay_files import ReplayFolder, load_replay, save_replay, stored_expert_rows
-from sb3_vdb.vmail.update import NETWORKS
 
 SelfRunFiles = TypeVar("SelfRunFiles", bound="RunFiles")
 
 
 class RunFiles(BaseAlgorithm):
-    """An algorithm whose run goes on exactly from its files.
-
-    Its belief, the environments' states and the random generators are saved beside the networks.
+    """Lets an algorithm's run go on exactly from its files: the belief of its policy, the
+    environments' states and the random generators are saved with the networks.
     """
 
-    replay_buffer: SequenceReplay | None
-    action_repeat: int | None
-    _memory: Memory
-    _open_frames: npt.NDArray[np.int64]
+    replay_buffer: SequenceReplayBuffer | None
+    action_repeat: int | None  # environment frames of an action; None where nobody knows
+    _collector: Collector
     _run_state: dict[str, Any] | None  # only while a file is written or read
     _random_to_restore: dict[str, Any] | None  # once the replay buffer is read
 
     @abstractmethod
-    def _make_replay(self, n_expert_rows: int) -> SequenceReplay:
-        """An empty replay buffer."""
+    def _make_replay_buffer(self, n_expert_rows: int) -> SequenceReplayBuffer:
+        """Make an empty replay buffer."""
 
     def _check_action_repeat(self, venv: VecEnv | None) -> None:
-        """Refuse environments whose actions last another time than what was learnt so far.
+        """Refuse environments whose actions last another time than what was learned so far.
 
         :param venv: environments to go on in
         :raises ValueError: naming both and the remedy
@@ -60,9 +56,8 @@ class RunFiles(BaseAlgorithm):
     def _excluded_save_params(self) -> list[str]:
         return [
             *super()._excluded_save_params(),
+            "_collector",
             "_learner",
-            "_memory",
-            "_open_frames",
             "_random_to_restore",
         ]
 
@@ -85,8 +80,7 @@ class RunFiles(BaseAlgorithm):
         self._run_state = {
             "random": get_random_state(),
             "environments": None if self.env is None else get_env_state(self.env),
-            "memory": [part.cpu().numpy() for part in self._memory],
-            "open_frames": self._open_frames.copy(),
+            "collector": self._collector.get_state(),
         }
         try:
             if isinstance(path, io.IOBase):
@@ -131,11 +125,12 @@ class RunFiles(BaseAlgorithm):
         return model
 
     def _restore_run(self, goes_on: bool) -> None:
-        """What lies outside the networks and decides how a run goes on."""
+        """Restore what lies outside the networks and decides how a run goes on."""
         state, self._run_state = self._run_state, None
         if state is None:
             return
         self._random_to_restore = state["random"]
+        self._collector.set_counts(state["collector"])
         if self.env is None or not goes_on:
             return
         self._random_to_restore = None
@@ -146,16 +141,27 @@ class RunFiles(BaseAlgorithm):
     def _restore_environments(self, state: dict[str, Any]) -> bool:
         """Take environments and belief to where they were; False if they begin new episodes."""
         assert self.env is not None
-        if state["environments"] is None or self.n_envs != len(state["memory"][0]):
+        if state["environments"] is None or self.n_envs != len(state["collector"]["open_frames"]):
             return False
         try:
             goes_on = set_env_state(self.env, state["environments"])
         except ValueError as error:
             warnings.warn(f"{error}; new episodes are begun", stacklevel=3)
             return False
-        tensors = (th.as_tensor(part, device=self.device) for part in state["memory"])
-        self._memory, self._open_frames = Memory(*tensors), state["open_frames"]
+        self._collector.set_episodes(state["collector"])
         return goes_on
+
+    def _save_before_error(self) -> str:
+        """Save the networks as they were before an update that failed; returns where."""
+        # without a log folder of the user's, SB3's logger has a temporary one
+        kept = self._custom_logger or self.tensorboard_log is not None
+        folder = self.logger.get_dir() if kept else None
+        path = Path(folder or ".").resolve() / "vmail_before_error.zip"
+        self.save(path)
+        return (
+            f"the networks before that update are in {path}; load them, lower the learning rates "
+            "or look at the demonstrations"
+        )
 
     def save_replay_buffer(self, path: str | Path, parts: bool = False) -> None:
         """Write the replay buffer, demonstrations included, all of it or nothing.
@@ -172,7 +178,7 @@ class RunFiles(BaseAlgorithm):
             save_replay(self.replay_buffer, with_default_suffix(path, ".npz"))
 
     def _progress(self) -> str:
-        """How far training is, a name for what belongs together."""
+        """Name how far training is, for what belongs together."""
         return f"{self.num_timesteps}-{self._n_updates}"
 
     def load_replay_buffer(self, path: str | Path) -> None:
@@ -186,7 +192,7 @@ class RunFiles(BaseAlgorithm):
         folder = Path(path).is_dir()
         path = path if folder else with_default_suffix(path, ".npz")
         if self.replay_buffer is None:
-            self.replay_buffer = self._make_replay(stored_expert_rows(path))
+            self.replay_buffer = self._make_replay_buffer(stored_expert_rows(path))
         if folder:
             ReplayFolder(path).load(self.replay_buffer, self._progress())
         else:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -13,8 +14,7 @@ from sb3_vdb.networks import space_parts
 from sb3_vdb.rewards import LOGIT_REWARDS
 from sb3_vdb.vmail.discriminator import GRADIENT_PENALTIES
 
-if TYPE_CHECKING:
-    from sb3_vdb.vmail.vmail import VMAIL
+Settings = Mapping[str, Any]  # arguments of the algorithm by their names
 
 AT_LEAST_ONE = (
     "buffer_size",
@@ -41,40 +41,58 @@ NOT_NEGATIVE = (
 FRACTIONS = ("gamma", "td_lambda", "tau", "kl_balance", "expert_fraction")
 
 
-def check_settings(model: VMAIL) -> None:
-    """Refuse settings that are out of range.
+def check_spaces(observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> None:
+    """Refuse spaces that V-MAIL cannot model.
 
-    :raises ValueError: naming the setting, its value and what is possible
+    :param observation_space: the algorithm's, pictures with channels first
+    :param action_space: the environment's
+    :raises ValueError: naming what is wrong and the remedy
     """
-    if not isinstance(model.action_space, gym.spaces.Box):
+    if not isinstance(action_space, gym.spaces.Box):
         raise ValueError(
-            f"V-MAIL needs continuous actions (Box), the environment has {model.action_space}; its "
+            f"V-MAIL needs continuous actions (Box), the environment has {action_space}; its "
             "policy learns by gradients through the model"
         )
-    space_parts(model.observation_space)
-    _check_ranges(model)
-    _check_choices(model)
-    training_frequency(model.train_freq)
-    steps = model.gradient_steps
+    space_parts(observation_space)
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse settings that are out of range.
+
+    :param settings: arguments of the algorithm by their names
+    :raises ValueError: naming the setting, its value and what is possible
+    """
+    _check_ranges(settings)
+    _check_choices(settings)
+    training_frequency(settings["train_freq"])
+    steps = settings["gradient_steps"]
     if not isinstance(steps, (int, np.integer)) or steps < -1:
         raise ValueError(f"`gradient_steps` must be a whole number from 0 on, or -1, got {steps}")
-    if not model.max_grad_norm > 0.0:
-        raise ValueError(f"`max_grad_norm` must be positive, got {model.max_grad_norm}")
-    if model.env is not None:
-        check_not_normalized(model.env)
-    _check_sequences(model)
-    has_code = model.policy_kwargs.get("code_dim") is not None
-    if has_code != (model.information_limit is not None):
+    if not settings["max_grad_norm"] > 0.0:
+        raise ValueError(f"`max_grad_norm` must be positive, got {settings['max_grad_norm']}")
+    _check_sequences(settings)
+    _check_bottleneck(settings["information_limit"], settings["policy_kwargs"].get("code_dim"))
+
+
+def check_batch_size(batch_size: int, least: int, algorithm: str) -> None:
+    """Refuse a batch without a sequence of the policy.
+
+    :param batch_size: sequences of an update
+    :param least: how many the algorithm needs
+    :param algorithm: its name
+    :raises ValueError: it is too small
+    """
+    if batch_size < least:
         raise ValueError(
-            f"`information_limit` is {model.information_limit} and `code_dim` of `policy_kwargs` "
-            f"is {model.policy_kwargs.get('code_dim')}; a bottleneck needs both, for example "
-            "information_limit=0.5, policy_kwargs=dict(code_dim=64)"
+            f"`batch_size` of {algorithm} must be at least {least}, half being the expert's, got "
+            f"{batch_size}"
         )
 
 
 def check_not_normalized(venv: VecEnv) -> None:
     """Refuse VecNormalize.
 
+    :param venv: environments to learn in
     :raises ValueError: the environments are wrapped in it
     """
     if unwrap_vec_normalize(venv) is not None:
@@ -84,38 +102,8 @@ def check_not_normalized(venv: VecEnv) -> None:
         )
 
 
-def _check_ranges(model: VMAIL) -> None:
-    for names, least in ((AT_LEAST_ONE, 1), (COUNTS, 0), (COUNTS_OR_NONE, 1)):
-        for name in names:
-            value = getattr(model, name)
-            if names is COUNTS_OR_NONE and value is None:
-                continue
-            if not isinstance(value, (int, np.integer)) or value < least:
-                raise ValueError(f"`{name}` must be a whole number from {least} on, got {value}")
-    if model.batch_size < model.min_batch_size:
-        raise ValueError(
-            f"`batch_size` of {type(model).__name__} must be at least {model.min_batch_size}, half "
-            f"being the expert's, got {model.batch_size}"
-        )
-    for name in NOT_NEGATIVE:
-        value = getattr(model, name)
-        if callable(value):
-            continue
-        if not isinstance(value, (int, float, np.number)) or not 0.0 <= value < math.inf:
-            raise ValueError(f"`{name}` must be finite and not negative, got {value}")
-    for name in FRACTIONS:
-        value = getattr(model, name)
-        if not callable(value) and value is not None and not 0.0 <= value <= 1.0:
-            raise ValueError(f"`{name}` must be between 0 and 1, got {value}")
-    if not 0.0 <= model.actor_decay < 1.0:
-        raise ValueError(
-            f"`actor_decay` must be at least 0 and below 1, got {model.actor_decay}; "
-            "0.998 averages some 500 updates"
-        )
-
-
 def training_frequency(freq: Any) -> tuple[int, str]:
-    """``train_freq`` as a number and ``"step"`` or ``"episode"``.
+    """Return ``train_freq`` as a number and ``"step"`` or ``"episode"``.
 
     :param freq: a number, or such a pair, which a saved file holds as a list
     :raises ValueError: it is neither
@@ -128,34 +116,77 @@ def training_frequency(freq: Any) -> tuple[int, str]:
     return int(n), unit
 
 
-def _check_sequences(model: VMAIL) -> None:
-    """Refuse lengths that leave nothing to learn from."""
-    if model.sequence_length < 2:
+def _check_ranges(settings: Settings) -> None:
+    for name in AT_LEAST_ONE:
+        _check_count(name, settings[name], 1)
+    for name in COUNTS:
+        _check_count(name, settings[name], 0)
+    for name in COUNTS_OR_NONE:
+        if settings[name] is not None:
+            _check_count(name, settings[name], 1)
+    for name in NOT_NEGATIVE:
+        value = settings[name]
+        if callable(value):
+            continue
+        if not isinstance(value, (int, float, np.number)) or not 0.0 <= value < math.inf:
+            raise ValueError(f"`{name}` must be finite and not negative, got {value}")
+    for name in FRACTIONS:
+        value = settings[name]
+        if not callable(value) and value is not None and not 0.0 <= value <= 1.0:
+            raise ValueError(f"`{name}` must be between 0 and 1, got {value}")
+    decay = settings["actor_decay"]
+    if not 0.0 <= decay < 1.0:
         raise ValueError(
-            f"`sequence_length` must be at least 2 observations, got {model.sequence_length}"
+            f"`actor_decay` must be at least 0 and below 1, got {decay}; "
+            "0.998 averages some 500 updates"
         )
-    if model.burn_in > model.sequence_length - 2:
-        raise ValueError(
-            f"`burn_in` {model.burn_in} leaves nothing of sequences of {model.sequence_length} "
-            "observations; make it at most `sequence_length` - 2"
-        )
-    if model.buffer_size < model.sequence_length:
-        raise ValueError(
-            f"`buffer_size` {model.buffer_size} does not hold one sequence of "
-            f"`sequence_length` {model.sequence_length}; make it several episodes long"
-        )
-    if model.horizon < 2 and (model.drop_last_reward or model.values_of_next_states):
-        raise ValueError("`horizon` must be at least 2 where the last reward is dropped")
 
 
-def _check_choices(model: VMAIL) -> None:
+def _check_count(name: str, value: Any, least: int) -> None:
+    if not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"`{name}` must be a whole number from {least} on, got {value}")
+
+
+def _check_choices(settings: Settings) -> None:
     choices: dict[str, tuple[Any, ...]] = {
         "returns": ("lambda", "sum"),
         "reward_type": tuple(LOGIT_REWARDS),
         "gradient_penalty": (*GRADIENT_PENALTIES, None),
     }
     for name, known in choices.items():
-        if getattr(model, name) not in known:
+        if settings[name] not in known:
             raise ValueError(
-                f"`{name}` must be one of {', '.join(map(str, known))}, got {getattr(model, name)}"
+                f"`{name}` must be one of {', '.join(map(str, known))}, got {settings[name]}"
             )
+
+
+def _check_sequences(settings: Settings) -> None:
+    """Refuse lengths that leave nothing to learn from."""
+    length, burn_in, buffer_size = (
+        settings[name] for name in ("sequence_length", "burn_in", "buffer_size")
+    )
+    if length < 2:
+        raise ValueError(f"`sequence_length` must be at least 2 observations, got {length}")
+    if burn_in > length - 2:
+        raise ValueError(
+            f"`burn_in` {burn_in} leaves nothing of sequences of {length} "
+            "observations; make it at most `sequence_length` - 2"
+        )
+    if buffer_size < length:
+        raise ValueError(
+            f"`buffer_size` {buffer_size} does not hold one sequence of "
+            f"`sequence_length` {length}; make it several episodes long"
+        )
+    drops_last = settings["drop_last_reward"] or settings["values_of_next_states"]
+    if settings["horizon"] < 2 and drops_last:
+        raise ValueError("`horizon` must be at least 2 where the last reward is dropped")
+
+
+def _check_bottleneck(information_limit: float | None, code_dim: int | None) -> None:
+    """Refuse a bottleneck of which one half is missing."""
+    if (code_dim is not None) != (information_limit is not None):
+        raise ValueError(
+            f"`information_limit` is {information_limit} and `code_dim` of `policy_kwargs` "
+            f"is {code_dim}; a bottleneck needs both, for example "
+            "information_limit=0.5, policy_kwargs=dict(code_dim=64)"
+        )

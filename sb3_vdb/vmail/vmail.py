@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
-import gymnasium as gym
-import numpy as np
-import numpy.typing as npt
 import torch as th
-from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
-from stable_baselines3.common.utils import configure_logger, update_learning_rate
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.type_aliases import GymEnv, Schedule
+from stable_baselines3.common.utils import update_learning_rate
 
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.errors import NonFiniteError
-from sb3_vdb.networks import as_parts, row_of
-from sb3_vdb.stored_episodes import StoredEpisode, stored_episodes
+from sb3_vdb.schedules import value_at
 from sb3_vdb.vdb import DualVariable
 from sb3_vdb.vec_env import action_repeat_of
 from sb3_vdb.vmail import validation
+from sb3_vdb.vmail.collector import Collector
 from sb3_vdb.vmail.discriminator import GradientPenalty
 from sb3_vdb.vmail.engines import EngineName, engines_for
 from sb3_vdb.vmail.learner import Learner
-from sb3_vdb.vmail.log import log_progress, log_updates
-from sb3_vdb.vmail.memory import PlaceName, choose_place, size_of
-from sb3_vdb.vmail.policies import CnnPolicy, MlpPolicy, MultiInputPolicy, VMAILPolicy
-from sb3_vdb.vmail.replay import SequenceBatch, SequenceReplay, row_fields
-from sb3_vdb.vmail.run_files import RunFiles
-from sb3_vdb.vmail.update import NETWORKS, Returns, Update, UpdateForm, UpdateMetrics
-from sb3_vdb.vmail.whole_update import Steps, WholeUpdate
+from sb3_vdb.vmail.log import TrainingFigures, log_updates
+from sb3_vdb.vmail.losses import LossSettings, Returns
+from sb3_vdb.vmail.memory import PlaceName
+from sb3_vdb.vmail.metrics import UpdateMetrics
+from sb3_vdb.vmail.network_losses import NetworkLosses
+from sb3_vdb.vmail.policies import NETWORKS, CnnPolicy, MlpPolicy, MultiInputPolicy, VMAILPolicy
+from sb3_vdb.vmail.replay_buffer import SequenceBatch, SequenceReplayBuffer
+from sb3_vdb.vmail.sequence_algorithm import SequenceAlgorithm
+from sb3_vdb.vmail.update import Update, UpdateSettings
+from sb3_vdb.vmail.vmail_losses import VMAILLosses
 
-SelfVMAIL = TypeVar("SelfVMAIL", bound="VMAIL")
 
-
-class VMAIL(RunFiles):
+class VMAIL(SequenceAlgorithm):
     """Variational Model-Based Adversarial Imitation Learning.
 
     *Paper*: Rafailov, Yu, Rajeswaran, Finn, "Visual Adversarial Imitation Learning using
@@ -75,8 +70,8 @@ class VMAIL(RunFiles):
         function of the remaining progress; None gives every episode the same probability
     :param burn_in: first states of each sequence, whose belief has just begun from nothing, that
         neither meet the discriminator nor start imagination; the authors' code takes them all
-    :param n_reconstructed: observations of an update that the world model draws, at random; None
-        for all. Drawing is more than a quarter of a small update.
+    :param n_reconstructed: observations of an update that the world model decodes, chosen at
+        random; None for all. Decoding is more than a quarter of a small update.
     :param gamma: discount
     :param horizon: steps of an imagined rollout, H
     :param n_imagined: rollouts of an update; None starts one from every state of the batch
@@ -97,8 +92,8 @@ class VMAIL(RunFiles):
     :param free_nats: mean divergence below which nothing is gained
     :param kl_balance: share of the divergence's gradient that goes to the forward model; None for
         the plain divergence
-    :param gradient_penalty: ``"inputs"``, ``"weights"`` (the authors' code: the gradient with
-        respect to the discriminator's weights) or None
+    :param gradient_penalty: ``"one_centered"``, ``"one_centered_weights"`` (the authors' code: the
+        gradient with respect to the discriminator's weights) or None
     :param gradient_penalty_coef: its weight
     :param information_limit: I_c of the discriminator's bottleneck in nats, with
         ``policy_kwargs=dict(code_dim=...)``; None for no bottleneck
@@ -120,7 +115,7 @@ class VMAIL(RunFiles):
     :param tensorboard_log: folder of TensorBoard logs
     :param policy_kwargs: sizes of the networks, see :class:`~sb3_vdb.vmail.policies.VMAILPolicy`
     :param verbose: 0 nothing, 1 info, 2 debug
-    :param seed: of everything that is drawn
+    :param seed: of everything that is random
     :param device: of the networks
     :param _init_setup_model: whether to build the networks now
     :raises ValueError: an argument is out of range, or the demonstrations do not fit
@@ -131,8 +126,7 @@ class VMAIL(RunFiles):
         "MlpPolicy": MlpPolicy,
         "MultiInputPolicy": MultiInputPolicy,
     }
-    policy: VMAILPolicy  # type: ignore[assignment]
-    update_class: ClassVar[type[Update]] = Update
+    losses_class: ClassVar[type[NetworkLosses]] = VMAILLosses
     min_batch_size: ClassVar[int] = 1
 
     def __init__(
@@ -168,7 +162,7 @@ class VMAIL(RunFiles):
         kl_coef: float = 1.0,
         free_nats: float = 3.0,
         kl_balance: float | None = None,
-        gradient_penalty: GradientPenalty | None = "inputs",
+        gradient_penalty: GradientPenalty | None = "one_centered",
         gradient_penalty_coef: float = 1.0,
         information_limit: float | None = None,
         beta: float = 0.1,
@@ -224,10 +218,8 @@ class VMAIL(RunFiles):
         self.max_grad_norm, self.weight_decay = max_grad_norm, weight_decay
         self.engine, self.tf32 = engine, tf32
         self.replay_place, self.replay_folder = replay_place, replay_folder
-        self.replay_buffer: SequenceReplay | None = None
-        self.num_env_frames = 0
+        self.replay_buffer: SequenceReplayBuffer | None = None
         self.dual: DualVariable | None = None
-        self._steps_since_training = self._episodes_since_training = 0
         self._run_state: dict[str, Any] | None = None
         # environment frames that an action lasts; None where the environments do not say
         self.action_repeat = None if self.env is None else action_repeat_of(self.env)
@@ -236,15 +228,23 @@ class VMAIL(RunFiles):
             if env is None:
                 raise ValueError("`env` is None; give an environment or its id, for its spaces")
             engines_for(engine, self.device)
-            validation.check_settings(self)  # and in _setup_model, for settings changed in loading
-            episodes = self._episodes(demonstrations)
+            self._check()  # and in _setup_model, for settings changed in loading
+            episodes = self._stored(demonstrations)
             self._setup_model()
             self._put_demonstrations(episodes)
 
     # ------------------------------------------------------------------ set-up
 
+    def _check(self) -> None:
+        """Refuse settings and environments that V-MAIL cannot learn with."""
+        validation.check_spaces(self.observation_space, self.action_space)
+        validation.check_settings(vars(self))
+        validation.check_batch_size(self.batch_size, self.min_batch_size, type(self).__name__)
+        if self.env is not None:
+            validation.check_not_normalized(self.env)
+
     def _setup_model(self) -> None:
-        validation.check_settings(self)
+        self._check()
         self._setup_lr_schedule()
         self.set_random_seed(self.seed)
         sizes = {**self.policy_kwargs, "average_actor": self.actor_decay > 0.0}
@@ -255,336 +255,75 @@ class VMAIL(RunFiles):
         self.policy.make_optimizers(rates, self.weight_decay)
         if self.dual is None and self.information_limit is not None:
             self.dual = DualVariable(self.information_limit, self.beta, self.beta_step_size)
-        self._memory = self.policy.initial_memory(self.n_envs)
-        self._open_frames = np.zeros(self.n_envs, dtype=np.int64)
-        update = self.update_class(self.policy, self._form())
-        steps = Steps(self.max_grad_norm, self.tau, self.target_update_interval, self.actor_decay)
-        self._learner = Learner(WholeUpdate(update, steps), self.dual, self.engine, self.tf32)
+        self._collector = Collector(self.policy, self.n_envs)
+        losses = self.losses_class(self.policy, self.loss_settings())
+        steps = UpdateSettings(
+            self.max_grad_norm, self.tau, self.target_update_interval, self.actor_decay
+        )
+        self._learner = Learner(Update(losses, steps), self.dual, self.engine, self.tf32)
 
-    def _form(self) -> UpdateForm:
-        """What an update depends on."""
+    def loss_settings(self) -> LossSettings:
+        """Return what the losses depend on."""
         penalty = self.gradient_penalty if self.gradient_penalty_coef > 0.0 else None
-        values = {name: getattr(self, name) for name in UpdateForm._fields}
-        return UpdateForm(**{**values, "gradient_penalty": penalty})
+        values = {name: getattr(self, name) for name in LossSettings._fields}
+        return LossSettings(**{**values, "gradient_penalty": penalty})
 
     def learning_rate_of(self, network: str) -> float:
-        """Present learning rate of a network, by its name in
-        :data:`~sb3_vdb.vmail.update.NETWORKS`.
+        """Return the present learning rate of a network.
+
+        :param network: its name in :data:`~sb3_vdb.vmail.policies.NETWORKS`
         """
-        if network == "model":
-            return float(self.lr_schedule(self._current_progress_remaining))
-        rate = getattr(self, f"{network}_learning_rate")
-        return float(rate(self._current_progress_remaining) if callable(rate) else rate)
+        rate = self.lr_schedule if network == "model" else getattr(self, f"{network}_learning_rate")
+        return value_at(rate, self._current_progress_remaining)
 
-    def _episodes(self, demonstrations: Demonstrations | None) -> list[StoredEpisode]:
-        assert isinstance(self.action_space, gym.spaces.Box)
-        episodes = stored_episodes(
-            demonstrations, self.observation_space, self.action_space, self.sequence_length
-        )
-        assert demonstrations is not None
-        if self.env is not None:
-            demonstrations.check_action_repeat(self.env)
-        return episodes
-
-    def set_demonstrations(self, demonstrations: Demonstrations) -> None:
-        """Imitate other demonstrations from now on; world model, policy and replay stay.
-
-        :param demonstrations: as for the constructor
-        :raises ValueError: they do not fit
-        """
-        self._put_demonstrations(self._episodes(demonstrations))
-
-    def add_episodes(self, episodes: Demonstrations) -> None:
-        """Put stored episodes of other policies into the replay buffer, for the world model to
-        learn from; they are not imitated.
-
-        :param episodes: with actions, as the environment would observe them
-        :raises ValueError: they do not fit
-        """
-        replay, found = self._ready(), self._episodes(episodes)
-        longest = max(len(each.actions) + 1 for each in found)
-        if longest > self.buffer_size:
-            raise ValueError(
-                f"an episode has {longest} observations, `buffer_size` is {self.buffer_size}; "
-                "leave it out, or make the model with a larger buffer"
-            )
-        for episode in found:
-            replay.add_episode(episode)
-
-    def _put_demonstrations(self, episodes: list[StoredEpisode]) -> None:
-        n_rows = sum(len(each.actions) + 1 for each in episodes)
-        if self._n_updates == 0:  # a trained model knows vectors by the scale that it began with
-            self.policy.world_model.encoder.fit([each.observations for each in episodes])
-        if self.replay_buffer is None:
-            self.replay_buffer = self._make_replay(n_rows)
-        self.replay_buffer.set_expert(episodes)
-
-    def _make_replay(self, n_expert_rows: int) -> SequenceReplay:
-        """An empty replay buffer, with the demonstrations in the estimate of its size."""
-        n_bytes = size_of(
-            row_fields(self.observation_space, self.policy.action_dim),
-            self.buffer_size + n_expert_rows,
-        )
-        place = choose_place(
-            self.replay_place, n_bytes, self.device, self.replay_folder, self.verbose
-        )
-        return SequenceReplay(
-            self.observation_space,
-            self.policy.action_dim,
-            self.buffer_size,
-            self.n_envs,
-            self.sequence_length,
-            place,
-            self.device,
-            self.seed,
-        )
-
-    # ------------------------------------------------------------------ acting
-
-    def _act(self) -> npt.NDArray[Any]:
-        """Actions of the training policy for the last observations, remembered."""
-        assert isinstance(self._last_obs, (np.ndarray, dict))
-        tensors, _ = self.policy.obs_to_tensor(self._last_obs)
-        starts = th.as_tensor(self._last_episode_starts, device=self.device)
-        memory = self.policy.act(
-            as_parts(tensors), self._memory, starts, noise_std=self._present_noise()
-        )
-        if self.num_timesteps < self.learning_starts:
-            memory = memory._replace(action=2.0 * th.rand_like(memory.action) - 1.0)
-        self._memory = memory
-        return self.policy.env_actions(memory.action)
-
-    def _present_noise(self) -> float:
-        """Standard deviation of the exploration noise."""
-        if not callable(self.exploration_noise):
-            return self.exploration_noise
-        noise = self.exploration_noise(self._current_progress_remaining)
-        if not noise >= 0.0:
-            raise ValueError(f"`exploration_noise` must not be negative, its schedule gave {noise}")
-        return noise
-
-    def collect_rollouts(self, env: VecEnv, callback: BaseCallback, total_timesteps: int) -> bool:
-        """Act until a training phase is due.
-
-        :param env: training environments
-        :param callback: called at every step
-        :param total_timesteps: where training ends
-        :return: False if the callback ended training
-        """
-        callback.on_rollout_start()
-        self.policy.set_training_mode(False)
-        while not self._training_is_due() and self.num_timesteps < total_timesteps:
-            actions = self._act()
-            new_obs, rewards, dones, infos = env.step(actions)
-            self.num_timesteps += env.num_envs
-            self._steps_since_training += 1
-            self._update_info_buffer(infos, dones)
-            self._store(new_obs, rewards, dones, infos)
-            self._last_obs = new_obs  # type: ignore[assignment]
-            self._last_episode_starts = dones
-            self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
-            # last, so that a callback that saves or stops finds a whole step
-            callback.update_locals(locals())
-            if not callback.on_step():
-                return False
-        callback.on_rollout_end()
-        return True
-
-    def _training_is_due(self) -> bool:
-        """Whether enough was collected since the last training phase."""
-        n, unit = validation.training_frequency(self.train_freq)
-        if unit == "episode":
-            return self._episodes_since_training >= n
-        return self._steps_since_training >= n
-
-    def _store(
-        self, new_obs: Any, rewards: npt.NDArray[Any], dones: npt.NDArray[Any], infos: list[Any]
-    ) -> None:
-        """Put a step of every environment into the replay buffer, and count frames."""
-        assert self.replay_buffer is not None
-        executed, repeat = self._memory.action.cpu().numpy(), self.action_repeat or 1
-        for i, done in enumerate(dones):
-            self._open_frames[i] = infos[i].get("frames", self._open_frames[i] + repeat)
-            last = infos[i].get("terminal_observation")
-            after = as_parts(last) if done else row_of(new_obs, i)
-            self.replay_buffer.step(i, executed[i], after, float(rewards[i]), bool(done))
-            if done:
-                self.num_env_frames += int(self._open_frames[i])
-                self._open_frames[i] = 0
-                self._episode_num += 1
-                self._episodes_since_training += 1
-                self.replay_buffer.begin(i, row_of(new_obs, i))
-
-    # ------------------------------------------------------------------ learning
+    # ------------------------------------------------------------------ training
 
     def train(self, gradient_steps: int) -> None:
         """Carry out updates.
 
         :param gradient_steps: how many
-        :raises NonFiniteError: a loss is not finite; the networks before it were saved
+        :raises NonFiniteError: a loss is not finite; the networks as they were before it were saved
         """
-        assert self.replay_buffer is not None
         self.policy.set_training_mode(True)
-        for name, optimizer in self._learner.whole.optimizers().items():
+        for name, optimizer in self._learner.update.optimizers().items():
             update_learning_rate(optimizer, self.learning_rate_of(name))
-        found = []
+        figures = []
         for _ in range(gradient_steps):
             try:
-                found.append(self._learner.step(*self.draw(), self._n_updates))
+                figures.append(self._learner.step(*self.sample_batches(), self._n_updates))
             except NonFiniteError as error:
                 raise NonFiniteError(f"{error}; {self._save_before_error()}") from error
             self._n_updates += 1
-        if found:
-            log_updates(self, UpdateMetrics(*th.stack(found).mean(dim=0).tolist()))
+        if figures:
+            self._log_updates(UpdateMetrics(*th.stack(figures).mean(dim=0).tolist()))
 
-    def draw(self) -> tuple[SequenceBatch, SequenceBatch]:
-        """What an update learns from: sequences of the joint buffer, and of the expert."""
+    def sample_batches(self) -> tuple[SequenceBatch, SequenceBatch]:
+        """Sample what an update learns from: sequences of the joint buffer, and of the expert."""
         assert self.replay_buffer is not None
         joint = self.replay_buffer.sample(self.batch_size, self.present_expert_fraction())
         return joint, self.replay_buffer.sample_expert(self.batch_size)
 
     def present_expert_fraction(self) -> float | None:
-        """Probability that a sequence of the joint buffer is the expert's; None for the share of
-        its episodes.
+        """Return the probability that a sequence of the joint buffer is the expert's; None for the
+        share of its episodes.
         """
-        if not callable(self.expert_fraction):
-            return self.expert_fraction
-        fraction = self.expert_fraction(self._current_progress_remaining)
+        if self.expert_fraction is None:
+            return None
+        fraction = value_at(self.expert_fraction, self._current_progress_remaining)
         if not 0.0 <= fraction <= 1.0:
             raise ValueError(
                 f"`expert_fraction` must be between 0 and 1, its schedule gave {fraction}"
             )
         return fraction
 
-    def _save_before_error(self) -> str:
-        """Save the networks as they were before an update that failed; says where."""
-        # without a log folder of the user's, SB3's logger has a temporary one
-        kept = self._custom_logger or self.tensorboard_log is not None
-        folder = self.logger.get_dir() if kept else None
-        path = Path(folder or ".").resolve() / "vmail_before_error.zip"
-        self.save(path)
-        return (
-            f"the networks before that update are in {path}; load them, lower the learning rates "
-            "or look at the demonstrations"
-        )
-
-    def learn(
-        self: SelfVMAIL,
-        total_timesteps: int,
-        callback: MaybeCallback = None,
-        log_interval: int = 1,
-        tb_log_name: str = "VMAIL",
-        reset_num_timesteps: bool = True,
-        progress_bar: bool = False,
-    ) -> SelfVMAIL:
-        """Imitate.
-
-        :param total_timesteps: decisions in the environment
-        :param callback: SB3 callbacks
-        :param log_interval: training phases between two lines of the log
-        :param tb_log_name: of the TensorBoard run
-        :param reset_num_timesteps: count from 0, and begin new episodes
-        :param progress_bar: show one
-        :raises ValueError: there are no demonstrations, or no environment
-        :raises NonFiniteError: a loss is not finite; the networks before it were saved
-        """
-        replay = self._ready()
-        if self.env is None:
-            raise ValueError("there is no environment; call set_env(env), or learn_offline(...)")
-        if not all(replay.has_begun(i) for i in range(self.n_envs)):
-            self._last_obs = None
-        before = self._last_obs
-        total_timesteps, callback = self._setup_learn(
-            total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
-        )
-        if reset_num_timesteps:
-            self.num_env_frames = 0
-            self._open_frames[:] = 0
-        if self._last_obs is not before:
-            self._begin_episodes()
-        callback.on_training_start(locals(), globals())
-        if self._n_updates == 0:
-            self.train(self.pretrain_steps)
-        iteration = 0
-        while self.num_timesteps < total_timesteps:
-            if not self.collect_rollouts(self.env, callback, total_timesteps):
-                break
-            if self._training_is_due():
-                decisions = self._steps_since_training * self.n_envs
-                self._steps_since_training = self._episodes_since_training = 0
-                self.train(self.gradient_steps if self.gradient_steps >= 0 else decisions)
-                iteration += 1
-                if log_interval is not None and iteration % log_interval == 0:
-                    self.dump_logs()
-        callback.on_training_end()
-        return self
-
-    def learn_offline(
-        self: SelfVMAIL,
-        gradient_steps: int,
-        log_interval: int = 200,
-        tb_log_name: str = "VMAIL",
-    ) -> SelfVMAIL:
-        """Train world model, discriminator and policy on what is stored, without a step in the
-        environment (Algorithm 2).
-
-        :param gradient_steps: number of updates
-        :param log_interval: updates between two lines of the log
-        :param tb_log_name: of the TensorBoard run
-        :raises ValueError: there are no demonstrations, or ``log_interval`` is below 1
-        :raises NonFiniteError: a loss is not finite; the networks before it were saved
-        """
-        self._ready()
-        if log_interval < 1:
-            raise ValueError(f"`log_interval` must be at least 1 update, got {log_interval}")
-        if not self._custom_logger:
-            self._logger = configure_logger(
-                self.verbose, self.tensorboard_log, tb_log_name, self._n_updates == 0
-            )
-        for done in range(0, gradient_steps, log_interval):
-            self._update_current_progress_remaining(done, gradient_steps)
-            self.train(min(log_interval, gradient_steps - done))
-            self.logger.dump(self._n_updates)
-        return self
-
-    def _ready(self) -> SequenceReplay:
-        """The replay buffer, with demonstrations.
-
-        :raises ValueError: there are none, or none is long enough
-        """
-        if self.replay_buffer is None or not self.replay_buffer.expert.episodes:
-            raise ValueError(
-                "there are no demonstrations to learn from; a loaded model needs "
-                "load_replay_buffer(path) to go on, or set_demonstrations(demonstrations)"
-            )
-        if not self.replay_buffer.expert.n_drawable:
-            raise ValueError(
-                f"no demonstration is as long as `sequence_length` {self.sequence_length} "
-                "observations; lower it"
-            )
-        return self.replay_buffer
-
-    def _begin_episodes(self) -> None:
-        """Take note of a reset of all environments."""
+    def _log_updates(self, metrics: UpdateMetrics) -> None:
+        """Log figures of a training phase."""
         assert self.replay_buffer is not None
-        for i in range(self.n_envs):
-            self.replay_buffer.begin(i, row_of(self._last_obs, i))
-        self._memory = self.policy.initial_memory(self.n_envs)
-        self.num_env_frames += int(self._open_frames.sum())
-        self._open_frames[:] = 0
-
-    def dump_logs(self) -> None:
-        """Write a line of the log."""
-        log_progress(self)
-        self.logger.dump(step=self.num_timesteps)
-
-    def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
-        """Go on in other environments; see SB3.
-
-        :raises ValueError: they are wrapped in VecNormalize, or an action lasts longer or less long
-        """
-        venv = self._wrap_env(env, self.verbose)
-        validation.check_not_normalized(venv)
-        self._check_action_repeat(venv)
-        super().set_env(venv, force_reset)
-        self.action_repeat = self.action_repeat or action_repeat_of(venv)
+        fraction = self.present_expert_fraction()
+        training = TrainingFigures(
+            None if self.dual is None else self.dual.beta,
+            self.replay_buffer.expert_share() if fraction is None else fraction,
+            self._n_updates,
+            self.learning_rate_of("model"),
+        )
+        log_updates(self.logger, metrics, training)

@@ -28,19 +28,19 @@ class ModelLoss(NamedTuple):
     divergence: th.Tensor
 
     def total(self) -> th.Tensor:
-        """Sum of the terms."""
+        """Return the sum of the terms."""
         return self.reconstruction + self.kl
 
 
 def reconstruction_loss(
-    drawn: Mapping[str, th.Tensor],
+    decoded: Mapping[str, th.Tensor],
     normalized: Mapping[str, th.Tensor],
     scales: Mapping[str, th.Tensor],
 ) -> th.Tensor:
-    """-log U(x | z) of Gaussians with variance 1, without its constant: half the squared error,
-    summed over an observation's entries and averaged over time and batch.
+    """Compute -log U(x | z) of Gaussians with variance 1, without its constant: half the squared
+    error, summed over an observation's entries and averaged over time and batch.
 
-    :param drawn: means, shape (time, batch, ...) a part
+    :param decoded: means, shape (time, batch, ...) a part
     :param normalized: observations, same shapes
     :param scales: of a part's errors, see
         :meth:`~sb3_vdb.networks.ObservationEncoder.likelihood_scales`
@@ -50,7 +50,7 @@ def reconstruction_loss(
         scales[name] ** 2
         * functional.mse_loss(mean, normalized[name], reduction="sum")
         / mean.shape[:2].numel()
-        for name, mean in drawn.items()
+        for name, mean in decoded.items()
     ]
     return 0.5 * th.stack(errors).sum()
 
@@ -61,8 +61,8 @@ def kl_loss(
     free_nats: float,
     balance: float | None,
 ) -> tuple[th.Tensor, th.Tensor]:
-    """What is paid for the divergence of the belief from the forward model (eq. 7), and the mean
-    divergence in nats, detached.
+    """Compute what is paid for the divergence of the belief from the forward model (eq. 7), and the
+    mean divergence in nats, detached.
 
     :param latent: family of the distributions
     :param belief: beliefs along sequences
@@ -81,7 +81,7 @@ def kl_loss(
 
 
 class WorldModel(nn.Module):
-    """q(z_t | x_t, z_{t-1}, a_{t-1}), T(z_t | z_{t-1}, a_{t-1}) and U(x_t | z_t) of section 3.3.
+    """Has q(z_t | x_t, z_{t-1}, a_{t-1}), T(z_t | z_{t-1}, a_{t-1}) and U(x_t | z_t) (section 3.3).
 
     :param observation_space: pictures with channels first
     :param action_dim: number of action dimensions
@@ -89,7 +89,7 @@ class WorldModel(nn.Module):
     :param deter_dim: width of the deterministic part
     :param hidden_dim: width of the layers around the GRU
     :param units: width of the perceptrons for vectors
-    :param pictures: how pictures are seen and drawn
+    :param pictures: how pictures are encoded and decoded
     """
 
     def __init__(
@@ -109,24 +109,26 @@ class WorldModel(nn.Module):
 
     @property
     def feat_dim(self) -> int:
-        """Width of the features of a state."""
+        """Return the width of the features of a state."""
         return self.rssm.feat_dim
 
     def embed(self, observations: Observations) -> th.Tensor:
-        """Embeddings of raw observations, shape (..., embed_dim)."""
+        """Embed raw observations, shape (..., embed_dim)."""
         return self.encoder(self.encoder.normalize(observations))
 
     def observe(
         self, observations: Observations, actions: th.Tensor, sample: bool = True
     ) -> Belief:
-        """Beliefs along sequences of raw observations.
+        """Infer beliefs along sequences of raw observations.
 
         :param observations: shape ``(time, batch, *space)`` a part
         :param actions: ``actions[t]`` led to observation t, shape (time, batch, action_dim)
-        :param sample: draw ``stoch``, or take its mode
+        :param sample: sample ``stoch``, or take its mode
         """
         return self.rssm.observe(self.embed(observations), actions, sample=sample)
 
-    def draw(self, state: State) -> dict[str, th.Tensor]:
-        """Normalised observations that a state shows, as the encoder's ``normalize`` gives them."""
+    def decode(self, state: State) -> dict[str, th.Tensor]:
+        """Compute the normalised observations that a state shows, as of the encoder's
+        ``normalize``.
+        """
         return self.decoder(state.feat)

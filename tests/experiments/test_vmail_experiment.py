@@ -226,7 +226,7 @@ def test_a_task_can_have_other_actions_and_shorter_episodes_of_training(task, tm
 
 
 def test_a_rate_falls_and_then_stays():
-    rate = settings.Falling(2.0, 1.0, until=0.5)
+    rate = settings.LinearSchedule(2.0, 1.0, until=0.5)
     assert [rate(progress) for progress in (1.0, 0.75, 0.5, 0.2, 0.0)] == [2.0, 1.5, 1.0, 1.0, 1.0]
 
 
@@ -234,7 +234,11 @@ def test_a_rate_falls_and_then_stays():
 def test_schedules_go_by_the_whole_run(task, tmp_path, monkeypatch):
     """Runs stop for evaluations, and may be stopped; that is not the end of a schedule."""
     monkeypatch.setattr(runs_module, "EVALUATIONS", 4)
-    changes = {**SMALL, "learning_rate": settings.Falling(1e-3, 2e-4, until=1.0), "train_freq": 300}
+    changes = {
+        **SMALL,
+        "learning_rate": settings.LinearSchedule(1e-3, 2e-4, until=1.0),
+        "train_freq": 300,
+    }
     run = Run(tmp_path, task._replace(changes=changes), "VMAIL", 1, 0)
     with pytest.raises(ZeroDivisionError):
         train(run, lambda *_: 1 / 0)

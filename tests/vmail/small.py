@@ -7,11 +7,12 @@ import torch as th
 from sb3_vdb import VMAIL, Demonstrations, make_vec_env
 from sb3_vdb.stored_episodes import StoredEpisode
 from sb3_vdb.vmail.learner import Learner
+from sb3_vdb.vmail.losses import LossSettings
 from sb3_vdb.vmail.memory import Place
-from sb3_vdb.vmail.policies import CnnPolicy, MlpPolicy, MultiInputPolicy
-from sb3_vdb.vmail.replay import SequenceBatch, SequenceReplay
-from sb3_vdb.vmail.update import Update, UpdateForm
-from sb3_vdb.vmail.whole_update import Steps, WholeUpdate
+from sb3_vdb.vmail.policies import NETWORKS, CnnPolicy, MlpPolicy, MultiInputPolicy
+from sb3_vdb.vmail.replay_buffer import SequenceBatch, SequenceReplayBuffer
+from sb3_vdb.vmail.update import Update, UpdateSettings
+from sb3_vdb.vmail.vmail_losses import VMAILLosses
 
 SIZES = dict(
     deter_dim=12,
@@ -36,7 +37,7 @@ SETTINGS = dict(
 )
 PICTURE = gym.spaces.Box(0, 255, (3, 16, 16), np.uint8)
 ACTION = gym.spaces.Box(-2.0, 1.0, (2,), np.float32)
-FORM = UpdateForm(
+LOSS_SETTINGS = LossSettings(
     kl_coef=1.0,
     free_nats=0.1,
     kl_balance=None,
@@ -52,7 +53,7 @@ FORM = UpdateForm(
     reward_type="log_d",
     ent_coef=0.0,
     bc_coef=0.0,
-    gradient_penalty="inputs",
+    gradient_penalty="one_centered",
     gradient_penalty_coef=1.0,
     information_limit=None,
 )
@@ -147,15 +148,21 @@ def make_maze_model(seed=0, algorithm=VMAIL) -> VMAIL:
 
 def make_policy(space=PICTURE, **kwargs):
     policy = CnnPolicy(space, ACTION, lambda _: 1e-3, **{**SIZES, **kwargs})
-    rates = dict.fromkeys(("model", "discriminator", "actor", "value"), 1e-3)
+    rates = dict.fromkeys(NETWORKS, 1e-3)
     policy.make_optimizers(rates, 0.0)
     return policy
 
 
-def make_learner(policy=None, engine="eager", dual=None, **form) -> Learner:
-    policy = policy or make_policy()
-    update = Update(policy, FORM._replace(**form))
-    return Learner(WholeUpdate(update, Steps(100.0, 1.0, 2)), dual, engine)
+def make_losses(policy=None, **changes) -> VMAILLosses:
+    return VMAILLosses(policy or make_policy(), LOSS_SETTINGS._replace(**changes))
+
+
+def make_update(policy=None, settings=UpdateSettings(100.0, 1.0, 2), **changes) -> Update:  # noqa: B008
+    return Update(make_losses(policy, **changes), settings)
+
+
+def make_learner(policy=None, engine="eager", dual=None, **changes) -> Learner:
+    return Learner(make_update(policy, **changes), dual, engine)
 
 
 def make_batch(seed=0, length=5, n=3) -> SequenceBatch:
@@ -172,10 +179,11 @@ BATCH, EXPERT, ZERO = make_batch(0), make_batch(1), th.tensor(0.0)
 def make_replay(n_expert=2, n_policy=3, length=9, sequence_length=5, capacity=100, seed=0):
     """A replay buffer whose pictures and actions say which episode and step they are of."""
     place = Place("memory", th.device("cpu"))
-    replay = SequenceReplay(PICTURE, 2, capacity, 1, sequence_length, place, place.device, seed)
+    replay = SequenceReplayBuffer(
+        PICTURE, 2, capacity, 1, sequence_length, place, place.device, seed
+    )
     replay.set_expert([numbered_episode(i, length) for i in range(n_expert)])
-    for i in range(n_policy):
-        replay.add_episode(numbered_episode(100 + i, length))
+    replay.add_episodes([numbered_episode(100 + i, length) for i in range(n_policy)])
     return replay
 
 

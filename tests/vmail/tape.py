@@ -5,6 +5,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from sb3_vdb.run_state import random_state_kept
+from sb3_vdb.vmail.engines.cuda_graph import Captured
 
 ASKS_FOR_A_VALUE = th.ops.aten._local_scalar_dense.default
 
@@ -15,20 +16,20 @@ def tensors_in(*trees):
 
 class Tape(TorchDispatchMode):
     """Notes tensor operations with their arguments, to run them again on the same memory: as in a
-    CUDA graph, numbers of Python's are for ever those of the recording, and no tensor's value can
+    CUDA graph, numbers of Python's are for ever those of the first run, and no tensor's value can
     be asked for.
     """
 
     def __init__(self):
         super().__init__()
-        self.calls, self.made, self.found_there = [], set(), {}
+        self.calls, self.made, self.before = [], set(), {}
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         assert func is not ASKS_FOR_A_VALUE, "a CUDA graph knows no values"
         args, kwargs = tree_map(lambda each: each, (args, kwargs or {}))  # lists may change later
         for each in tensors_in(args, kwargs):
-            if id(each) not in self.made and id(each) not in self.found_there:
-                self.found_there[id(each)] = (each, each.detach().clone())
+            if id(each) not in self.made and id(each) not in self.before:
+                self.before[id(each)] = (each, each.detach().clone())
         result = func(*args, **kwargs)
         self.made.update(map(id, tensors_in(result)))
         self.calls.append((func, args, kwargs, result))
@@ -36,12 +37,12 @@ class Tape(TorchDispatchMode):
 
     @th.no_grad()
     def restore(self):
-        """Take back what the recording did; a graph's capture carries nothing out."""
-        for each, before in self.found_there.values():
+        """Take back what the first run did; a graph's capture carries nothing out."""
+        for each, before in self.before.values():
             each.copy_(before)
 
     @th.no_grad()
-    def replay(self):
+    def run(self):
         for func, args, kwargs, result in self.calls:
             again = func(*args, **kwargs)
             for old, new in zip(tensors_in(result), tensors_in(again), strict=True):
@@ -49,12 +50,12 @@ class Tape(TorchDispatchMode):
                     old.copy_(new)
 
 
-def record_on_tape(run, device):
-    """In the place of :func:`sb3_vdb.vmail.engines.record`."""
+def capture_on_tape(run, device):
+    """Stands for :func:`sb3_vdb.vmail.engines.cuda_graph.capture`."""
     tape = Tape()
     with random_state_kept(device):
         run(True)
         with tape:
             result = run(False)
     tape.restore()
-    return tape.replay, result
+    return Captured(tape.run, result)

@@ -10,57 +10,57 @@ from torch.utils._pytree import tree_leaves
 
 from sb3_vdb import NonFiniteError
 from sb3_vdb.vdb import DualVariable
-from sb3_vdb.vmail import engines
-from sb3_vdb.vmail.engines import engines_for, make_engine
+from sb3_vdb.vmail.engines import choice, cuda_graph, engines_for, make_engine
+from sb3_vdb.vmail.engines.plain import compile_loops
+from sb3_vdb.vmail.engines.tf32 import tf32_set
 from sb3_vdb.vmail.learner import Learner
-from sb3_vdb.vmail.policies import CnnPolicy
-from sb3_vdb.vmail.replay import SequenceBatch
-from sb3_vdb.vmail.update import NETWORKS, Update, UpdateMetrics
+from sb3_vdb.vmail.policies import NETWORKS, CnnPolicy
+from sb3_vdb.vmail.replay_buffer import SequenceBatch
+from sb3_vdb.vmail.update import Update, UpdateInputs, UpdateSettings
 from sb3_vdb.vmail.vdac import CnnPolicy as VDACPolicy
-from sb3_vdb.vmail.vdac import ReplayUpdate
-from sb3_vdb.vmail.whole_update import Inputs, Steps, WholeUpdate
+from sb3_vdb.vmail.vdac_losses import VDACLosses
+from sb3_vdb.vmail.vmail_losses import VMAILLosses
 from tests.vmail.small import (
     ACTION,
     BATCH,
     EXPERT,
-    FORM,
+    LOSS_SETTINGS,
     PICTURE,
     SIZES,
     ZERO,
     make_batch,
-    make_learner,
     make_policy,
+    make_update,
 )
-from tests.vmail.tape import record_on_tape
+from tests.vmail.tape import capture_on_tape
 
-INPUTS = Inputs(BATCH, EXPERT, ZERO, ZERO)
+INPUTS = UpdateInputs(BATCH, EXPERT, ZERO, ZERO)
+STEPS = UpdateSettings(1.0, 0.5, 2, actor_decay=0.75)
+ALGORITHMS = [(CnnPolicy, VMAILLosses), (VDACPolicy, VDACLosses)]
 GPU = th.device("cuda")
 
 
 @pytest.mark.slow
-def test_compiled_scans_give_what_eager_ones_give():
-    found = {}
+def test_compiled_loops_give_what_eager_ones_give():
+    gradients, metrics = {}, {}
     for engine in ("eager", "compile"):
         th.manual_seed(0)
         policy = make_policy()
-        update = Update(policy, FORM._replace(reward_type="logit", horizon=2))
-        update.compile_scans(engine == "compile")
-        # no noise: compiled code draws other random numbers
+        update = make_update(policy, reward_type="logit", horizon=2)
+        if engine == "compile":
+            compile_loops(update.losses)
+        # no noise: compiled code samples other random numbers
         policy.world_model.rssm.latent.sample = policy.world_model.rssm.latent.mode
         policy.actor.raw_init_std = -20.0
         th.manual_seed(1)
-        found[engine] = update(*INPUTS[:3])
+        gradients[engine], metrics[engine] = update.gradients(*INPUTS[:3])
     # float32 through a loop of 5 steps, summed in another order; actions keep a deviation of 1e-4
     for name in ("model_loss", "belief_kl", "policy_return", "value_loss"):
-        one, other = (
-            getattr(UpdateMetrics(*metrics), name).item() for _, metrics in found.values()
-        )
+        one, other = (getattr(each, name).item() for each in metrics.values())
         assert one == pytest.approx(other, rel=1e-3, abs=1e-4), name
-    for network, eager, compiled in zip(
-        NETWORKS, found["eager"][0], found["compile"][0], strict=True
-    ):
+    for network, eager, compiled in zip(NETWORKS, *gradients.values(), strict=True):
         if network == "discriminator":
-            continue  # its penalty's points are drawn at random
+            continue  # its penalty's points are random
         for one, other in zip(eager, compiled, strict=True):
             scale = max(one.abs().max().item(), 1e-4)
             assert th.allclose(one, other, rtol=0.0, atol=1e-2 * scale), network
@@ -83,20 +83,18 @@ class WithinGraph(TorchDispatchMode):
     """Refuses what a CUDA graph cannot hold: values that come from the CPU or are asked for."""
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        found = func(*args, **(kwargs or {}))
-        for each in tree_leaves((args, kwargs, found)):
+        result = func(*args, **(kwargs or {}))
+        for each in tree_leaves((args, kwargs, result)):
             assert not isinstance(each, th.Tensor) or each.is_meta, func
-        return found
+        return result
 
 
-@pytest.mark.parametrize("penalty", ["inputs", "weights"])
+@pytest.mark.parametrize("penalty", ["one_centered", "one_centered_weights"])
 @pytest.mark.parametrize("net", ["conv", "patches"])
 @pytest.mark.parametrize("latent", ["gaussian", "categorical"])
-@pytest.mark.parametrize(
-    ("policy_class", "update_class"), [(CnnPolicy, Update), (VDACPolicy, ReplayUpdate)]
-)
+@pytest.mark.parametrize(("policy_class", "losses_class"), ALGORITHMS)
 def test_an_update_exchanges_nothing_with_the_cpu(
-    latent, net, penalty, policy_class, update_class, monkeypatch
+    latent, net, penalty, policy_class, losses_class, monkeypatch
 ):
     # the meta device stands for a GPU: it holds no values, so that whoever asks for one fails
     optimizers, clipping = map(import_module, ("torch.optim.optimizer", "torch.nn.utils.clip_grad"))
@@ -123,7 +121,7 @@ def test_an_update_exchanges_nothing_with_the_cpu(
             for _ in range(2)
         ]
         beta = th.zeros(())
-    form = FORM._replace(
+    settings = LOSS_SETTINGS._replace(
         gradient_penalty=penalty,
         kl_balance=0.8,
         n_reconstructed=4,
@@ -132,24 +130,25 @@ def test_an_update_exchanges_nothing_with_the_cpu(
         bc_coef=0.1,
         information_limit=0.5,
     )
-    whole = WholeUpdate(update_class(policy, form), Steps(1.0, 0.5, 2, actor_decay=0.75))
+    update = Update(losses_class(policy, settings), STEPS)
     with WithinGraph():
-        figures = whole(Inputs(*batches, beta, beta))
+        figures = update(UpdateInputs(*batches, beta, beta))
     assert figures.is_meta
-    n_moments = [len(optimizer.state) for optimizer in whole.optimizers().values()]
-    assert n_moments == [len(list(each.parameters())) for each in whole.networks.values()]
+    n_moments = [len(optimizer.state) for optimizer in update.optimizers().values()]
+    assert n_moments == [len(list(each.parameters())) for each in update.networks.values()]
 
 
 @pytest.fixture
 def tape(monkeypatch):
-    """Updates are recorded on a CPU as a GPU would."""
-    monkeypatch.setattr(engines, "record", record_on_tape)
-    monkeypatch.setattr(engines, "engines_for", lambda name, device: (name,))
+    """Updates are captured on a CPU as on a GPU."""
+    monkeypatch.setattr(cuda_graph, "capture", capture_on_tape)
+    monkeypatch.setattr(choice, "engines_for", lambda name, device: (name,))
 
 
-def learners_by_engine(policy_class=CnnPolicy, update_class=Update, device="cpu"):
-    """Two equal learners, of which one has its updates recorded and run again."""
-    form = FORM._replace(information_limit=0.5, ent_coef=0.1, bc_coef=0.1, kl_balance=0.8)
+def learners_by_engine(policy_class=CnnPolicy, losses_class=VMAILLosses, device="cpu"):
+    """Two equal learners, of which one has its updates captured and run again."""
+    changes = {"information_limit": 0.5, "ent_coef": 0.1, "bc_coef": 0.1, "kl_balance": 0.8}
+    settings = LOSS_SETTINGS._replace(**changes)
     learners = []
     for engine in ("eager", "cuda_graph"):
         th.manual_seed(0)
@@ -157,8 +156,8 @@ def learners_by_engine(policy_class=CnnPolicy, update_class=Update, device="cpu"
         policy = policy_class(PICTURE, ACTION, lambda _: 1e-3, **sizes).to(device)
         # rates are single numbers in a graph, double ones without; powers of two are both
         policy.make_optimizers(dict.fromkeys(NETWORKS, 2.0**-10), 0.01)
-        whole = WholeUpdate(update_class(policy, form), Steps(1.0, 0.5, 2, actor_decay=0.75))
-        learners.append(Learner(whole, DualVariable(0.5, 0.1, beta_step_size=0.05), engine))
+        update = Update(losses_class(policy, settings), STEPS)
+        learners.append(Learner(update, DualVariable(0.5, 0.1, beta_step_size=0.05), engine))
     return learners
 
 
@@ -171,41 +170,39 @@ def steps_of(learner, updates):
 
 def on(learner, batch):
     """A batch on the learner's device."""
-    device = learner.whole.policy.device
+    device = learner.update.policy.device
     observations = {name: part.to(device) for name, part in batch.observations.items()}
     return SequenceBatch(observations, batch.actions.to(device))
 
 
 def assert_equal_learners(eager, captured):
-    found = [learner.whole.policy.state_dict() for learner in (eager, captured)]
-    for name, value in found[0].items():
-        assert th.equal(value, found[1][name]), name
+    weights = captured.update.policy.state_dict()
+    for name, value in eager.update.policy.state_dict().items():
+        assert th.equal(value, weights[name]), name
     assert eager.dual.beta == captured.dual.beta
 
 
-@pytest.mark.parametrize(
-    ("policy_class", "update_class"), [(CnnPolicy, Update), (VDACPolicy, ReplayUpdate)]
-)
+@pytest.mark.parametrize(("policy_class", "losses_class"), ALGORITHMS)
 @pytest.mark.usefixtures("tape")
-def test_a_whole_update_recorded_once_is_right_every_time(policy_class, update_class):
-    learners = learners_by_engine(policy_class, update_class)
+def test_a_whole_update_captured_once_is_right_every_time(policy_class, losses_class):
+    learners = learners_by_engine(policy_class, losses_class)
     figures = [steps_of(learner, range(3)) for learner in learners]
-    # what the recording must not have kept: beta, the target's turn, the rates
+    # what the capture must not have kept: beta, the target's turn, the rates
     for learner in learners:
-        for optimizer in learner.whole.optimizers().values():
+        for optimizer in learner.update.optimizers().values():
             optimizer.param_groups[0]["lr"] = 2.0**-8
     for mine, learner in zip(figures, learners, strict=True):
         mine += steps_of(learner, range(3, 6))
     assert all(map(th.equal, *figures))
     assert_equal_learners(*learners)
-    policy = learners[1].whole.policy
+    policy = learners[1].update.policy
     slow, fast = (next(net.parameters()) for net in (policy.value_target, policy.value))
     assert not th.equal(slow, fast)
 
 
 def through_a_file(learner):
     """Updates with a file of the optimisers' loaded in between; the last figures."""
-    optimizers = learner.whole.optimizers().values()
+    optimizers = learner.update.optimizers().values()
     steps_of(learner, range(1))
     files = [copy.deepcopy(each.state_dict()) for each in optimizers]
     steps_of(learner, range(1, 3))
@@ -233,7 +230,7 @@ def test_a_captured_update_gives_what_an_eager_one_gives():
     # the same kernels; atomics may add in another order
     for eager, captured in zip(*figures, strict=True):
         assert th.allclose(eager, captured, rtol=1e-3, atol=1e-4)
-    weights = (each.whole.policy.state_dict().values() for each in learners)
+    weights = (each.update.policy.state_dict().values() for each in learners)
     for eager, captured in zip(*weights, strict=True):
         assert th.allclose(eager, captured, rtol=1e-3, atol=1e-4)
     assert_left_as_it_is(learners[1])
@@ -241,8 +238,8 @@ def test_a_captured_update_gives_what_an_eager_one_gives():
 
 def assert_left_as_it_is(learner):
     """After an update that is not finite."""
-    policy, beta = learner.whole.policy, learner.dual.beta
-    moments = [each.state_dict()["state"] for each in learner.whole.optimizers().values()]
+    policy, beta = learner.update.policy, learner.dual.beta
+    moments = [each.state_dict()["state"] for each in learner.update.optimizers().values()]
     before = copy.deepcopy([policy.state_dict(), moments])
     bad = on(learner, make_batch(7))
     bad.actions[2, 0, 0] = th.nan
@@ -269,32 +266,32 @@ def fails(*inputs):
 
 def on_a_gpu(monkeypatch):
     """What is tried on a GPU is tried here."""
-    monkeypatch.setattr(engines, "engines_for", lambda name, device: engines_for(name, GPU))
+    monkeypatch.setattr(choice, "engines_for", lambda name, device: engines_for(name, GPU))
 
 
 def test_auto_goes_on_with_the_next_engine_and_says_so(monkeypatch):
     on_a_gpu(monkeypatch)
-    monkeypatch.setattr(engines, "CapturedUpdate", fails)
+    monkeypatch.setattr(choice, "CapturedUpdate", fails)
     monkeypatch.setattr(th, "compile", lambda function: fails)
-    whole = make_learner().whole
+    update = make_update()
     with pytest.warns(UserWarning, match="go on without") as warned:
-        carry_out = make_engine(whole, "auto", True, INPUTS)
+        engine = make_engine(update, "auto", True, INPUTS)
     text = [str(each.message) for each in warned]
     assert "'cuda_graph', which failed: no such thing here" in text[0]
     assert "'compile', which failed" in text[1]
-    assert bool(carry_out(INPUTS).isfinite().all())
+    assert bool(engine(INPUTS).isfinite().all())
 
 
 def test_an_engine_that_is_named_does_not_give_way(monkeypatch):
     on_a_gpu(monkeypatch)
-    monkeypatch.setattr(engines, "CapturedUpdate", fails)
+    monkeypatch.setattr(choice, "CapturedUpdate", fails)
     with pytest.raises(RuntimeError, match="no such thing here"):
-        make_engine(make_learner().whole, "cuda_graph", True, INPUTS)
+        make_engine(make_update(), "cuda_graph", True, INPUTS)
 
 
 @pytest.mark.parametrize("ended", [False, True])
 def test_a_lack_of_memory_is_raised(monkeypatch, ended):
-    def full(whole, tf32, inputs):
+    def full(update, tf32, inputs):
         try:
             raise th.cuda.OutOfMemoryError("full")
         finally:
@@ -302,44 +299,44 @@ def test_a_lack_of_memory_is_raised(monkeypatch, ended):
                 raise RuntimeError("invalidated")
 
     on_a_gpu(monkeypatch)
-    monkeypatch.setattr(engines, "CapturedUpdate", full)
+    monkeypatch.setattr(choice, "CapturedUpdate", full)
     with pytest.raises(RuntimeError if ended else th.cuda.OutOfMemoryError):
-        make_engine(make_learner().whole, "auto", True, INPUTS)
+        make_engine(make_update(), "auto", True, INPUTS)
 
 
 def test_trying_an_engine_changes_no_weight_and_uses_up_no_random_numbers(monkeypatch):
     calls = []
     monkeypatch.setattr(th, "compile", lambda function: calls.append(function) or function)
-    whole = make_learner(make_policy(average_actor=True)).whole
-    weights = copy.deepcopy(whole.policy.state_dict())
+    update = make_update(make_policy(average_actor=True))
+    weights = copy.deepcopy(update.policy.state_dict())
     before = th.get_rng_state()
-    make_engine(whole, "compile", True, INPUTS)
+    make_engine(update, "compile", True, INPUTS)
     assert len(calls) == 2
     assert th.equal(th.get_rng_state(), before)
-    assert all(map(th.equal, weights.values(), whole.policy.state_dict().values()))
-    for optimizer in whole.optimizers().values():
+    assert all(map(th.equal, weights.values(), update.policy.state_dict().values()))
+    for optimizer in update.optimizers().values():
         for state in optimizer.state.values():
             assert not any(value.any() for value in state.values())
 
 
 def test_a_gradient_in_another_order_in_memory_makes_the_same_step():
-    found = []
+    kernels = []
     for order in (th.channels_last, th.contiguous_format):
         th.manual_seed(0)
-        learner = make_learner()
-        kernel = learner.whole.policy.world_model.encoder.nets["part_observation"].layers[0].weight
+        update = make_update()
+        kernel = update.policy.world_model.encoder.nets["part_observation"].layers[0].weight
         assert kernel.is_contiguous(memory_format=th.channels_last)
         gradients = [
-            [th.randn(each.shape) for each in learner.whole.networks[name].parameters()]
+            [th.randn(each.shape) for each in update.networks[name].parameters()]
             for name in NETWORKS
         ]
         gradients[0] = [
             each.contiguous(memory_format=order) if each.dim() == 4 else each
             for each in gradients[0]
         ]
-        learner.whole.apply(gradients, ZERO)
-        found.append(kernel.detach().clone())
-    assert th.equal(*found)
+        update.take_steps(gradients, ZERO)
+        kernels.append(kernel.detach().clone())
+    assert th.equal(*kernels)
 
 
 @pytest.mark.parametrize("tf32", [False, True])
@@ -354,7 +351,7 @@ def test_tf32_is_as_before_after_an_update_by_whichever_switches_it_was_set(befo
         else:
             th.set_float32_matmul_precision(before)
         set_by_user = products.fp32_precision, cudnn.conv.fp32_precision
-        with engines._tf32(tf32):
+        with tf32_set(tf32):
             within = products.fp32_precision, cudnn.conv.fp32_precision
             assert newer or th.get_float32_matmul_precision() == ("high" if tf32 else "highest")
         assert [each == "tf32" for each in within] == [tf32, tf32]

@@ -8,8 +8,8 @@ import pytest
 import torch as th
 
 from sb3_vdb.vmail import memory
+from sb3_vdb.vmail.episode_store import episode_rows, row_fields
 from sb3_vdb.vmail.memory import Place, allocate, choose_place, size_of
-from sb3_vdb.vmail.replay import row_fields
 from sb3_vdb.vmail.replay_files import ReplayFolder, load_replay, save_replay
 from tests.vmail.small import PICTURE, make_replay, numbered_episode
 
@@ -42,7 +42,7 @@ def test_sequences_never_cross_from_one_episode_to_the_next():
 
 def test_every_episode_is_drawn_as_often_whatever_its_length():
     replay = make_replay(n_expert=1, n_policy=0, length=9)
-    replay.add_episode(numbered_episode(100, 60))
+    replay.add_episodes([numbered_episode(100, 60)])
     drawn = replay.sample(20_000).observations["observation"][0, :, 0, 0, 0]
     # standard error of a share of 20,000 draws is 0.0035
     assert (drawn == 100).float().mean().item() == pytest.approx(0.5, abs=0.015)
@@ -75,7 +75,7 @@ def test_the_expert_is_drawn_from_its_own_episodes():
 def test_the_oldest_episodes_give_way():
     replay = make_replay(n_policy=0, capacity=35)
     for i in range(10):
-        replay.add_episode(numbered_episode(100 + i, 9))
+        replay.add_episodes([numbered_episode(100 + i, 9)])
     assert len(replay.policy.episodes) == 3  # of 10 rows each
     numbers = {int(replay.policy.episode(i)["actions"][1, 0]) for i in range(3)}
     assert numbers == {107, 108, 109}
@@ -84,8 +84,8 @@ def test_the_oldest_episodes_give_way():
 
 def test_short_episodes_are_kept_and_never_drawn():
     replay = make_replay(n_expert=1, n_policy=0)
-    replay.add_episode(numbered_episode(100, 2))
-    assert replay.policy.n_drawable == 0
+    replay.add_episodes([numbered_episode(100, 2)])
+    assert replay.policy.n_long_enough == 0
     assert (replay.sample(100).observations["observation"][:, :, 0] < 100).all()
 
 
@@ -95,9 +95,9 @@ def test_steps_can_be_drawn_once_their_episode_has_ended():
     pictures = episode.observations["observation"]
     replay.begin(0, {"observation": pictures[0]})
     for t in range(6):
-        assert replay.policy.n_drawable == 0
+        assert replay.policy.n_long_enough == 0
         replay.step(0, episode.actions[t], {"observation": pictures[t + 1]}, 0.0, t == 5)
-    assert replay.policy.n_drawable == 1
+    assert replay.policy.n_long_enough == 1
     stored = replay.policy.episode(0)
     assert np.array_equal(stored["observations/observation"].numpy(), pictures)
     assert np.array_equal(stored["actions"][1:].numpy(), episode.actions)
@@ -106,7 +106,10 @@ def test_steps_can_be_drawn_once_their_episode_has_ended():
 def test_an_episode_longer_than_the_buffer_is_refused_with_the_remedy():
     replay = make_replay(capacity=20, n_policy=0)
     with pytest.raises(ValueError, match="`buffer_size` 20; enlarge it"):
-        replay.add_episode(numbered_episode(100, 30))
+        replay.policy.add(episode_rows(numbered_episode(100, 30)))
+    with pytest.raises(ValueError, match="31 observations, `buffer_size` is 20"):
+        replay.add_episodes([numbered_episode(100, 5), numbered_episode(101, 30)])
+    assert not replay.policy.episodes
     replay.begin(0, {"observation": np.zeros(PICTURE.shape, np.uint8)})
     step = (0, np.zeros(2, np.float32), {"observation": np.zeros(PICTURE.shape, np.uint8)}, 0.0)
     for _ in range(19):
@@ -129,21 +132,6 @@ def test_saved_and_loaded_it_draws_the_same(tmp_path):
         one, two = replay.sample(8), other.sample(8)
         assert th.equal(one.actions, two.actions)
         assert th.equal(one.observations["observation"], two.observations["observation"])
-
-
-def test_a_file_from_before_episodes_had_ids_is_read(tmp_path, monkeypatch):
-    replay, other = make_replay(), make_replay(n_policy=0)
-    get_table = type(replay.policy).get_table
-    monkeypatch.setattr(
-        type(replay.policy),
-        "get_table",
-        lambda store: {name: each for name, each in get_table(store).items() if name != "ids"},
-    )
-    save_replay(replay, tmp_path / "replay.npz")
-    load_replay(other, tmp_path / "replay.npz")
-    assert other.policy.episodes == replay.policy.episodes
-    assert len({*other.policy.ids, *other.expert.ids}) == 5
-    assert th.equal(replay.sample(8).actions, other.sample(8).actions)
 
 
 def test_a_damaged_file_is_refused(tmp_path):
@@ -180,7 +168,7 @@ def test_a_folder_gets_only_new_episodes_and_gives_back_all(tmp_path):
     folder.save(replay, "10-1")
     written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("episode_*")}
     assert len(written) == 4
-    replay.add_episode(numbered_episode(50, 9))
+    replay.add_episodes([numbered_episode(50, 9)])
     folder.save(replay, "20-2")
     assert {path: path.stat().st_mtime_ns for path in written} == written
     other = make_replay(n_expert=1, n_policy=0, capacity=35, seed=5)
@@ -198,7 +186,7 @@ def test_a_folder_keeps_the_buffer_before_and_removes_nothing_in_loading(tmp_pat
     replay, folder = make_replay(n_policy=2, capacity=35), ReplayFolder(tmp_path)
     for i in range(3):
         folder.save(replay, f"{i}-0")
-        replay.add_episode(numbered_episode(50 + i, 9))
+        replay.add_episodes([numbered_episode(50 + i, 9)])
     folder.save(replay, "2-0")  # once more, since the networks could not be written
     assert folder.tables() == ["1-0", "2-0"]
     other = load_into_another(folder, "1-0")
@@ -211,9 +199,9 @@ def test_a_run_that_branches_off_has_its_own_episodes(tmp_path):
     replay, folder = make_replay(n_policy=2, capacity=35), ReplayFolder(tmp_path)
     folder.save(replay, "1-0")
     branch = load_into_another(folder, "1-0")
-    replay.add_episode(numbered_episode(50, 9))
+    replay.add_episodes([numbered_episode(50, 9)])
     folder.save(replay, "2-0")
-    branch.add_episode(numbered_episode(99, 9))
+    branch.add_episodes([numbered_episode(99, 9)])
     folder.save(branch, "3-0")
     assert folder.tables() == ["1-0", "3-0"]
     assert_they_hold_the_same(branch, load_into_another(folder, "3-0"))
@@ -226,7 +214,7 @@ def test_a_folder_is_shared_with_other_files_and_runs(tmp_path):
         each.write_text("{}")
     folder.save(make_replay(n_policy=3, seed=1), "10-1")
     replay = make_replay(n_policy=0, n_expert=1)
-    replay.add_episode(numbered_episode(77, 9))
+    replay.add_episodes([numbered_episode(77, 9)])
     folder.save(replay, "20-1")
     assert_they_hold_the_same(replay, load_into_another(folder, "20-1", capacity=100))
     folder.save(replay, "30-1")
@@ -255,7 +243,7 @@ def test_an_interrupted_save_into_a_folder_leaves_the_buffer_before(tmp_path, mo
     replay, folder = make_replay(n_policy=2), ReplayFolder(tmp_path)
     folder.save(replay, "10-1")
     before = replay.policy.ids.copy()
-    replay.add_episode(numbered_episode(50, 9))
+    replay.add_episodes([numbered_episode(50, 9)])
     monkeypatch.setattr("sb3_vdb.vmail.replay_files.write_text", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         folder.save(replay, "20-2")

@@ -14,12 +14,29 @@ from sb3_vdb.vmail.discriminator import (
     gradient_penalty,
     interpolate,
 )
+from sb3_vdb.vmail.imagination import starting_states
 from sb3_vdb.vmail.learner import Learner
+from sb3_vdb.vmail.losses import (
+    cloning_loss,
+    policy_returns,
+    valued_features,
+    world_model_loss,
+)
+from sb3_vdb.vmail.metrics import UpdateMetrics
+from sb3_vdb.vmail.policies import NETWORKS
 from sb3_vdb.vmail.returns import discount_weights, discounted_sum, lambda_returns
-from sb3_vdb.vmail.update import NETWORKS, Update, UpdateMetrics
-from sb3_vdb.vmail.whole_update import Steps, WholeUpdate
-from sb3_vdb.vmail.world_model import ModelLoss
-from tests.vmail.small import BATCH, EXPERT, FORM, ZERO, make_batch, make_learner, make_policy
+from sb3_vdb.vmail.update import UpdateSettings
+from tests.vmail.small import (
+    BATCH,
+    EXPERT,
+    LOSS_SETTINGS,
+    ZERO,
+    make_batch,
+    make_learner,
+    make_losses,
+    make_policy,
+    make_update,
+)
 
 
 def test_returns_of_ones_without_a_value_are_a_geometric_sum():
@@ -70,7 +87,7 @@ def test_the_input_penalty_of_a_linear_function_is_its_slope():
     discriminator.unit.trunk = th.nn.Sequential()
     discriminator.unit.unit = th.nn.Linear(5, 1)
     discriminator.unit.unit.weight.data[:] = th.tensor([[3.0, 0.0, 4.0, 0.0, 0.0]])
-    penalty = gradient_penalty(discriminator, th.randn(7, 5), "inputs")
+    penalty = gradient_penalty(discriminator, th.randn(7, 5), "one_centered")
     assert penalty.item() == pytest.approx((5.0 - 1.0) ** 2)
 
 
@@ -81,11 +98,11 @@ def test_the_weight_penalty_of_a_linear_function_is_its_mean_input():
     points = th.randn(7, 5)
     # the gradient of the mean logit is the mean input, and 1 for the bias
     norm = math.sqrt(points.mean(0).square().sum().item() + 1.0)
-    penalty = gradient_penalty(discriminator, points, "weights")
+    penalty = gradient_penalty(discriminator, points, "one_centered_weights")
     assert penalty.item() == pytest.approx((norm - 1.0) ** 2, rel=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["inputs", "weights"])
+@pytest.mark.parametrize("kind", ["one_centered", "one_centered_weights"])
 def test_penalties_teach_the_discriminator(kind):
     discriminator = make_discriminator()
     gradient_penalty(discriminator, th.randn(7, 5), kind).backward()
@@ -112,41 +129,39 @@ def test_the_bottleneck_constrains_an_equal_mix_of_expert_and_policy():
 @pytest.mark.parametrize("returns", ["lambda", "sum"])
 def test_each_loss_reaches_its_own_network_only(latent, returns):
     policy = make_policy(latent=latent, n_classes=4)
-    update = Update(policy, FORM._replace(returns=returns, ent_coef=1e-3))
-    gradients, _ = update(BATCH, EXPERT, ZERO)
-    networks = update.networks()
-    assert list(networks) == list(NETWORKS)
-    for found, network in zip(gradients, networks.values(), strict=True):
-        assert len(found) == len(list(network.parameters()))
-        assert sum(each.abs().sum() for each in found if each is not None) > 0.0
+    update = make_update(policy, returns=returns, ent_coef=1e-3)
+    gradients, _ = update.gradients(BATCH, EXPERT, ZERO)
+    assert list(update.networks) == list(NETWORKS)
+    for own, network in zip(gradients, update.networks.values(), strict=True):
+        assert len(own) == len(list(network.parameters()))
+        assert sum(each.abs().sum() for each in own if each is not None) > 0.0
     assert all(parameter.grad is None for parameter in policy.parameters())
 
 
 def test_cloning_pulls_the_policy_to_the_experts_actions():
     policy = make_policy()
     plain, cloning = (
-        Update(policy, FORM._replace(bc_coef=coef, reward_type="probability"))
-        for coef in (0.0, 7.0)
+        make_losses(policy, bc_coef=coef, reward_type="probability") for coef in (0.0, 7.0)
     )
     th.manual_seed(0)
-    without = plain.losses(BATCH, EXPERT, ZERO)
+    without = plain(BATCH, EXPERT, ZERO)
     th.manual_seed(0)
-    with_it = cloning.losses(BATCH, EXPERT, ZERO)
-    apart = with_it.metrics.cloning_loss.item()
-    assert apart == pytest.approx(without.metrics.cloning_loss.item())
+    with_it = cloning(BATCH, EXPERT, ZERO)
+    apart = with_it.figures.cloning_loss.item()
+    assert apart == pytest.approx(without.figures.cloning_loss.item())
     assert with_it.actor.item() == pytest.approx(without.actor.item() + 7.0 * apart, rel=1e-5)
     feat, actions = th.randn(2, 3, policy.world_model.feat_dim), th.rand(2, 3, 2)
     expected = (policy.actor(feat).mode() - actions).square().mean()
-    assert plain._cloning(th.cat([feat, actions], dim=-1)).item() == pytest.approx(expected.item())
+    assert cloning_loss(policy.actor, feat, actions).item() == pytest.approx(expected.item())
 
 
 def test_the_model_learns_nothing_from_the_experts_batch():
     policy = make_policy()
-    update = Update(policy, FORM)
+    update = make_update(policy)
     th.manual_seed(0)
-    model = update(BATCH, EXPERT, ZERO)[0][0]
+    model = update.gradients(BATCH, EXPERT, ZERO)[0][0]
     th.manual_seed(0)
-    other = update(BATCH, make_batch(7), ZERO)[0][0]
+    other = update.gradients(BATCH, make_batch(7), ZERO)[0][0]
     for one, another in zip(model, other, strict=True):
         assert th.allclose(one, another, atol=1e-6)
 
@@ -156,52 +171,54 @@ def test_the_expert_is_judged_by_the_action_it_took_in_a_state():
     policy = make_policy()
     seen = []
     policy.discriminator.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
-    Update(policy, FORM._replace(gradient_penalty=None)).losses(BATCH, EXPERT, ZERO)
+    make_losses(policy, gradient_penalty=None)(BATCH, EXPERT, ZERO)
     n = 4 * 3  # (sequence - 1) * batch
     assert th.equal(seen[0][:n, -2:], EXPERT.actions[1:].flatten(0, 1))
-    assert seen[0].shape[0] == n + FORM.horizon * n
+    assert seen[0].shape[0] == n + LOSS_SETTINGS.horizon * n
 
 
 def test_imagination_starts_from_all_states_but_the_last_of_each_sequence():
     policy = make_policy()
-    update = Update(policy, FORM)
     belief = policy.world_model.observe(BATCH.observations, BATCH.actions)
-    starts = update._starts(belief.state)
+    starts = starting_states(belief.state, burn_in=0, n_imagined=None)
     assert th.equal(starts.deter, belief.state.deter[:-1].flatten(0, 1))
     assert not starts.deter.requires_grad
-    later = Update(policy, FORM._replace(burn_in=2))._starts(belief.state)
+    later = starting_states(belief.state, burn_in=2, n_imagined=None)
     assert th.equal(later.deter, belief.state.deter[2:-1].flatten(0, 1))
-    some = Update(policy, FORM._replace(n_imagined=5))._starts(belief.state)
+    some = starting_states(belief.state, burn_in=0, n_imagined=5)
     assert some.deter.shape[0] == 5
+    first = make_losses(policy, burn_in=2).rollouts(belief.state).states.deter[0]
+    assert th.equal(first, later.deter)
 
 
 def test_some_of_the_observations_stand_for_all_in_the_reconstruction():
     policy = make_policy()
-    update = Update(policy, FORM)
-    normalized = policy.world_model.encoder.normalize(BATCH.observations)
-    belief = policy.world_model.observe(BATCH.observations, BATCH.actions)
-    whole = update._model_loss(belief, normalized)
-    few = Update(policy, FORM._replace(n_reconstructed=4))
-    drawn = []
-    policy.world_model.decoder.register_forward_hook(
-        lambda _, inputs, __: drawn.append(len(inputs[0]))
-    )
-    losses = [few._model_loss(belief, normalized) for _ in range(300)]
-    assert set(drawn) == {4}
-    found = th.stack([each.reconstruction.detach() for each in losses])
-    assert len(found.unique()) > 50
-    assert found.mean() == pytest.approx(whole.reconstruction.item(), rel=0.02)
-    assert all(th.equal(each.kl, whole.kl) for each in losses)
-    enough = Update(policy, FORM._replace(n_reconstructed=1000))._model_loss(belief, normalized)
-    assert th.equal(enough.reconstruction, whole.reconstruction)
+    model = policy.world_model
+    normalized = model.encoder.normalize(BATCH.observations)
+    belief = model.observe(BATCH.observations, BATCH.actions)
+
+    def loss(n_reconstructed):
+        settings = LOSS_SETTINGS._replace(n_reconstructed=n_reconstructed)
+        return world_model_loss(model, belief, normalized, settings)
+
+    complete = loss(None)
+    n_decoded = []
+    model.decoder.register_forward_hook(lambda _, inputs, __: n_decoded.append(len(inputs[0])))
+    with th.no_grad():
+        losses = [loss(4) for _ in range(300)]
+    assert set(n_decoded) == {4}
+    reconstructions = th.stack([each.reconstruction for each in losses])
+    assert len(reconstructions.unique()) > 50
+    assert reconstructions.mean() == pytest.approx(complete.reconstruction.item(), rel=0.02)
+    assert all(th.equal(each.kl, complete.kl) for each in losses)
+    assert th.equal(loss(1000).reconstruction, complete.reconstruction)
 
 
 def test_beliefs_that_have_just_begun_do_not_meet_the_discriminator():
     policy = make_policy()
     seen = []
     policy.discriminator.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
-    form = FORM._replace(gradient_penalty=None, burn_in=2)
-    Update(policy, form).losses(BATCH, EXPERT, ZERO)
+    make_losses(policy, gradient_penalty=None, burn_in=2)(BATCH, EXPERT, ZERO)
     assert th.equal(seen[0][: 2 * 3, -2:], EXPERT.actions[3:].flatten(0, 1))
 
 
@@ -215,18 +232,20 @@ def test_beliefs_that_have_just_begun_do_not_meet_the_discriminator():
 )
 def test_departures_of_the_authors_code_change_what_is_summed(changes, n_returns, first_value):
     policy = make_policy()
-    update = Update(policy, FORM._replace(**changes))
+    losses = make_losses(policy, **changes)
     belief = policy.world_model.observe(BATCH.observations, BATCH.actions)
-    imagined = update._rollout(update._starts(belief.state))
-    _, returns = update._returns(imagined)
-    valued = update._valued_states(imagined, len(returns))
+    imagined = losses.rollouts(belief.state)
+    returns = policy_returns(
+        imagined, policy.discriminator, policy.value_target, losses.settings
+    ).returns
+    valued = valued_features(imagined, len(returns), losses.settings)
     assert len(returns) == n_returns
     assert th.equal(valued, imagined.states.feat[first_value : first_value + n_returns + 1])
 
 
 def test_all_four_networks_move_and_the_target_follows_at_its_interval():
     learner = make_learner()
-    policy = learner.whole.policy
+    policy = learner.update.policy
     before = {name: value.clone() for name, value in policy.state_dict().items()}
     learner.step(BATCH, EXPERT, 0)
     after = policy.state_dict()
@@ -243,8 +262,8 @@ def test_all_four_networks_move_and_the_target_follows_at_its_interval():
 
 def test_the_average_of_the_actor_keeps_its_share_of_itself():
     policy = make_policy(average_actor=True)
-    whole = WholeUpdate(Update(policy, FORM), Steps(100.0, 1.0, 1, actor_decay=0.75))
-    learner = Learner(whole, None, "eager")
+    update = make_update(policy, UpdateSettings(100.0, 1.0, 1, actor_decay=0.75))
+    learner = Learner(update, None, "eager")
     expected = [each.clone() for each in policy.actor.parameters()]
     for i in range(3):
         learner.step(BATCH, EXPERT, i)
@@ -258,7 +277,7 @@ def test_the_average_of_the_actor_keeps_its_share_of_itself():
 def test_the_dual_variable_rises_while_the_code_tells_too_much():
     dual = DualVariable(0.001, beta=0.1, beta_step_size=0.01)
     learner = make_learner(make_policy(code_dim=4), dual=dual, information_limit=0.001)
-    for parameter in learner.whole.policy.discriminator.unit.encoder.parameters():
+    for parameter in learner.update.policy.discriminator.unit.encoder.parameters():
         parameter.data.add_(0.5)
     metrics = UpdateMetrics(*learner.step(BATCH, EXPERT, 0))
     assert metrics.code_kl > 0.001
@@ -267,26 +286,24 @@ def test_the_dual_variable_rises_while_the_code_tells_too_much():
 
 def test_a_loss_that_is_not_finite_is_named_before_any_weight_changes():
     learner = make_learner()
-    learner.whole.policy.world_model.encoder.nets["part_observation"].layers[0].bias.data[0] = (
+    learner.update.policy.world_model.encoder.nets["part_observation"].layers[0].bias.data[0] = (
         th.nan
     )
-    before = [each.clone() for each in learner.whole.policy.actor.parameters()]
+    before = [each.clone() for each in learner.update.policy.actor.parameters()]
     with pytest.raises(NonFiniteError, match="model_loss"):
         learner.step(BATCH, EXPERT, 0)
-    assert all(map(th.equal, before, learner.whole.policy.actor.parameters()))
+    assert all(map(th.equal, before, learner.update.policy.actor.parameters()))
 
 
 def test_an_update_counts_errors_of_standardised_pictures_in_pixel_values(monkeypatch):
     policy = make_policy(standardize_pictures=True)
     model = policy.world_model
     model.encoder.fit([{"observation": BATCH.observations["observation"][:, 0].numpy()}])
-    drawn, draw, losses = [], model.draw, []
-    monkeypatch.setattr(model, "draw", lambda state: drawn.append(draw(state)) or drawn[-1])
-    total = ModelLoss.total
-    monkeypatch.setattr(ModelLoss, "total", lambda loss: losses.append(loss) or total(loss))
-    Update(policy, FORM).losses(BATCH, EXPERT, ZERO)
+    decoded, decode = [], model.decode
+    monkeypatch.setattr(model, "decode", lambda state: decoded.append(decode(state)) or decoded[-1])
+    losses = make_losses(policy)(BATCH, EXPERT, ZERO)
     normalizer = model.encoder.normalizer("observation")
-    shown = drawn[0]["observation"] * normalizer.std + normalizer.mean
+    shown = decoded[0]["observation"] * normalizer.std + normalizer.mean
     errors = (shown - BATCH.observations["observation"] / 255.0).square().flatten(2).sum(dim=2)
     assert normalizer.std < 0.5
-    assert losses[0].reconstruction.item() == pytest.approx(0.5 * errors.mean().item(), rel=1e-4)
+    assert losses.model.reconstruction.item() == pytest.approx(0.5 * errors.mean().item(), rel=1e-4)

@@ -8,13 +8,15 @@ import torch as th
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from sb3_vdb import VDAC, VMAIL, make_vec_env
-from sb3_vdb.vmail import preset
-from sb3_vdb.vmail.update import NETWORKS
-from sb3_vdb.vmail.vdac import CnnPolicy, ReplayUpdate, TwinQ
+from sb3_vdb.vmail import preset, vdac_losses
+from sb3_vdb.vmail.policies import NETWORKS
+from sb3_vdb.vmail.update import Update, UpdateSettings
+from sb3_vdb.vmail.vdac import CnnPolicy
 from sb3_vdb.vmail.vdac import MlpPolicy as VectorPolicy
+from sb3_vdb.vmail.vdac_losses import TwinQ, VDACLosses
 from tests.vmail.small import (
     ACTION,
-    FORM,
+    LOSS_SETTINGS,
     MAZE,
     PICTURE,
     POLICIES,
@@ -29,10 +31,10 @@ from tests.vmail.small import (
 POLICY, EXPERT = (make_replay(seed=seed).sample(3, share) for seed, share in ((0, 0.0), (1, 1.0)))
 
 
-def make_update(**form) -> ReplayUpdate:
+def make_losses(**changes) -> VDACLosses:
     th.manual_seed(0)
     policy = CnnPolicy(PICTURE, ACTION, lambda _: 1e-3, **SIZES)
-    return ReplayUpdate(policy, FORM._replace(**form))
+    return VDACLosses(policy, LOSS_SETTINGS._replace(**changes))
 
 
 def test_two_critics_have_weights_of_their_own():
@@ -71,13 +73,15 @@ def test_a_run_in_two_parts_equals_one_run(tmp_path):
 
 
 def test_gradients_of_each_loss_reach_its_own_network_alone():
-    update = make_update()
-    gradients, _ = update(POLICY, EXPERT, th.tensor(0.1))
-    for name, found in zip(NETWORKS, gradients, strict=True):
-        assert all(each is not None for each in found), name
-    model_only = update.losses(POLICY, EXPERT, th.tensor(0.1))
-    for loss in (model_only.discriminator, model_only.actor, model_only.value):
-        parameters = list(update.policy.world_model.parameters())
+    losses = make_losses()
+    update = Update(losses, UpdateSettings(100.0, 1.0, 1))
+    gradients, _ = update.gradients(POLICY, EXPERT, th.tensor(0.1))
+    for name, own in zip(NETWORKS, gradients, strict=True):
+        assert all(each is not None for each in own), name
+    _, *others = losses(POLICY, EXPERT, th.tensor(0.1)).by_network()
+    assert len(others) == 3
+    for loss in others:
+        parameters = list(losses.policy.world_model.parameters())
         assert all(
             each is None
             for each in th.autograd.grad(loss, parameters, allow_unused=True, retain_graph=True)
@@ -85,38 +89,38 @@ def test_gradients_of_each_loss_reach_its_own_network_alone():
 
 
 def test_targets_are_rewards_and_the_smaller_of_two_slow_values():
-    update = make_update(reward_type="logit", gamma=0.9)
-    policy = update.policy
+    losses = make_losses(reward_type="logit", gamma=0.9)
+    policy = losses.policy
     with th.no_grad():
         for i, net in enumerate(policy.value_target.nets):
             net[-1].weight.zero_()
             net[-1].bias.fill_(3.0 + i)
     feat, actions = th.randn(4, 3, policy.world_model.feat_dim), th.randn(4, 3, 2)
     inputs = th.cat([feat, actions], dim=-1)
-    rewards, targets = update._targets(inputs, feat, actions)
+    rewards, targets = losses.targets(inputs, feat, actions)
     logits = policy.discriminator(inputs.flatten(0, 1))[0].unflatten(0, (4, 3))
     assert th.equal(rewards, logits)
     assert th.allclose(targets, logits + 0.9 * 3.0)
 
 
 def test_the_discriminator_compares_the_policys_sequences_with_the_experts(monkeypatch):
-    update, seen = make_update(), {}
+    seen, adversarial_loss = {}, vdac_losses.adversarial_loss
 
-    def compared(expert, policy, beta):
+    def compared(discriminator, expert, policy, *others):
         seen.update(expert=expert, policy=policy)
-        return ReplayUpdate._adversarial(update, expert, policy, beta)
+        return adversarial_loss(discriminator, expert, policy, *others)
 
-    monkeypatch.setattr(update, "_adversarial", compared)
-    update.losses(POLICY, EXPERT, th.tensor(0.1))
+    monkeypatch.setattr(vdac_losses, "adversarial_loss", compared)
+    make_losses()(POLICY, EXPERT, th.tensor(0.1))
     for name, batch in (("expert", EXPERT), ("policy", POLICY)):
         assert th.equal(seen[name][..., -2:], batch.actions[1:]), name
         assert not seen[name].requires_grad
 
 
-def test_half_of_what_it_draws_is_the_experts():
+def test_half_of_what_it_samples_is_the_experts():
     model = make_model("vectors", algorithm=VDAC, batch_size=7, learning_starts=1000)
     model.learn(30)
-    policy, expert = model.draw()
+    policy, expert = model.sample_batches()
     assert (policy.actions.shape[1], expert.actions.shape[1]) == (4, 3)
     stored = model.replay_buffer.policy.rows["actions"]
     assert all((stored == each).all(dim=1).any() for each in policy.actions.flatten(0, 1))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from inspect import signature
 from typing import Any, NamedTuple
 
 from sb3_vdb.demonstrations import recording
+from sb3_vdb.schedules import LinearSchedule
 from sb3_vdb.vmail import VMAIL, preset
 
 FRAMES_A_DECISION = 2  # action repeat, the paper's
@@ -14,26 +14,6 @@ LAPTOP_LOOK: dict[str, Any] = {"image_size": 32, "supersample": 8}
 PAPER_LOOK: dict[str, Any] = {"image_size": 64}
 SUITE_KWARGS: dict[str, Any] = {"action_repeat": FRAMES_A_DECISION, "threads": 1}
 N_STACKED = 3  # pictures that behavioural cloning sees, for want of a memory
-
-
-@dataclass(frozen=True)
-class Falling:
-    """A linear schedule, for SB3 (whose own name for it differs between its versions). No tuple,
-    of which SB3's ``save`` makes a list.
-
-    :param start: value at first
-    :param end: value from ``until`` on
-    :param until: share of the training after which it falls no more
-    """
-
-    start: float
-    end: float
-    until: float
-
-    def __call__(self, progress_remaining: float) -> float:
-        """Value when this share of the training is left."""
-        passed = min(1.0, (1.0 - progress_remaining) / self.until)
-        return self.start + passed * (self.end - self.start)
 
 
 class TaskSettings(NamedTuple):
@@ -107,11 +87,11 @@ class TaskSettings(NamedTuple):
 # a fall teaches nothing; the swing-up is so narrow that the latest actor hits and misses it by
 # turns, and the average of actors misses it less often, so that the discriminator has to choose
 CARTPOLE_CHANGES: dict[str, Any] = {
-    "learning_rate": Falling(2e-3, 2e-4, until=0.4),
-    "discriminator_learning_rate": Falling(2e-4, 5e-5, until=0.8),
-    "actor_learning_rate": Falling(3e-4, 1e-4, until=0.8),
-    "value_learning_rate": Falling(1e-3, 3e-4, until=0.8),
-    "exploration_noise": Falling(0.3, 0.1, until=0.8),
+    "learning_rate": LinearSchedule(2e-3, 2e-4, until=0.4),
+    "discriminator_learning_rate": LinearSchedule(2e-4, 5e-5, until=0.8),
+    "actor_learning_rate": LinearSchedule(3e-4, 1e-4, until=0.8),
+    "value_learning_rate": LinearSchedule(1e-3, 3e-4, until=0.8),
+    "exploration_noise": LinearSchedule(0.3, 0.1, until=0.8),
     "actor_decay": 0.996,
     "batch_size": 32,
     "train_freq": 250,
@@ -168,7 +148,7 @@ METHODS: dict[str, dict[str, Any] | None] = {
     "BC": None,
     "VMAIL-bottleneck": {"information_limit": 0.5, "policy_kwargs": {"code_dim": 64}},
     "VMAIL-no-bottleneck": {"information_limit": None, "policy_kwargs": {"code_dim": None}},
-    "VMAIL-penalty": {"gradient_penalty": "inputs"},
+    "VMAIL-penalty": {"gradient_penalty": "one_centered"},
     "VMAIL-no-penalty": {"gradient_penalty": None},
     "VMAIL-log-d": {"reward_type": "log_d"},
     "VMAIL-probability": {"reward_type": "probability"},

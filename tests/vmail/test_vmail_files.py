@@ -1,0 +1,235 @@
+"""V-MAIL is saved, loaded, and goes on where it stopped."""
+
+import numpy as np
+import pytest
+import torch as th
+from stable_baselines3.common.callbacks import (
+    CheckpointCallback,
+)
+from stable_baselines3.common.vec_env import (
+    DummyVecEnv,
+    VecFrameStack,
+    VecNormalize,
+)
+
+from sb3_vdb import VMAIL, NonFiniteError, make_vec_env
+from sb3_vdb.run_state import get_env_state, set_env_state, to_arrays, to_tensors
+from tests.vmail.small import (
+    CLASSES,
+    MAZE,
+    POLICIES,
+    Dot,
+    make_demonstrations,
+    make_maze_model,
+    make_model,
+)
+
+KINDS = tuple(POLICIES)
+
+
+def test_a_checkpoint_of_sb3s_callback_goes_on_exactly(tmp_path):
+    whole = make_maze_model()
+    save = CheckpointCallback(15, str(tmp_path), save_replay_buffer=True)
+    whole.learn(60, callback=save)
+    second = VMAIL.load(
+        tmp_path / "rl_model_30_steps.zip", env=make_vec_env(MAZE, 2, seed=8), device="cpu"
+    )
+    second.load_replay_buffer(tmp_path / "rl_model_replay_buffer_30_steps.pkl")
+    second.learn(30, reset_num_timesteps=False)
+    for name, value in whole.policy.state_dict().items():
+        assert th.equal(value, second.policy.state_dict()[name]), name
+
+
+def test_a_frequency_in_episodes_survives_a_file(tmp_path):
+    model = make_model(train_freq=(1, "episode"))
+    model.learn(15)
+    model.save(tmp_path / "model.zip")
+    model.save_replay_buffer(tmp_path / "replay.npz")
+    loaded = VMAIL.load(tmp_path / "model.zip", env=Dot(), device="cpu")
+    loaded.load_replay_buffer(tmp_path / "replay.npz")
+    loaded.learn(15, reset_num_timesteps=False)
+    assert loaded._n_updates == model._n_updates + 2
+
+
+def test_other_environments_begin_new_episodes(tmp_path):
+    model = make_maze_model()
+    model.learn(10)
+    model.save(tmp_path / "model.zip")
+    more = VMAIL.load(tmp_path / "model.zip", env=make_vec_env(MAZE, 4, seed=1), device="cpu")
+    assert more._last_obs is None
+    plain = make_vec_env(MAZE, 2, seed=1, monitor=False)
+    with pytest.warns(UserWarning, match="new episodes are begun"):
+        VMAIL.load(tmp_path / "model.zip", env=plain, device="cpu")
+    alone = VMAIL.load(tmp_path / "model.zip", device="cpu")
+    alone.save(tmp_path / "alone.zip")
+    again = VMAIL.load(tmp_path / "alone.zip", env=make_vec_env(MAZE, 2, seed=1), device="cpu")
+    assert again._last_obs is None
+
+
+def test_stacked_frames_go_on_where_they_were():
+    stacks = []
+    for _ in range(2):
+        venv = VecFrameStack(make_vec_env(MAZE, 2, seed=3), 3)
+        venv.reset()
+        stacks.append(venv)
+    actions = np.full((2, 2), 0.5, np.float32)
+    for _ in range(4):
+        stacks[0].step(actions)
+    assert set_env_state(stacks[1], to_arrays(to_tensors(get_env_state(stacks[0]))))
+    one, other = (venv.step(actions)[0] for venv in stacks)
+    assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_the_layout_of_arrays_goes_through_a_file(order):
+    array = np.asarray(np.arange(6.0).reshape(2, 3), order=order)
+    back = to_arrays(to_tensors({"rows": [array]}))["rows"][0]
+    assert np.array_equal(back, array)
+    assert back.strides == array.strides
+
+
+def test_a_model_of_a_gpu_is_loaded_on_a_cpu(tmp_path):
+    model = make_model()
+    model.engine = "cuda_graph"
+    model.save(tmp_path / "model.zip")
+    loaded = VMAIL.load(tmp_path / "model.zip", device="cpu")
+    loaded.predict(Dot().reset(seed=0)[0])
+    loaded.set_demonstrations(make_demonstrations())
+    with pytest.raises(ValueError, match='needs `device` "cuda"'):
+        loaded.learn_offline(1)
+
+
+def test_settings_are_checked_when_they_are_changed_in_loading(tmp_path):
+    make_model().save(tmp_path / "model.zip")
+    with pytest.raises(ValueError, match="`gamma`"):
+        VMAIL.load(tmp_path / "model.zip", device="cpu", gamma=5.0)
+    model = make_model("vectors")
+    with pytest.raises(ValueError, match="VecNormalize"):
+        model.set_env(VecNormalize(DummyVecEnv([lambda: Dot("vectors")])))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_loaded_policy_acts_as_the_saved_one(kind, tmp_path):
+    model = make_model(kind)
+    model.learn(20)
+    model.save(tmp_path / "model")
+    loaded = VMAIL.load(tmp_path / "model", device="cpu")
+    env = Dot(kind)
+    observation, _ = env.reset(seed=5)
+    memories = [None, None]
+    for _ in range(6):
+        actions = []
+        for i, each in enumerate((model, loaded)):
+            action, memories[i] = each.predict(observation, memories[i], deterministic=True)
+            actions.append(action)
+        assert np.array_equal(*actions)
+        observation, *_ = env.step(actions[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_policy_alone_can_be_saved_and_loaded(kind, tmp_path):
+    model = make_model(kind)
+    model.policy.save(tmp_path / "policy.pt")
+    loaded = CLASSES[kind].load(tmp_path / "policy.pt", device="cpu")
+    observation, _ = Dot(kind).reset(seed=5)
+    expected, _ = model.policy.predict(observation, deterministic=True)
+    found, _ = loaded.predict(observation, deterministic=True)
+    assert np.array_equal(found, expected)
+
+
+def test_a_run_in_two_parts_equals_one_run(tmp_path):
+    whole = make_maze_model()
+    whole.learn(60)
+    whole.learn(60, reset_num_timesteps=False)
+    first = make_maze_model()
+    first.learn(60)
+    first.save(tmp_path / "model.zip")
+    first.save_replay_buffer(tmp_path / "replay.npz")
+    th.manual_seed(77)
+    second = VMAIL.load(tmp_path / "model.zip", env=make_vec_env(MAZE, 2, seed=8), device="cpu")
+    second.load_replay_buffer(tmp_path / "replay.npz")
+    second.learn(60, reset_num_timesteps=False)
+    assert second.num_timesteps == whole.num_timesteps == 120
+    assert second._n_updates == whole._n_updates
+    for name, value in whole.policy.state_dict().items():
+        assert th.equal(value, second.policy.state_dict()[name]), name
+    for name in ("model", "discriminator", "actor", "value"):
+        states = [
+            getattr(each.policy, f"{name}_optimizer").state_dict()["state"]
+            for each in (whole, second)
+        ]
+        assert all(th.equal(states[0][i]["exp_avg"], states[1][i]["exp_avg"]) for i in states[0])
+    assert whole.num_env_frames == second.num_env_frames
+
+
+def test_an_interrupted_save_leaves_the_file_before_it(tmp_path, monkeypatch):
+    model = make_model()
+    path = tmp_path / "model.zip"
+    model.save(path)
+    content = path.read_bytes()
+    monkeypatch.setattr(th, "save", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        model.save(path)
+    assert path.read_bytes() == content
+    assert [each.name for each in tmp_path.iterdir()] == ["model.zip"]
+
+
+def test_other_demonstrations_do_not_change_the_scale_of_a_trained_model(tmp_path):
+    model = make_model("vectors")
+    model.learn(10)
+    model.save(tmp_path / "model.zip")
+    loaded = VMAIL.load(tmp_path / "model.zip", env=Dot("vectors"), device="cpu")
+    for each in (model, loaded):
+        (scale,) = each.policy.world_model.encoder.normalizers.values()
+        before = scale.mean.clone()
+        each.set_demonstrations(make_demonstrations("vectors", n=1))
+        assert th.equal(scale.mean, before)
+    assert scale.mean.abs().sum() > 0.0
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_name_after_saving(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = make_model()
+    model.learn(10)
+    next(model.policy.world_model.decoder.parameters()).data[0] = th.inf
+    with pytest.raises(NonFiniteError, match=r"model_loss.*vmail_before_error\.zip"):
+        model.learn(20, reset_num_timesteps=False)
+    assert VMAIL.load(tmp_path / "vmail_before_error.zip", device="cpu").num_timesteps == 20
+
+
+class Brisk(Dot):
+    action_repeat = 2
+
+
+def test_environments_of_another_action_repeat_are_refused(tmp_path):
+    model = make_model().learn(12)
+    message = "an action lasted 3 frames in this model's environments, in these it lasts 2"
+    env = model.env
+    with pytest.raises(ValueError, match=message):
+        model.set_env(Brisk())
+    assert model.env is env
+    model.save(tmp_path / "model")
+    with pytest.raises(ValueError, match=message):
+        VMAIL.load(tmp_path / "model", env=Brisk(), device="cpu")
+    loaded = VMAIL.load(tmp_path / "model", device="cpu")
+    with pytest.raises(ValueError, match=message):
+        loaded.set_env(Brisk())
+    with pytest.raises(ValueError, match="VecNormalize"):
+        loaded.set_env(VecNormalize(DummyVecEnv([lambda: Dot("vectors")])))
+    assert loaded.env is None
+    assert loaded.action_repeat == 3
+
+
+def test_a_loaded_model_without_demonstrations_says_how_to_go_on(tmp_path):
+    make_model().save(tmp_path / "model.zip")
+    loaded = VMAIL.load(tmp_path / "model.zip", env=Dot(), device="cpu")
+    with pytest.raises(ValueError, match="load_replay_buffer"):
+        loaded.learn(10)
+    loaded.set_demonstrations(make_demonstrations())
+    loaded.learn(10)
+
+
+def test_a_file_of_other_sizes_is_refused(tmp_path):
+    make_model().save(tmp_path / "model.zip")
+    with pytest.raises(ValueError, match="Observation spaces do not match"):
+        VMAIL.load(tmp_path / "model.zip", env=Dot("vectors"), device="cpu")
