@@ -10,11 +10,10 @@ from torch import nn
 
 from sb3_vdb.discriminators.unit import CodeUnit
 from sb3_vdb.networks.trunks import DenseTrunk
-from sb3_vdb.vdb import DiscriminatorLoss, bottleneck_loss, expert_loss, generator_loss
+from sb3_vdb.vdb import DiscriminatorLoss, discriminator_loss, gradient_penalty
 
 GradientPenalty = Literal["one_centered", "one_centered_weights"]
 GRADIENT_PENALTIES: tuple[GradientPenalty, ...] = get_args(GradientPenalty)
-NORM_FLOOR = 1e-12  # under the root of a squared norm, whose gradient is infinite at 0
 
 
 class LatentDiscriminator(nn.Module):
@@ -74,30 +73,22 @@ def interpolate(expert: th.Tensor, generator: th.Tensor) -> th.Tensor:
     return th.lerp(chosen, expert, th.rand_like(expert[:, :1]))
 
 
-def gradient_penalty(
+def latent_penalty(
     discriminator: LatentDiscriminator, points: th.Tensor, kind: GradientPenalty
 ) -> th.Tensor:
     """Compute how far gradients of the discriminator are from norm 1, differentiable.
 
     :param discriminator: what is penalised
     :param points: inputs, shape (batch, ...)
-    :param kind: ``"one_centered"``: E[(|grad_x D(x)| - 1)^2], as usual;
-        ``"one_centered_weights"``: (|grad_w E[D(x)]| - 1)^2 over all weights at once, as in the
-        authors' code
+    :param kind: name of the formula in :mod:`sb3_vdb.vdb.penalties`
     """
-    if kind == "one_centered_weights":
-        logits = discriminator(points, sample=True)[0]
-        weights = list(discriminator.parameters())
-        gradients = th.autograd.grad(logits.mean(), weights, create_graph=True, allow_unused=True)
-        squared = th.stack([each.square().sum() for each in gradients if each is not None]).sum()
-        return ((squared + NORM_FLOOR).sqrt() - 1.0).square()
-    points = points.detach().requires_grad_()
+    points = points.detach().requires_grad_(kind == "one_centered")
     logits = discriminator(points, sample=True)[0]
-    (gradient,) = th.autograd.grad(logits.sum(), points, create_graph=True)
-    return ((gradient.square().sum(dim=1) + NORM_FLOOR).sqrt() - 1.0).square().mean()
+    inputs = [points] if kind == "one_centered" else list(discriminator.parameters())
+    return gradient_penalty([logits], inputs, kind)
 
 
-def discriminator_loss(
+def latent_discriminator_loss(
     discriminator: LatentDiscriminator,
     expert: th.Tensor,
     generator: th.Tensor,
@@ -119,17 +110,19 @@ def discriminator_loss(
     """
     logits, kl = discriminator(th.cat([expert, generator]), sample=True)
     logits_expert, logits_generator = logits.split([len(expert), len(generator)])
-    zero = logits.new_zeros(())
     kl_expert, kl_generator = kl.split([len(expert), len(generator)])
     mixed_kl = 0.5 * (kl_expert.mean() + kl_generator.mean())
-    loss = DiscriminatorLoss(
-        expert_loss(logits_expert),
-        generator_loss(logits_generator),
-        zero if information_limit is None else bottleneck_loss(mixed_kl, beta, information_limit),
-        zero
-        if penalty is None
-        else penalty_coef
-        * gradient_penalty(discriminator, interpolate(expert, generator), penalty),
+    weighted = None
+    if penalty is not None:
+        points = interpolate(expert, generator)
+        weighted = penalty_coef * latent_penalty(discriminator, points, penalty)
+    loss = discriminator_loss(
+        logits_expert,
+        logits_generator,
+        kl=mixed_kl,
+        beta=beta,
+        information_limit=information_limit,
+        gradient_penalty=weighted,
     )
     return DiscriminatorOutput(
         loss, logits_expert.detach(), logits_generator.detach(), mixed_kl.detach()

@@ -18,7 +18,7 @@ from sb3_vdb.vmail.discriminator import (
     DiscriminatorOutput,
     GradientPenalty,
     LatentDiscriminator,
-    discriminator_loss,
+    latent_discriminator_loss,
 )
 from sb3_vdb.vmail.imagination import Imagined, random_indices
 from sb3_vdb.vmail.metrics import PolicyFigures, UpdateMetrics
@@ -139,7 +139,7 @@ def adversarial_loss(
 ) -> DiscriminatorOutput:
     """Compute eq. 6, E_expert[-log D(z, a)] + E_policy[-log(1 - D(z, a))], with the bottleneck's
     constraint and the gradient penalty; see
-    :func:`~sb3_vdb.vmail.discriminator.discriminator_loss`.
+    :func:`~sb3_vdb.vmail.discriminator.latent_discriminator_loss`.
 
     :param discriminator: D
     :param expert_pairs: states and actions of the expert, shape (time, batch, feat_dim +
@@ -149,7 +149,7 @@ def adversarial_loss(
     :param beta: dual variable of the bottleneck, scalar
     :param settings: ``gradient_penalty``, ``gradient_penalty_coef``, ``information_limit``
     """
-    return discriminator_loss(
+    return latent_discriminator_loss(
         discriminator,
         expert_pairs.detach().flatten(0, 1),
         policy_pairs.detach().flatten(0, 1),

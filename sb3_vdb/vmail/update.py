@@ -13,6 +13,7 @@ import torch as th
 from torch import nn
 
 from sb3_vdb.errors import NonFiniteError
+from sb3_vdb.networks.gradients import laid_out_like
 from sb3_vdb.vmail.metrics import UpdateMetrics
 from sb3_vdb.vmail.network_losses import NetworkLosses
 from sb3_vdb.vmail.policies import NETWORKS
@@ -112,21 +113,12 @@ class Update:
         for (name, optimizer), own in zip(self.optimizers().items(), gradients, strict=True):
             parameters = list(self.networks[name].parameters())
             for parameter, gradient in zip(parameters, own, strict=True):
-                parameter.grad = _laid_out_like(parameter, gradient)
+                parameter.grad = laid_out_like(parameter, gradient)
             nn.utils.clip_grad_norm_(parameters, self.settings.max_grad_norm, foreach=True)
             # by the name under which fused optimisers look for what a GradScaler reports
             optimizer.found_inf = skipped  # type: ignore[attr-defined]
             optimizer.step()
             del optimizer.found_inf  # type: ignore[attr-defined]
-
-
-def _laid_out_like(parameter: th.Tensor, gradient: th.Tensor) -> th.Tensor:
-    """Return the gradient in the parameter's order in memory, as ``backward`` would leave it: fused
-    Adam goes through both from end to end.
-    """
-    if gradient.stride() == parameter.stride():
-        return gradient
-    return th.empty_like(parameter).copy_(gradient)
 
 
 @th.no_grad()

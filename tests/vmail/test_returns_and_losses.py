@@ -10,9 +10,9 @@ from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.vdb import DualVariable
 from sb3_vdb.vmail.discriminator import (
     LatentDiscriminator,
-    discriminator_loss,
-    gradient_penalty,
     interpolate,
+    latent_discriminator_loss,
+    latent_penalty,
 )
 from sb3_vdb.vmail.imagination import starting_states
 from sb3_vdb.vmail.learner import Learner
@@ -78,7 +78,9 @@ def test_at_chance_the_loss_is_two_log_two():
     discriminator = make_discriminator()
     for parameter in discriminator.parameters():
         parameter.data.zero_()
-    output = discriminator_loss(discriminator, th.randn(6, 5), th.randn(9, 5), None, 0.0, 0.0, None)
+    output = latent_discriminator_loss(
+        discriminator, th.randn(6, 5), th.randn(9, 5), None, 0.0, 0.0, None
+    )
     assert output.loss.total().item() == pytest.approx(2.0 * math.log(2.0))
 
 
@@ -87,7 +89,7 @@ def test_the_input_penalty_of_a_linear_function_is_its_slope():
     discriminator.unit.trunk = th.nn.Sequential()
     discriminator.unit.unit = th.nn.Linear(5, 1)
     discriminator.unit.unit.weight.data[:] = th.tensor([[3.0, 0.0, 4.0, 0.0, 0.0]])
-    penalty = gradient_penalty(discriminator, th.randn(7, 5), "one_centered")
+    penalty = latent_penalty(discriminator, th.randn(7, 5), "one_centered")
     assert penalty.item() == pytest.approx((5.0 - 1.0) ** 2)
 
 
@@ -98,15 +100,15 @@ def test_the_weight_penalty_of_a_linear_function_is_its_mean_input():
     points = th.randn(7, 5)
     # the gradient of the mean logit is the mean input, and 1 for the bias
     norm = math.sqrt(points.mean(0).square().sum().item() + 1.0)
-    penalty = gradient_penalty(discriminator, points, "one_centered_weights")
+    penalty = latent_penalty(discriminator, points, "one_centered_weights")
     assert penalty.item() == pytest.approx((norm - 1.0) ** 2, rel=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["one_centered", "one_centered_weights"])
 def test_penalties_teach_the_discriminator(kind):
     discriminator = make_discriminator()
-    gradient_penalty(discriminator, th.randn(7, 5), kind).backward()
-    assert discriminator.unit.trunk[0].weight.grad.abs().sum() > 0.0
+    latent_penalty(discriminator, th.randn(7, 5), kind).backward()
+    assert discriminator.unit.trunk.layers[0].weight.grad.abs().sum() > 0.0
 
 
 def test_points_lie_between_expert_and_policy():
@@ -120,7 +122,7 @@ def test_points_lie_between_expert_and_policy():
 def test_the_bottleneck_constrains_an_equal_mix_of_expert_and_policy():
     discriminator = make_discriminator(code_dim=4)
     expert, generator = th.randn(3, 5), th.randn(40, 5)
-    output = discriminator_loss(discriminator, expert, generator, None, 0.0, 2.0, 0.5)
+    output = latent_discriminator_loss(discriminator, expert, generator, None, 0.0, 2.0, 0.5)
     kl = [discriminator(each)[1].mean().item() for each in (expert, generator)]
     assert output.loss.bottleneck.item() == pytest.approx(2.0 * (np.mean(kl) - 0.5), abs=1e-5)
 
