@@ -128,8 +128,8 @@ class RewardVecEnv(TaskRewardVecEnv):
         return len(self._steps) * self.num_envs
 
     def pop_collected(self) -> tuple[Transitions, npt.NDArray[np.bool_]]:
-        """Give the collected transitions, time first, and say which of them ended an episode; they are
-        forgotten.
+        """Give the collected transitions, time first, and which of them ended an episode; forget
+        them.
 
         :return: transitions of shape (n_steps * num_envs, ...), dones of shape (n_steps, num_envs)
         """

@@ -42,6 +42,7 @@ class DiscriminatorLearner:
         self.optimizer = th.optim.Adam(
             discriminator.parameters(), lr=settings.disc_learning_rate, fused=True
         )
+        self.n_updates = 0
         self._gradients: Gradients | None = None
 
     def train_round(
@@ -65,6 +66,7 @@ class DiscriminatorLearner:
         self.discriminator.train()
         metrics = [self._update(batch) for batch in batches]
         self.discriminator.eval()
+        self.n_updates += n
         return UpdateMetrics(*th.stack(metrics).unbind(dim=1))
 
     def _update(self, mixed: EncodedTransitions) -> th.Tensor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -30,8 +32,21 @@ class LastFinite:
             raise NonFiniteError("the policy is not finite")
         self._parameters = copy.deepcopy(self.gen_algo.get_parameters())
 
-    def explain(self, error: Exception) -> str | None:
-        """Say what is not finite, and restore the policy if it is; None where the error is about
+    def stop_if_needed(self, error: Exception, save: Callable[[], Path]) -> None:
+        """Save the last finite state and name what is not finite, if that is what ended training.
+
+        :param error: what ended training
+        :param save: writes the state, and says where
+        :raises NonFiniteError: naming the term and the file
+        """
+        what = self._what_is_not_finite(error)
+        if what is not None:
+            raise NonFiniteError(
+                f"{what}; training stopped and its last finite state was saved to {save()}"
+            ) from error
+
+    def _what_is_not_finite(self, error: Exception) -> str | None:
+        """Say it, and restore the policy if it is the policy; None where the error is about
         something else.
         """
         if not is_finite(self.gen_algo.policy):

@@ -1,15 +1,11 @@
-"""Where a trainer logs, and what it logs about a round of discriminator updates."""
+"""Figures of discriminator updates, and what is not finite in them."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 import torch as th
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.logger import Logger, make_output_format
 from torch import nn
 from torch.nn import functional
 
@@ -49,42 +45,6 @@ class UpdateMetrics(NamedTuple):
             functional.binary_cross_entropy_with_logits(logits.detach(), probability),
             kl.detach().mean(),
         )
-
-
-def log_to(gen_algo: BaseAlgorithm, folder: str, verbose: int, suffix: str) -> None:
-    """Give a generator a logger of its own to csv and TensorBoard files.
-
-    :param gen_algo: the generator
-    :param folder: of the files
-    :param verbose: 1 to print as well
-    :param suffix: see :func:`make_logger`
-    """
-    if gen_algo.tensorboard_log is not None:
-        warnings.warn(
-            "`log_dir` takes the place of the generator's `tensorboard_log`, "
-            f"{gen_algo.tensorboard_log}",
-            stacklevel=4,
-        )
-    gen_algo.set_logger(make_logger(folder, max(verbose, gen_algo.verbose), suffix))
-
-
-def make_logger(folder: str, verbose: int, suffix: str = "") -> Logger:
-    """Logger to csv and TensorBoard files in a folder, and to the terminal if ``verbose``.
-
-    :param suffix: part of the csv's name, so that a run that goes on does not overwrite its past
-    """
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    formats = (["stdout"] if verbose else []) + ["csv", "tensorboard"]
-    return Logger(folder, [make_output_format(each, folder, suffix) for each in formats])
-
-
-def record_means(logger: Logger, updates: UpdateMetrics) -> None:
-    """Record the means over a round under ``discriminator/``.
-
-    :param updates: metrics, each of shape (n_updates,)
-    """
-    for name, values in updates._asdict().items():
-        logger.record(f"discriminator/{name}", float(values.mean()))
 
 
 def not_finite(metrics: th.Tensor, gradients: Mapping[str, th.Tensor]) -> NonFiniteError:

@@ -41,7 +41,6 @@ class Rounds:
     :param discriminator: what learns
     :param demonstrations: the expert's
     :param gen_algo: the generator, for its density
-    :param normalize: what normalises its observations; None for nothing
     :param settings: numbers of the run
     :param dual: dual variable of the bottleneck; None for no bottleneck
     :param reward_type: what the generator is paid
@@ -52,19 +51,19 @@ class Rounds:
         discriminator: Discriminator,
         demonstrations: Demonstrations,
         gen_algo: BaseAlgorithm,
-        normalize: VecNormalize | None,
         settings: AdversarialSettings,
         dual: DualVariable | None,
         reward_type: str,
     ) -> None:
         self.discriminator, self.settings, self.reward_type = discriminator, settings, reward_type
-        self.gen_algo, self.normalize = gen_algo, normalize
+        self.gen_algo = gen_algo
+        self.normalize: VecNormalize | None = None  # what normalises its observations
         self.learner = DiscriminatorLearner(discriminator, settings, dual)
         self.reward_scaling = RewardScaling(settings.reward_scaling)
         self.expert = demonstrations.transitions()
         self.expert_batch = discriminator.encode(self.expert)
         self.expert_sampler = EpochSampler(demonstrations.n_steps, settings.seed)
-        self.n_rounds = self.n_disc_updates = 0
+        self.n_rounds = 0
         discriminator.normalizer.update(discriminator.observed(self.expert_batch).vectors)
 
     def finish(self, transitions: Transitions) -> RoundResult:
@@ -99,9 +98,7 @@ class Rounds:
         if self.discriminator.needs_density:
             expert = expert._replace(log_probs=self._log_probs(self.expert.take(expert_rows)))
         chosen = generator.rows(th.as_tensor(generator_rows, device=device))
-        metrics = self.learner.train_round(expert, chosen)
-        self.n_disc_updates += self.settings.n_disc_updates_per_round
-        return metrics
+        return self.learner.train_round(expert, chosen)
 
     def encode(self, transitions: Transitions, log_probs: bool = True) -> EncodedTransitions:
         """Encode transitions for the discriminator.
@@ -138,13 +135,13 @@ class Rounds:
         """Describe counters, samples and scale, JSON-able."""
         return {
             "n_rounds": self.n_rounds,
-            "n_disc_updates": self.n_disc_updates,
+            "n_updates": self.learner.n_updates,
             "expert_sampler": self.expert_sampler.state_dict(),
             "reward_scaling": dict(vars(self.reward_scaling)),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`state_dict` returned."""
-        self.n_rounds, self.n_disc_updates = state["n_rounds"], state["n_disc_updates"]
+        self.n_rounds, self.learner.n_updates = state["n_rounds"], state["n_updates"]
         self.expert_sampler.load_state_dict(state["expert_sampler"])
         vars(self.reward_scaling).update(state["reward_scaling"])

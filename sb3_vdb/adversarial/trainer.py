@@ -21,10 +21,10 @@ from sb3_vdb.adversarial import checkpoint
 from sb3_vdb.adversarial.callbacks import with_discriminator
 from sb3_vdb.adversarial.densities import check_has_density
 from sb3_vdb.adversarial.last_finite import LastFinite
+from sb3_vdb.adversarial.log import log_to, record_means, record_round
 from sb3_vdb.adversarial.objective import PenaltySide
 from sb3_vdb.adversarial.relabel import relabel_rollout
 from sb3_vdb.adversarial.reward_scaling import Scaling
-from sb3_vdb.adversarial.round_metrics import log_to, record_means
 from sb3_vdb.adversarial.rounds import Rounds
 from sb3_vdb.adversarial.settings import (
     DEFAULT_BETA,
@@ -45,7 +45,6 @@ from sb3_vdb.adversarial.wiring import (
 from sb3_vdb.class_paths import class_path
 from sb3_vdb.demonstrations import Demonstrations, Trajectory
 from sb3_vdb.discriminators import Discriminator, PenaltyTarget
-from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.evaluation.returns import EvaluationResult, evaluate_returns
 from sb3_vdb.recovered_reward import RecoveredReward
 from sb3_vdb.transitions import Transitions
@@ -170,7 +169,11 @@ class AdversarialTrainer:
             self.has_bottleneck,
             float(getattr(gen_algo, "gamma", 1.0)),
             discriminator_kwargs,
-        )
+        ) | {
+            "normalize_inputs": normalize_inputs,
+            "input_noise_std": input_noise_std,
+            "hidden_noise_std": hidden_noise_std,
+        }
         dual = make_dual(
             type(self).__name__,
             self.has_bottleneck,
@@ -179,15 +182,8 @@ class AdversarialTrainer:
             beta_step_size=beta_step_size,
             constraint=constraint,
         )
-        make_discriminator = partial(
-            self.discriminator_class,
-            venv.observation_space,
-            venv.action_space,
-            normalize_inputs=normalize_inputs,
-            input_noise_std=input_noise_std,
-            hidden_noise_std=hidden_noise_std,
-            **arguments,
-        )
+        spaces = venv.observation_space, venv.action_space
+        make_discriminator = partial(self.discriminator_class, *spaces, **arguments)
         self._setup(demonstrations, venv, gen_algo, settings, make_discriminator, dual)
 
     def _setup(
@@ -211,20 +207,14 @@ class AdversarialTrainer:
             th.manual_seed(settings.seed)
         self.discriminator = make_discriminator().to(self.device)
         self.discriminator.describe()
-        allowed = self.discriminator.reward_types
-        self.reward_type = checked_reward_type(settings.reward_type, allowed)
+        types = self.discriminator.reward_types
+        self.reward_type = checked_reward_type(settings.reward_type, types)
         if self.discriminator.needs_density:
             check_has_density(gen_algo)
         check_demonstrations(demonstrations, self.discriminator, venv)
         settings.check_batch(demonstrations.n_steps, self.gen_train_timesteps)
         self.rounds = Rounds(
-            self.discriminator,
-            demonstrations,
-            gen_algo,
-            lowest_normalize(venv),
-            settings,
-            dual,
-            self.reward_type,
+            self.discriminator, demonstrations, gen_algo, settings, dual, self.reward_type
         )
         self.venv, self.reward_venv = insert_reward(
             venv, None if self.relabels else self.reward, collect=True
@@ -266,20 +256,13 @@ class AdversarialTrainer:
                 progress_bar=progress_bar,
             )
         except (FloatingPointError, ValueError) as error:
-            self._stop_if_not_finite(error)
+            self._last_finite.stop_if_needed(error, self._save_before_error)
             raise
         return self
 
-    def _stop_if_not_finite(self, error: Exception) -> None:
-        """Save the last finite state and name the term, if that is what ended training."""
-        what = self._last_finite.explain(error)
-        if what is None:
-            return
+    def _save_before_error(self) -> Path:
         self.reward_venv.drop_collected()
-        path = self.save(self.settings.emergency_path(type(self).__name__, self.num_timesteps))
-        raise NonFiniteError(
-            f"{what}; training stopped and its last finite state was saved to {path}"
-        ) from error
+        return self.save(self.settings.emergency_path(type(self).__name__, self.num_timesteps))
 
     def finish_round(self, rollout: Mapping[str, Any]) -> None:
         """Train the discriminator on the samples collected since the last round, and pay the
@@ -297,19 +280,7 @@ class AdversarialTrainer:
             relabel_rollout(self.gen_algo.rollout_buffer, paid, rollout["values"], rollout["dones"])
             for step_paid, step_dones in zip(paid, dones, strict=True):
                 self.reward_venv.count_returns(step_paid, step_dones)
-        self._log_round(rewards)
-
-    def _log_round(self, rewards: th.Tensor) -> None:
-        logger = self.logger
-        if self.dual is not None:
-            logger.record("discriminator/beta", self.dual.beta)
-            logger.record("discriminator/information_limit", self.dual.information_limit)
-        logger.record("discriminator/learning_rate", self.settings.disc_learning_rate)
-        logger.record("discriminator/n_updates", self.rounds.n_disc_updates)
-        logger.record("reward/mean", float(rewards.mean()))
-        logger.record("reward/std", float(rewards.std()))
-        if finished := self.reward_venv.pop_finished_returns():
-            logger.record("rollout/ep_learned_rew_mean", float(np.mean(finished)))
+        record_round(self.logger, self.rounds.learner, rewards, self.reward_venv)
 
     # ------------------------------------------------------------------ using what was learned
 

@@ -17,8 +17,8 @@ from rich.progress import track
 from sb3_vdb.discriminators.unit import CodeUnit
 from sb3_vdb.experiments.style import STYLE
 from sb3_vdb.experiments.versions import write_versions
-from sb3_vdb.networks.trunks import DenseTrunk
 from sb3_vdb.files import write_text
+from sb3_vdb.networks.trunks import DenseTrunk
 from sb3_vdb.vdb import DualVariable, bottleneck_loss, expert_loss, generator_loss
 
 LIMITS: tuple[float | None, ...] = (None, 1.0, 0.5, 0.1, 0.02)

@@ -44,7 +44,7 @@ def test_every_algorithm_runs_on_every_generator(algorithm, generator, demos):
     assert trainer.learn(200) is trainer
     assert trainer.num_timesteps == 200
     assert trainer.n_rounds == (2 if generator in ON_POLICY else 3)
-    assert trainer.rounds.n_disc_updates == 3 * trainer.n_rounds
+    assert trainer.rounds.learner.n_updates == 3 * trainer.n_rounds
     assert (parameters(trainer.discriminator) != before[0]).any()
     assert (parameters(trainer.policy) != before[1]).any()
     assert (trainer.dual is not None) == algorithm.startswith("V")

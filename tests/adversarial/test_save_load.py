@@ -56,7 +56,7 @@ def fingerprint(trainer) -> str:
         (
             trainer.dual.beta if trainer.dual else None,
             trainer.n_rounds,
-            trainer.rounds.n_disc_updates,
+            trainer.rounds.learner.n_updates,
         )
     )
     add((vars(trainer.reward_scaling), trainer.num_timesteps))

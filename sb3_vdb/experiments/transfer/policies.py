@@ -11,7 +11,7 @@ from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
-from sb3_vdb.adversarial.round_metrics import make_logger
+from sb3_vdb.adversarial.log import make_logger
 from sb3_vdb.experiments.checkpoints import load_run, save_model, save_run
 from sb3_vdb.experiments.runner import Report
 from sb3_vdb.experiments.transfer.settings import EPISODE_STEPS, PolicySettings

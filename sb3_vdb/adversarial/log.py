@@ -1,0 +1,72 @@
+"""Where a trainer logs, and what it logs about a round."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch as th
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.logger import Logger, make_output_format
+
+from sb3_vdb.adversarial.discriminator_learner import DiscriminatorLearner
+from sb3_vdb.adversarial.round_metrics import UpdateMetrics
+from sb3_vdb.reward_vec_env import RewardVecEnv
+
+
+def log_to(gen_algo: BaseAlgorithm, folder: str, verbose: int, suffix: str) -> None:
+    """Give a generator a logger of its own to csv and TensorBoard files.
+
+    :param gen_algo: the generator
+    :param folder: of the files
+    :param verbose: 1 to print as well
+    :param suffix: see :func:`make_logger`
+    """
+    if gen_algo.tensorboard_log is not None:
+        warnings.warn(
+            "`log_dir` takes the place of the generator's `tensorboard_log`, "
+            f"{gen_algo.tensorboard_log}",
+            stacklevel=4,
+        )
+    gen_algo.set_logger(make_logger(folder, max(verbose, gen_algo.verbose), suffix))
+
+
+def make_logger(folder: str, verbose: int, suffix: str = "") -> Logger:
+    """Logger to csv and TensorBoard files in a folder, and to the terminal if ``verbose``.
+
+    :param suffix: part of the csv's name, so that a run that goes on does not overwrite its past
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    formats = (["stdout"] if verbose else []) + ["csv", "tensorboard"]
+    return Logger(folder, [make_output_format(each, folder, suffix) for each in formats])
+
+
+def record_means(logger: Logger, updates: UpdateMetrics) -> None:
+    """Record the means over a round under ``discriminator/``.
+
+    :param updates: metrics, each of shape (n_updates,)
+    """
+    for name, values in updates._asdict().items():
+        logger.record(f"discriminator/{name}", float(values.mean()))
+
+
+def record_round(
+    logger: Logger, learner: DiscriminatorLearner, rewards: th.Tensor, reward_venv: RewardVecEnv
+) -> None:
+    """Record what stands at the end of a round.
+
+    :param logger: the generator's
+    :param learner: the discriminator's
+    :param rewards: of the round's transitions, not scaled, shape (batch,)
+    :param reward_venv: where episodes ended
+    """
+    if learner.dual is not None:
+        logger.record("discriminator/beta", learner.dual.beta)
+        logger.record("discriminator/information_limit", learner.dual.information_limit)
+    logger.record("discriminator/learning_rate", learner.settings.disc_learning_rate)
+    logger.record("discriminator/n_updates", learner.n_updates)
+    logger.record("reward/mean", float(rewards.mean()))
+    logger.record("reward/std", float(rewards.std()))
+    if returns := reward_venv.pop_finished_returns():
+        logger.record("rollout/ep_learned_rew_mean", float(np.mean(returns)))
