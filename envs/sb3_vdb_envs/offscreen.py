@@ -53,8 +53,8 @@ def back_end() -> str:
             raise ValueError(f"MUJOCO_GL must be one of {', '.join(BACK_ENDS)}, got {wanted!r}")
         return wanted
     for name, library in LIBRARIES.items():
-        found = ctypes.util.find_library(library)
-        if found and (name != "egl" or _egl_has_a_display(found)):
+        path = ctypes.util.find_library(library)
+        if path and (name != "egl" or _egl_has_a_display(path)):
             return name
     if sys.platform != "linux" or os.environ.get("DISPLAY"):
         return "glfw"

@@ -198,9 +198,19 @@ def test_in_flight_without_motors_energy_stays():
     assert abs(after[0] - before[0]) > 0.1 * before[1]  # it did exchange energy
 
 
+@pytest.fixture(scope="module")
+def three_simulators():
+    """MuJoCo at both timesteps and Bullet; placing a character makes them forget the last one."""
+    kinds = (("mujoco", 1 / 240), ("mujoco", 1 / 1200), ("bullet", 1 / 1200))
+    simulators = [make_simulator(*kind) for kind in kinds]
+    yield simulators
+    for simulator in simulators:
+        simulator.close()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["run", "walk", "backflip"])
-def test_open_loop_motions_agree_between_simulators_and_timesteps(name):
+def test_open_loop_motions_agree_between_simulators_and_timesteps(name, three_simulators):
     """0.3 s from 8 phases. A prototype measured .05 rad and 49 mm between the simulators, of which
     the ankles under contact are nearly all, and .015 rad and 17 mm between MuJoCo's timesteps; the
     bounds leave half as much again.
@@ -208,12 +218,8 @@ def test_open_loop_motions_agree_between_simulators_and_timesteps(name):
     clip, results = MotionClip.load(name), []
     for time in np.arange(8) / 8 * clip.duration:
         start = standing_start(clip, time)
-        ends = {}
-        for key, timestep in (("mujoco", 1 / 240), ("mujoco", 1 / 1200), ("bullet", 1 / 1200)):
-            simulator = make_simulator(key, timestep)
-            ends[key, timestep] = play_open_loop(simulator, clip, time, 9, start)
-            simulator.close()
-        coarse, fine, bullet = ends.values()
+        ends = [play_open_loop(each, clip, time, 9, start) for each in three_simulators]
+        coarse, fine, bullet = ends
         results.append([distance(coarse, bullet), distance(coarse, fine)])
     (simulators_rad, simulators_m), (steps_rad, steps_m) = np.mean(results, axis=0)
     assert simulators_rad < 0.08
