@@ -15,10 +15,10 @@ SIZES = {"units": 32, "cnn_depth": 4}
 def test_it_learns_the_experts_actions(kind, tmp_path):
     demos = make_demonstrations(kind, n=4, length=30)
     env = Dot(kind, length=30)
-    cloned = BehaviouralCloning(env, demos, 3e-3, policy_kwargs=SIZES, seed=0, device="cpu")
+    cloned = BehaviouralCloning(env, demos, 3e-3, 64, policy_kwargs=SIZES, seed=0, device="cpu")
     rows = np.arange(100)
     before = cloned._loss(rows).item()
-    cloned.learn(150)
+    cloned.learn(150 if kind == "pixels" else 30)
     assert cloned._loss(rows).item() < 0.2 * before
     observation, _ = env.reset(seed=9)
     action, state = cloned.predict(observation)

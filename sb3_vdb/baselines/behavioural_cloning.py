@@ -22,7 +22,7 @@ from sb3_vdb.stored_episodes import stored_episodes
 
 
 class ClonedPolicy(FiledPolicy):
-    """An action for an observation; without memory.
+    """Chooses an action for an observation; it has no memory.
 
     :param observation_space: pictures with channels first, vectors, or a Dict of both
     :param action_space: a Box
@@ -50,7 +50,7 @@ class ClonedPolicy(FiledPolicy):
         self.apply(initialize)
 
     def forward(self, observation: PyTorchObs, deterministic: bool = True) -> th.Tensor:
-        """Actions in [-1, 1], shape (batch, action_dim)."""
+        """Choose actions in [-1, 1], shape (batch, action_dim)."""
         normalized = self.encoder.normalize(as_parts(observation))
         return th.tanh(self.head(self.encoder(normalized)))
 
@@ -64,7 +64,7 @@ class ClonedPolicy(FiledPolicy):
 
 
 class BehaviouralCloning:
-    """Regression of the expert's actions on its observations, by the mean squared error.
+    """Learns the expert's actions from its observations, by the mean squared error.
 
     A policy without memory sees velocities in pictures only where several are stacked
     (``frame_stack=3`` in the pixel environments).
@@ -132,7 +132,7 @@ class BehaviouralCloning:
         return self
 
     def _loss(self, rows: npt.NDArray[np.int64]) -> th.Tensor:
-        """Mean squared error of some rows, scalar."""
+        """Compute the mean squared error of some rows, scalar."""
         observations = {
             name: th.as_tensor(values[rows], device=self.device)
             for name, values in self._observations.items()
@@ -147,7 +147,7 @@ class BehaviouralCloning:
         episode_start: npt.NDArray[Any] | None = None,
         deterministic: bool = True,
     ) -> tuple[npt.NDArray[Any], tuple[npt.NDArray[Any], ...] | None]:
-        """As SB3's ``predict``; there is no memory and no noise."""
+        """Choose actions as SB3's ``predict`` does; there is no memory and no noise."""
         return self.policy.predict(observation, state, episode_start, deterministic)
 
     def save(self, path: str | Path) -> None:

@@ -23,7 +23,7 @@ LEARNING_RATE_RANGE = (1e-6, 1e-3)
 
 
 class ScaledLinear(nn.Linear):
-    """A linear layer whose output is multiplied by a constant.
+    """Multiplies the output of a linear layer by a constant.
 
     :param in_features: size of the input
     :param scale: the constant
@@ -34,12 +34,12 @@ class ScaledLinear(nn.Linear):
         self.scale = scale
 
     def forward(self, inputs: th.Tensor) -> th.Tensor:
-        """Values, shape (batch, 1)."""
+        """Compute values, shape (batch, 1)."""
         return self.scale * super().forward(inputs)
 
 
 class DeepMimicPolicy(ActorCriticPolicy):
-    """Actor and critic over one running normaliser, with action noise that is not learned.
+    """Has actor and critic over one running normaliser, with action noise that is not learned.
 
     :param value_scale: the value network's output is in units of this; 1 / (1 - gamma), the largest
         return of a reward in [0, 1], makes it a number in [0, 1]
@@ -100,7 +100,7 @@ class DeepMimicPolicy(ActorCriticPolicy):
 
 
 class DeepMimicPPO(PPO):
-    """PPO for motion imitation.
+    """Learns motions by PPO.
 
     *Paper*: Peng et al., DeepMimic (2018), and the VDB paper's section 5.1, which learns the
     generator this way.
@@ -239,7 +239,7 @@ class DeepMimicPPO(PPO):
 
 
 def _value_scale(value_scale: float | None, gamma: float) -> float:
-    """Unit of the values.
+    """Return the unit of the values.
 
     :raises ValueError: it is not positive, or follows from a discount of 1
     """
@@ -254,8 +254,8 @@ def _value_scale(value_scale: float | None, gamma: float) -> float:
 
 
 def adapted(learning_rate: float, kl: float, wanted: float) -> float:
-    """Learning rate after an update that changed the policy by ``kl``; the KL grows with the square
-    of the step.
+    """Return the learning rate after an update that changed the policy by ``kl``; the KL grows with
+    the square of the step.
 
     :param learning_rate: of the update
     :param kl: measured divergence, nats

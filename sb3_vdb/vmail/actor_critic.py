@@ -16,7 +16,7 @@ MIN_STD = 1e-4
 
 
 class TanhNormal(NamedTuple):
-    """Distribution of tanh(u) with u ~ N(mean, diag(std^2)).
+    """Describes the distribution of tanh(u) with u ~ N(mean, diag(std^2)).
 
     :param mean: before tanh, shape (..., action_dim)
     :param std: before tanh, shape (..., action_dim)
@@ -26,12 +26,12 @@ class TanhNormal(NamedTuple):
     std: th.Tensor
 
     def sample(self) -> th.Tensor:
-        """An action through which gradients reach mean and std, shape (..., action_dim)."""
+        """Sample an action through which gradients reach mean and std, shape (..., action_dim)."""
         return th.tanh(self.mean + self.std * th.randn_like(self.mean))
 
     def sample_with_log_prob(self) -> tuple[th.Tensor, th.Tensor]:
-        """An action and its log-density, shape (..., action_dim) and (...); exact where tanh
-        saturates, with log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2u)).
+        """Sample an action with its log-density, shape (..., action_dim) and (...); exact where
+        tanh saturates, with log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2u)).
         """
         noise = th.randn_like(self.mean)
         before = self.mean + self.std * noise
@@ -40,12 +40,12 @@ class TanhNormal(NamedTuple):
         return th.tanh(before), (density - slope).sum(dim=-1)
 
     def mode(self) -> th.Tensor:
-        """The median, tanh(mean), shape (..., action_dim)."""
+        """Return the median, tanh(mean), shape (..., action_dim)."""
         return th.tanh(self.mean)
 
 
 class Actor(nn.Module):
-    """pi(a | z): a Gaussian squashed by tanh.
+    """Is pi(a | z), a Gaussian squashed by tanh.
 
     :param feat_dim: width of the features
     :param action_dim: number of action dimensions
@@ -62,14 +62,14 @@ class Actor(nn.Module):
         self.raw_init_std = math.log(math.expm1(init_std))
 
     def forward(self, feat: th.Tensor) -> TanhNormal:
-        """Distribution of the action, from features of shape (..., feat_dim)."""
+        """Compute the distribution of the action, from features of shape (..., feat_dim)."""
         mean, raw = self.net(feat).chunk(2, dim=-1)
         mean = MEAN_SCALE * th.tanh(mean / MEAN_SCALE)
         return TanhNormal(mean, functional.softplus(raw + self.raw_init_std) + MIN_STD)
 
 
 class Value(nn.Module):
-    """V(z), the return that the policy is expected to reach from a state.
+    """Estimates V(z), the return that the policy is expected to reach from a state.
 
     :param feat_dim: width of the features
     :param units: width of the hidden layers
@@ -81,5 +81,5 @@ class Value(nn.Module):
         self.net = mlp(feat_dim, units, n_layers, 1)
 
     def forward(self, feat: th.Tensor) -> th.Tensor:
-        """Values of shape (...) from features of shape (..., feat_dim)."""
+        """Compute values of shape (...) from features of shape (..., feat_dim)."""
         return self.net(feat).squeeze(-1)

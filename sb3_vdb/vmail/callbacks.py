@@ -12,7 +12,7 @@ from sb3_vdb.vmail.vmail import VMAIL
 
 
 class InspectionCallback(BaseCallback):
-    """Logs, every so many decisions, a strip of pictures (seen, drawn from the belief, predicted
+    """Logs, every so many decisions, a strip of pictures (seen, decoded from the belief, predicted
     without looking) of a demonstration and of the policy's last episode, and mean reward and belief
     divergence along both.
 
@@ -41,7 +41,9 @@ class InspectionCallback(BaseCallback):
         self._next = self._after(self.model.num_timesteps)
 
     def _after(self, timesteps: int) -> int:
-        """The next multiple, so that a run that goes on looks when an uninterrupted one would."""
+        """Return the next multiple, so that a run that goes on looks when an uninterrupted one
+        would.
+        """
         return (timesteps // self.every + 1) * self.every
 
     def _on_step(self) -> bool:
@@ -71,7 +73,7 @@ class InspectionCallback(BaseCallback):
 
 
 def strip(prediction: Prediction, n_shown: int) -> npt.NDArray[np.uint8]:
-    """Three rows of pictures: seen, belief, forward model; the newest of stacked ones.
+    """Arrange three rows of pictures: seen, belief, forward model; the newest of stacked ones.
 
     :param prediction: of an episode
     :param n_shown: pictures in a row, at even intervals

@@ -19,7 +19,7 @@ from sb3_vdb.networks import space_parts
 from sb3_vdb.stored_episodes import StoredEpisode
 from sb3_vdb.vmail.memory import Place, allocate
 
-ACTIONS, REWARDS = "actions", "rewards"  # beside the parts of the observation
+ACTIONS, REWARDS = "actions", "rewards"  # after the parts of the observation
 PREFIX = "observations/"
 Fields = Mapping[str, tuple[tuple[int, ...], th.dtype]]  # shape and type of a row's entries
 
@@ -38,7 +38,7 @@ def row_fields(observation_space: gym.Space[Any], action_dim: int) -> Fields:
 
 
 def episode_rows(episode: StoredEpisode) -> dict[str, npt.NDArray[Any]]:
-    """Return the rows of an episode: each action beside the observation that it led to."""
+    """Return the rows of an episode: each action with the observation that it led to."""
     first = np.zeros((1, *episode.actions.shape[1:]), dtype=np.float32)
     return {
         **{PREFIX + name: np.asarray(part) for name, part in episode.observations.items()},

@@ -24,9 +24,9 @@ class Prediction(NamedTuple):
     """Pictures of an episode, channels last.
 
     :param seen: what was observed, shape (time, height, width, channels)
-    :param reconstructed: drawn from the belief, which saw all of it, same shape
-    :param predicted: drawn from the belief for the context, and from there on from the forward
-        model alone under the episode's actions, same shape
+    :param reconstructed: decoded from the belief, which saw all of it, same shape
+    :param predicted: decoded from the belief for the context, and from there on from the
+        forward model alone under the episode's actions, same shape
     :param n_context: observations that the prediction saw
     """
 
@@ -49,7 +49,7 @@ class Course(NamedTuple):
 
 
 def rows_of(model: VMAIL, episode: Trajectory) -> dict[str, th.Tensor]:
-    """Rows of an episode as the replay buffer has them, for the functions below.
+    """Return the rows of an episode as the replay buffer has them, for the functions below.
 
     :param model: who knows the spaces
     :param episode: with actions, as the environment observes it
@@ -65,7 +65,9 @@ def rows_of(model: VMAIL, episode: Trajectory) -> dict[str, th.Tensor]:
 
 
 def _filtered(model: VMAIL, rows: Mapping[str, th.Tensor]) -> tuple[Belief, th.Tensor]:
-    """Beliefs along rows of the replay buffer, modes throughout, and the actions; batch of one."""
+    """Infer beliefs along rows of the replay buffer, modes throughout; returns them with the
+    actions, a batch of one.
+    """
     observations = {
         name.removeprefix(PREFIX): part.to(model.device)[:, None]
         for name, part in rows.items()
@@ -83,7 +85,7 @@ def predict_pictures(
     n_steps: int = 50,
     start: int = 0,
 ) -> Prediction:
-    """Video prediction by the forward model, beside what was seen.
+    """Predict a video by the forward model, and return it with what was seen.
 
     :param model: what predicts
     :param rows: an episode, ``model.replay_buffer.expert.episode(i)`` or ``.policy.episode(i)``
@@ -94,7 +96,7 @@ def predict_pictures(
     """
     pictures = sorted(model.policy.world_model.encoder.picture_names)
     if not pictures:
-        raise ValueError("the observations have no pictures to draw; look at `follow(...)`")
+        raise ValueError("the observations have no pictures to decode; look at `follow(...)`")
     name = pictures[0]
     part = {key: values[start : start + n_steps] for key, values in rows.items()}
     if len(part["actions"]) <= n_context:
@@ -125,7 +127,7 @@ def _channels_last(pictures: th.Tensor) -> npt.NDArray[np.uint8]:
 
 @th.no_grad()
 def follow(model: VMAIL, rows: Mapping[str, th.Tensor]) -> Course:
-    """Reward of the discriminator and corrections of the belief along an episode.
+    """Compute the discriminator's reward and the corrections of the belief along an episode.
 
     :param model: what judges
     :param rows: as for :func:`predict_pictures`
@@ -139,7 +141,8 @@ def follow(model: VMAIL, rows: Mapping[str, th.Tensor]) -> Course:
 
 @th.no_grad()
 def expert_likeness(model: VMAIL, rows: Mapping[str, th.Tensor]) -> float:
-    """Mean of D(z, a) along an episode, in [0, 1]; 0.5 where the discriminator cannot tell.
+    """Compute the mean of D(z, a) along an episode, in [0, 1]; 0.5 where the discriminator cannot
+    tell.
 
     :param model: what judges
     :param rows: as for :func:`predict_pictures`
@@ -148,5 +151,5 @@ def expert_likeness(model: VMAIL, rows: Mapping[str, th.Tensor]) -> float:
 
 
 def _logits(model: VMAIL, belief: Belief, actions: th.Tensor) -> th.Tensor:
-    """The discriminator's logits for states and the actions taken in them, shape (length,)."""
+    """Compute the discriminator's logits for states and the actions in them, shape (length,)."""
     return model.policy.discriminator.logits(belief.state.feat[:-1], actions[1:])[:, 0]

@@ -11,7 +11,7 @@ MIN_STD = 0.1  # of a Gaussian latent, as in Dreamer
 
 
 class Latent(ABC):
-    """A family of distributions of ``stoch``, given by statistics that a network computes.
+    """Is a family of distributions of ``stoch``, given by statistics that a network computes.
 
     :param dim: width of ``stoch``
     :param n_statistics: width of the statistics
@@ -22,19 +22,19 @@ class Latent(ABC):
 
     @abstractmethod
     def sample(self, statistics: th.Tensor) -> th.Tensor:
-        """A sample through which gradients reach the statistics, shape (..., dim)."""
+        """Sample a value through which gradients reach the statistics, shape (..., dim)."""
 
     @abstractmethod
     def mode(self, statistics: th.Tensor) -> th.Tensor:
-        """The most probable value, shape (..., dim)."""
+        """Return the most probable value, shape (..., dim)."""
 
     @abstractmethod
     def kl(self, posterior: th.Tensor, prior: th.Tensor) -> th.Tensor:
-        """KL[posterior || prior] in nats, from two tensors of statistics, shape (...)."""
+        """Compute KL[posterior || prior] in nats, from two tensors of statistics, shape (...)."""
 
 
 class GaussianLatent(Latent):
-    """A diagonal Gaussian; the statistics are its means and softplus-inverse deviations.
+    """Is a diagonal Gaussian; the statistics are its means and softplus-inverse deviations.
 
     :param dim: number of variables
     """
@@ -44,21 +44,21 @@ class GaussianLatent(Latent):
 
     @staticmethod
     def mean_and_std(statistics: th.Tensor) -> tuple[th.Tensor, th.Tensor]:
-        """Means and deviations, each of shape (..., dim)."""
+        """Return means and deviations, each of shape (..., dim)."""
         mean, raw = statistics.chunk(2, dim=-1)
         return mean, functional.softplus(raw) + MIN_STD
 
     def sample(self, statistics: th.Tensor) -> th.Tensor:
-        """Mean + std * epsilon."""
+        """Sample mean + std * epsilon."""
         mean, std = self.mean_and_std(statistics)
         return mean + std * th.randn_like(mean)
 
     def mode(self, statistics: th.Tensor) -> th.Tensor:
-        """The mean."""
+        """Return the mean."""
         return self.mean_and_std(statistics)[0]
 
     def kl(self, posterior: th.Tensor, prior: th.Tensor) -> th.Tensor:
-        """KL between two diagonal Gaussians, in closed form."""
+        """Compute the KL between two diagonal Gaussians, in closed form."""
         mean_q, std_q = self.mean_and_std(posterior)
         mean_p, std_p = self.mean_and_std(prior)
         ratio = std_q / std_p
@@ -67,8 +67,8 @@ class GaussianLatent(Latent):
 
 
 class CategoricalLatent(Latent):
-    """Several one-hot variables; the statistics are their logits. Samples carry straight-through
-    gradients (DreamerV2).
+    """Is a set of one-hot variables; the statistics are their logits. Samples carry
+    straight-through gradients (DreamerV2).
 
     :param n_variables: number of variables
     :param n_classes: classes of each
@@ -82,7 +82,9 @@ class CategoricalLatent(Latent):
         return functional.log_softmax(statistics.unflatten(-1, self.shape), dim=-1)
 
     def sample(self, statistics: th.Tensor) -> th.Tensor:
-        """One-hot vectors, joined; by the Gumbel-max trick, with the probabilities' gradients."""
+        """Sample one-hot vectors, joined, by the Gumbel-max trick, with the probabilities'
+        gradients.
+        """
         log_probs = self._log_probs(statistics)
         gumbel = -(-th.rand_like(log_probs).clamp_min(1e-20).log()).log()
         chosen = functional.one_hot((log_probs + gumbel).argmax(dim=-1), self.shape[1])
@@ -90,11 +92,11 @@ class CategoricalLatent(Latent):
         return (chosen.to(probs.dtype) + (probs - probs.detach())).flatten(-2)
 
     def mode(self, statistics: th.Tensor) -> th.Tensor:
-        """The likeliest class of each variable, one-hot."""
+        """Return the likeliest class of each variable, one-hot."""
         chosen = self._log_probs(statistics).argmax(dim=-1)
         return functional.one_hot(chosen, self.shape[1]).to(statistics.dtype).flatten(-2)
 
     def kl(self, posterior: th.Tensor, prior: th.Tensor) -> th.Tensor:
-        """Sum of the variables' divergences."""
+        """Sum the variables' divergences."""
         log_q, log_p = self._log_probs(posterior), self._log_probs(prior)
         return (log_q.exp() * (log_q - log_p)).sum(dim=(-2, -1))

@@ -37,7 +37,7 @@ EPISODE_KEYS = {"r": "rollout/ep_rew_mean", "l": "rollout/ep_len_mean"}
 
 
 class TrainingFigures(NamedTuple):
-    """What is logged of a training phase beside the updates' own figures.
+    """What is logged of a training phase in addition to the updates' own figures.
 
     :param beta: dual variable of the bottleneck; None for no bottleneck
     :param expert_fraction: share of the expert in the joint buffer's batches
@@ -75,7 +75,7 @@ def log_updates(logger: Logger, metrics: UpdateMetrics, training: TrainingFigure
 
     :param logger: SB3's
     :param metrics: means over the phase's updates, as numbers
-    :param training: what is logged beside them
+    :param training: what is logged in addition
     """
     for name, key in LOG_KEYS.items():
         logger.record(key, getattr(metrics, name))

@@ -30,8 +30,8 @@ Returns = Literal["lambda", "sum"]
 
 
 class LossSettings(NamedTuple):
-    """What the losses depend on beside weights and samples; :class:`sb3_vdb.VMAIL` has arguments of
-    the same names and explains them.
+    """What the losses depend on, weights and samples excepted; :class:`sb3_vdb.VMAIL` has arguments
+    of the same names and explains them.
     """
 
     kl_coef: float
@@ -55,7 +55,7 @@ class LossSettings(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """The losses of an update with their terms, and what is reported beside them.
+    """The losses of an update with their terms, and figures that are reported.
 
     :param model: negative bound of eq. 7
     :param discriminator: eq. 6

@@ -41,13 +41,13 @@ class Room(NamedTuple):
 
 
 def size_of(fields: Mapping[str, tuple[tuple[int, ...], th.dtype]], n_rows: int) -> int:
-    """Bytes of ``n_rows`` rows."""
+    """Compute the bytes of ``n_rows`` rows."""
     row = sum(math.prod(shape) * dtype.itemsize for shape, dtype in fields.values())
     return row * n_rows
 
 
 def free_room(device: th.device, folder: Path) -> Room:
-    """What is free on a device (0 without a GPU), in memory, and in a folder."""
+    """Measure what is free on a device (0 without a GPU), in memory, and in a folder."""
     gpu = th.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
     return Room(gpu, psutil.virtual_memory().available, shutil.disk_usage(folder).free)
 
@@ -55,7 +55,7 @@ def free_room(device: th.device, folder: Path) -> Room:
 def choose_place(
     wanted: PlaceName, n_bytes: int, device: th.device, folder: str | Path | None, verbose: int = 0
 ) -> Place:
-    """Where a replay buffer of ``n_bytes`` goes; the estimate and the choice are printed if
+    """Choose where a replay buffer of ``n_bytes`` goes; the estimate and the choice are printed if
     ``verbose``.
 
     :param wanted: ``"auto"`` takes the first that has room of GPU, memory and disk
@@ -94,7 +94,7 @@ def choose_place(
 
 
 def allocate(shape: tuple[int, ...], dtype: th.dtype, place: Place, name: str) -> th.Tensor:
-    """A tensor whose values are not set; memory is taken as it is filled.
+    """Allocate a tensor whose values are not set; memory is taken as it is filled.
 
     :param shape: shape
     :param dtype: type

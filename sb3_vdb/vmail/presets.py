@@ -1,12 +1,11 @@
-"""Settings of V-MAIL by name."""
+"""Settings of V-MAIL by name. How they were chosen is told in ``docs/notes/vmail_presets.md``."""
 
 from __future__ import annotations
 
 from copy import deepcopy
 from typing import Any
 
-# What the text leaves open is taken from its code: sizes, rates, schedule, and how many random
-# decisions make the environment buffer that Algorithm 1 begins with.
+# The paper's text; what it leaves open is taken from its code.
 PAPER: dict[str, Any] = {
     "learning_starts": 500,
     "returns": "lambda",
@@ -14,7 +13,7 @@ PAPER: dict[str, Any] = {
     "reward_type": "log_d",
     "gradient_penalty": "one_centered",
 }
-# https://github.com/rmrafailov/VMAIL, dm_control, where it departs from the text
+# https://github.com/rmrafailov/VMAIL, dm_control, where it departs from the text.
 AUTHORS_CODE: dict[str, Any] = {
     "returns": "sum",
     "drop_last_reward": True,
@@ -22,6 +21,7 @@ AUTHORS_CODE: dict[str, Any] = {
     "reward_type": "probability",
     "gradient_penalty": "one_centered_weights",
 }
+# What later work on the same world model settled on (DreamerV2 and ports of V-MAIL).
 STRONG: dict[str, Any] = {
     "td_lambda": 0.95,
     "reward_type": "log_d",
@@ -33,13 +33,7 @@ STRONG: dict[str, Any] = {
     "target_update_interval": 100,
     "policy_kwargs": {"latent": "categorical", "stoch_dim": 32, "n_classes": 32},
 }
-# Chosen on cart-pole swing-up from states, seed 901, one run each (docs/benchmarks): an entropy
-# bonus of 1e-4, usual elsewhere, kept no noise at all (the deviation fell to 0.01 within 2,000
-# updates); a burn-in of a quarter of these short sequences came with a slow target and faster
-# values; with half of every batch the expert's, imagination keeps starting from where the expert
-# has been, however many episodes the policy adds; with less weight on the divergence, beliefs are
-# exact enough to balance on. From pictures, the world model learns with standardised patches and
-# this rate in a quarter of the updates that convolutions take.
+# Small networks and short sequences for two cores, chosen on cart-pole swing-up.
 LAPTOP: dict[str, Any] = {
     "learning_rate": 2e-3,
     "discriminator_learning_rate": 2e-4,
@@ -90,10 +84,11 @@ PRESETS = {
 
 
 def preset(name: str) -> dict[str, Any]:
-    """Arguments of :class:`~sb3_vdb.VMAIL`: ``VMAIL("CnnPolicy", env, demos, **preset("laptop"))``.
+    """Return arguments of :class:`~sb3_vdb.VMAIL`: ``VMAIL("CnnPolicy", env, demos,
+    **preset("laptop"))``.
 
     :param name: ``"paper"`` (its text), ``"authors-code"`` (what its code does otherwise),
-        ``"strong"`` (what later work found to be better), ``"laptop"`` (for two cores, pictures) or
+        ``"strong"`` (what later work settled on), ``"laptop"`` (for two cores, pictures) or
         ``"laptop-states"`` (the same for vectors)
     :raises ValueError: there is no such preset
     """

@@ -77,7 +77,7 @@ def load_replay(replay: SequenceReplayBuffer, path: str | Path) -> None:
 
 
 def stored_expert_rows(path: str | Path) -> int:
-    """Rows that the expert's episodes take in a file or folder.
+    """Count the rows that the expert's episodes take in a file or folder.
 
     :param path: of :func:`save_replay` or :class:`ReplayFolder`
     :raises ValueError: damaged
@@ -90,7 +90,7 @@ def stored_expert_rows(path: str | Path) -> int:
 
 
 class ReplayFolder:
-    """A replay buffer in a folder: a compressed file for each episode, and a table of them.
+    """Keeps a replay buffer in a folder: a compressed file for each episode, and a table of them.
 
     Episodes that are there already are not written again. The table is written last; the one before
     it stays with its episodes, since whoever writes may be interrupted before the networks that
@@ -103,13 +103,13 @@ class ReplayFolder:
         self.path = Path(path)
 
     def tables(self) -> list[str]:
-        """Names under which buffers are there, oldest first."""
+        """Name the buffers that are there, oldest first."""
         names = [each.stem.removeprefix("table_") for each in self.path.glob("table_*.json")]
         own = [name for name in names if re.fullmatch(PROGRESS, name)]
         return sorted(own, key=lambda name: int(self._table(name)["written"]))
 
     def expert_rows(self, name: str) -> int:
-        """Rows that the expert's episodes take in one of them."""
+        """Count the rows that the expert's episodes take in one of them."""
         return int(self._table(name)["expert"]["capacity"])
 
     def save(self, replay: SequenceReplayBuffer, name: str) -> None:
@@ -200,7 +200,7 @@ def _arrays(rows: Mapping[str, th.Tensor]) -> Rows:
 
 
 def _open_rows(replay: SequenceReplayBuffer) -> Rows:
-    """Rows of the episodes that are still going on."""
+    """Return the rows of the episodes that are still going on."""
     return {
         f"open{env}/{field}": np.stack(values)
         for env, rows in enumerate(replay.open_episodes)
@@ -209,7 +209,7 @@ def _open_rows(replay: SequenceReplayBuffer) -> Rows:
 
 
 def _header(replay: SequenceReplayBuffer) -> dict[str, Any]:
-    """Everything but rows."""
+    """Return everything but rows."""
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -259,7 +259,7 @@ def _finish(
 
 @contextmanager
 def _archive(path: str | Path) -> Iterator[zipfile.ZipFile]:
-    """A file's members; whatever is wrong with them becomes a ValueError.
+    """Open a file's members; whatever is wrong with them becomes a ValueError.
 
     :raises ValueError: damaged
     """
@@ -282,7 +282,7 @@ def _read_header(archive: zipfile.ZipFile) -> dict[str, Any]:
 def _read_open(
     archive: zipfile.ZipFile, replay: SequenceReplayBuffer, header: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Rows of the episodes that were still going on."""
+    """Read the rows of the episodes that were still going on."""
     opened = []
     for env, length in enumerate(header["open"]):
         rows = {}

@@ -74,7 +74,7 @@ class RunFiles(BaseAlgorithm):
         demonstrations goes into a file of its own, :meth:`save_replay_buffer`.
 
         :param path: path or file
-        :param exclude: attributes to leave out beside the usual ones
+        :param exclude: attributes to leave out in addition to the usual ones
         :param include: attributes to write that are usually left out
         """
         self._run_state = {

@@ -63,7 +63,7 @@ class DiscriminatorEvalCallback(BaseCallback):
 
     @property
     def best_model_path(self) -> Path:
-        """File of the best policy so far."""
+        """Return the file of the best policy so far."""
         return self.folder / BEST_MODEL
 
     def _init_callback(self) -> None:
@@ -120,8 +120,8 @@ class DiscriminatorEvalCallback(BaseCallback):
             print(f"Expert likeness {likeness:.3f}, of the best policy before {best:.3f}")
 
     def _judge(self, episodes: Demonstrations) -> float:
-        """Mean of D along each episode, averaged over them, by the model as it is now."""
+        """Average the mean of D along each episode over them, by the model as it is now."""
         model = self.model
         assert isinstance(model, VMAIL)
-        found = [expert_likeness(model, rows_of(model, episode)) for episode in episodes]
-        return sum(found) / len(found)
+        likenesses = [expert_likeness(model, rows_of(model, episode)) for episode in episodes]
+        return sum(likenesses) / len(likenesses)

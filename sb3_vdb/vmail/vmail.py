@@ -32,7 +32,7 @@ from sb3_vdb.vmail.vmail_losses import VMAILLosses
 
 
 class VMAIL(SequenceAlgorithm):
-    """Variational Model-Based Adversarial Imitation Learning.
+    """Learns by Variational Model-Based Adversarial Imitation Learning.
 
     *Paper*: Rafailov, Yu, Rajeswaran, Finn, "Visual Adversarial Imitation Learning using
     Variational Models", NeurIPS 2021.
@@ -84,7 +84,7 @@ class VMAIL(SequenceAlgorithm):
         ``"gail"``, see :mod:`sb3_vdb.rewards`
     :param ent_coef: weight of the policy's entropy
     :param bc_coef: weight of the squared difference between the policy's actions and the expert's
-        in the expert's states, beside eq. 8, as in `TD3+BC <https://arxiv.org/abs/2106.06860>`_;
+        in the expert's states, in addition to eq. 8, as in `TD3+BC <https://arxiv.org/abs/2106.06860>`_;
         the paper has none
     :param exploration_noise: standard deviation of the noise that is added to actions in training,
         or a function of the remaining progress

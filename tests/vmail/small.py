@@ -29,9 +29,9 @@ SETTINGS = dict(
     batch_size=3,
     sequence_length=5,
     train_freq=10,
-    gradient_steps=2,
+    gradient_steps=1,
     pretrain_steps=1,
-    horizon=4,
+    horizon=2,
     buffer_size=200,
     device="cpu",
 )

@@ -70,11 +70,11 @@ def test_a_run_that_goes_on_looks_when_an_uninterrupted_one_would(monkeypatch):
         "sb3_vdb.vmail.callbacks.follow",
         lambda model, rows: seen.append(model.num_timesteps) or follow(model, rows),
     )
-    make_model("vectors").learn(60, callback=look(25))
+    make_model("vectors").learn(30, callback=look(12))
     whole, seen[:] = sorted(set(seen)), []
-    model = make_model("vectors").learn(40, callback=look(25))
-    model.learn(20, callback=look(25), reset_num_timesteps=False)
-    assert sorted(set(seen)) == whole == [30, 50]
+    model = make_model("vectors").learn(20, callback=look(12))
+    model.learn(10, callback=look(12), reset_num_timesteps=False)
+    assert sorted(set(seen)) == whole == [20, 30]
 
 
 def test_a_strip_has_three_rows():

@@ -46,8 +46,8 @@ def test_two_critics_have_weights_of_their_own():
 
 @pytest.mark.parametrize("kind", sorted(POLICIES))
 def test_it_learns_acts_and_is_loaded(kind, tmp_path):
-    model = make_model(kind, algorithm=VDAC).learn(40)
-    assert model._n_updates == 9
+    model = make_model(kind, algorithm=VDAC).learn(20)
+    assert model._n_updates == 3
     assert all(bool(th.isfinite(each).all()) for each in model.policy.parameters())
     evaluate_policy(model, Dot(kind), n_eval_episodes=1, warn=False)
     model.save(tmp_path / "model")
@@ -60,14 +60,14 @@ def test_it_learns_acts_and_is_loaded(kind, tmp_path):
 
 def test_a_run_in_two_parts_equals_one_run(tmp_path):
     whole = make_maze_model(algorithm=VDAC)
-    whole.learn(60)
-    whole.learn(60, reset_num_timesteps=False)
-    first = make_maze_model(algorithm=VDAC).learn(60)
+    whole.learn(28)
+    whole.learn(28, reset_num_timesteps=False)
+    first = make_maze_model(algorithm=VDAC).learn(28)
     first.save(tmp_path / "model.zip")
     first.save_replay_buffer(tmp_path / "replay.npz")
     second = VDAC.load(tmp_path / "model.zip", env=make_vec_env(MAZE, 2, seed=8), device="cpu")
     second.load_replay_buffer(tmp_path / "replay.npz")
-    second.learn(60, reset_num_timesteps=False)
+    second.learn(28, reset_num_timesteps=False)
     for name, value in whole.policy.state_dict().items():
         assert th.equal(value, second.policy.state_dict()[name]), name
 
@@ -132,7 +132,7 @@ def test_the_slow_target_is_slow_by_itself_and_presets_fit():
     assert inspect.signature(VDAC).parameters["tau"].default == 0.005
     assert make_model("vectors", algorithm=VDAC).tau == 0.005
     assert make_model("vectors", algorithm=VDAC, tau=0.1).tau == 0.1
-    sizes = {**preset("laptop"), "policy_kwargs": {}}
+    sizes = {**preset("laptop"), "policy_kwargs": {}, "horizon": 2, "gradient_steps": 1}
     sizes |= {"batch_size": 3, "sequence_length": 8, "train_freq": 10}
     model = make_model("vectors", algorithm=VDAC, **sizes)
     model.learn(20)

@@ -46,12 +46,12 @@ def test_the_tests_environment_is_a_gymnasium_environment(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_learns_and_logs_every_figure(kind, tmp_path):
-    model = make_model(kind)
+    model = make_model(kind, gradient_steps=2, pretrain_steps=3)
     model.set_logger(configure(str(tmp_path), ["csv"]))
     model.learn(40)
     assert model.num_timesteps == 40
-    # one update before the first decision, then two every ten decisions
-    assert model._n_updates == 1 + 4 * 2
+    # three updates before the first decision, then two every ten decisions
+    assert model._n_updates == 3 + 4 * 2
     logged = pd.read_csv(tmp_path / "progress.csv").iloc[-1]
     assert np.isfinite(logged[list(LOG_KEYS.values())].to_numpy(float)).all()
     assert logged["time/env_frames"] == 40 * Dot.action_repeat
@@ -83,7 +83,7 @@ def test_it_learns_and_logs_every_figure(kind, tmp_path):
 def test_every_option_learns(settings):
     model = make_model(**settings)
     model.learn(20)
-    assert model._n_updates >= 5
+    assert model._n_updates >= 3
     assert all(bool(th.isfinite(each).all()) for each in model.policy.parameters())
 
 
@@ -96,12 +96,12 @@ def test_presets_are_arguments_of_the_constructor(name):
 
 
 def test_several_environments_learn_together():
-    venv = DummyVecEnv([lambda: Dot("pixels", 7), lambda: Dot("pixels", 11)])
-    model = make_model(env=venv, gradient_steps=-1)
-    model.learn(44)
-    assert model.num_timesteps == 44
-    assert model._n_updates == 1 + 2 * 20  # -1: one update a decision
-    assert len(model.replay_buffer.policy.episodes) == 22 // 7 + 22 // 11
+    venv = DummyVecEnv([lambda: Dot("pixels", 5), lambda: Dot("pixels", 6)])
+    model = make_model(env=venv, gradient_steps=-1, train_freq=6)
+    model.learn(24)
+    assert model.num_timesteps == 24
+    assert model._n_updates == 1 + 2 * 6 * 2  # -1: one update a decision
+    assert len(model.replay_buffer.policy.episodes) == 12 // 5 + 12 // 6
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -178,7 +178,7 @@ def test_exploration_can_fade(monkeypatch):
         "act",
         lambda *args, **kwargs: seen.append(kwargs["noise_std"]) or act(*args, **kwargs),
     )
-    make_model(exploration_noise=lambda progress: 0.3 * progress).learn(40)
+    make_model(exploration_noise=lambda progress: 0.3 * progress, train_freq=30).learn(40)
     assert seen[0] == 0.3
     assert seen == sorted(seen, reverse=True)
     assert 0.0 < seen[-1] < 0.1
@@ -187,9 +187,9 @@ def test_exploration_can_fade(monkeypatch):
 
 
 def test_training_can_wait_for_episodes():
-    model = make_model(train_freq=(2, "episode"), gradient_steps=3)
+    model = make_model(train_freq=(2, "episode"), gradient_steps=2)
     model.learn(50)  # episodes of 12 decisions
-    assert model._n_updates == 1 + 2 * 3
+    assert model._n_updates == 1 + 2 * 2
 
 
 def test_a_callback_can_end_training():
@@ -209,7 +209,7 @@ def test_learning_goes_on_within_the_episode():
     assert model.num_timesteps == 16
     # 12 steps of the first episode and 4 of the second: it was not reset between
     assert [length for _, length in model.replay_buffer.policy.episodes] == [13]
-    assert model._n_updates == 1 + 2 * 2  # after 6 and after 12 decisions
+    assert model._n_updates == 1 + 2  # after 6 and after 12 decisions
 
 
 def test_the_policy_predicts_with_the_average_of_its_actor_and_trains_with_the_latest(tmp_path):
