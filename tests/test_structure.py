@@ -83,8 +83,8 @@ def test_imports_follow_the_arrows(name, path):
         [
             "sb3_vdb_envs",
             "sb3_vdb.cli",
-            "sb3_vdb.experiments.benchmarks",
-            "sb3_vdb.experiments.humanoid_pictures",
+            "sb3_vdb.experiments.speed.mazes",
+            "sb3_vdb.experiments.documentation_pictures",
         ],
     )
     if name != "sb3_vdb" and not may_know_environments:
@@ -124,7 +124,7 @@ def test_the_wheel_holds_both_packages_and_their_data(tmp_path):
     for name in (
         "sb3_vdb/py.typed",
         "sb3_vdb_envs/py.typed",
-        "sb3_vdb/experiments/transfer/table.html",
+        "sb3_vdb/experiments/maze_transfer/table.html",
     ):
         assert (tmp_path / "site" / name).exists(), name
     modules = {

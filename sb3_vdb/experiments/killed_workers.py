@@ -38,9 +38,11 @@ class PolicyRun(Run):
     """An expert of the C-maze. Its folder says which process works on it and how far it was when.
 
     :param seed: random seed
+    :param policy: how it is trained
     """
 
     seed: int
+    policy: PolicySettings = POLICY
 
     @property
     def name(self) -> str:
@@ -49,7 +51,7 @@ class PolicyRun(Run):
 
     def arguments(self) -> dict[str, Any]:
         """See :class:`Run`."""
-        return {"seed": self.seed, "policy": POLICY}
+        return {"seed": self.seed, "policy": self.policy}
 
     @property
     def pid(self) -> Path:
@@ -67,13 +69,14 @@ class PolicyRun(Run):
                 file.write(f"{time.time()},{done}\n")
             report(done, note)
 
-        venv = make_vec_env(ENV_ID, POLICY.mazes, seed=self.seed)
-        learn_policy(venv, POLICY, self.seed, self.folder, PhaseReport(tell, "expert"))
+        venv = make_vec_env(ENV_ID, self.policy.mazes, seed=self.seed)
+        learn_policy(venv, self.policy, self.seed, self.folder, PhaseReport(tell, "expert"))
         self.pid.unlink()
 
     def timeline(self) -> pd.DataFrame:
-        """Return when it had made how many steps: columns ``time`` and ``done``."""
-        return pd.read_csv(self.folder / "timeline.csv", names=["time", "done"])
+        """Return when it had made how many iterations: columns ``time`` and ``done``."""
+        timeline = pd.read_csv(self.folder / "timeline.csv", names=["time", "done"])
+        return timeline.assign(done=timeline["done"] / (self.policy.mazes * EPISODE_STEPS))
 
     def weights(self) -> dict[str, Any]:
         """Return the parameters of the policy."""
@@ -130,19 +133,22 @@ class Killer(threading.Thread):
         self.join()
 
 
-def try_out(out: Path, workers: Workers, has_killer: bool, n_jobs: int) -> Trial:
+def try_out(
+    out: Path, workers: Workers, has_killer: bool, n_jobs: int, policy: PolicySettings
+) -> Trial:
     """Run the jobs from nothing.
 
     :param out: folder of the study
     :param workers: how many jobs at a time, and where
     :param has_killer: whether workers are killed
     :param n_jobs: how many jobs
+    :param policy: what each of them trains
     """
     name = f"{workers.backend}, {'workers killed' if has_killer else 'undisturbed'}"
     target = out / name.replace(", ", "-").replace(" ", "-")
     shutil.rmtree(target, ignore_errors=True)
-    runs = [PolicyRun(target, seed) for seed in range(n_jobs)]
-    jobs = [Job(f"job {run.seed}", POLICY.steps, run.train) for run in runs]
+    runs = [PolicyRun(target, seed, policy) for seed in range(n_jobs)]
+    jobs = [Job(f"job {run.seed}", policy.steps, run.train) for run in runs]
     killer, start = Killer(runs), time.time()
     if has_killer:
         killer.start()
@@ -158,7 +164,7 @@ def try_out(out: Path, workers: Workers, has_killer: bool, n_jobs: int) -> Trial
 def compare(trials: Sequence[Trial]) -> pd.DataFrame:
     """Return one row a trial; policies are compared with those of the first."""
     reference = [run.weights() for run in trials[0].runs]
-    n_jobs, n_steps = len(reference), POLICY.mazes * EPISODE_STEPS
+    n_asked = sum(run.policy.iterations for run in trials[0].runs)
     rows = []
     for trial in trials:
         weights = [run.weights() for run in trial.runs]
@@ -167,11 +173,11 @@ def compare(trials: Sequence[Trial]) -> pd.DataFrame:
         rows.append(
             {
                 "trial": trial.name,
-                "jobs": n_jobs,
+                "jobs": len(reference),
                 "kills": len(trial.kills),
                 "policies equal bit for bit": sum(equal),
-                "iterations": n_jobs * POLICY.iterations,
-                "run twice": n_iterations - n_jobs * POLICY.steps // n_steps,
+                "iterations": n_asked,
+                "run twice": n_iterations - n_asked,
                 "seconds": round(trial.seconds, 1),
             }
         )
@@ -189,9 +195,8 @@ def plot(trials: Sequence[Trial], path: Path) -> None:
         for axes, trial in zip(panels, trials, strict=True):
             for i, run in enumerate(trial.runs):
                 timeline = run.timeline()
-                done = timeline["done"] / (POLICY.mazes * EPISODE_STEPS)
                 seconds = timeline["time"] - trial.start
-                axes.plot(seconds, done, lw=1.3, color=f"C{i}", label=f"job {i}")
+                axes.plot(seconds, timeline["done"], lw=1.3, color=f"C{i}", label=f"job {i}")
             for n, (when, job) in enumerate(trial.kills):
                 label = "worker killed" if n == 0 else None
                 axes.axvline(when, color=f"C{job}", ls=":", lw=1.0, label=label)
@@ -215,6 +220,7 @@ def run_trials(
     docs: Path | None,
     workers: int,
     n_jobs: int = 4,
+    policy: PolicySettings = POLICY,
 ) -> pd.DataFrame:
     """Run all trials and write ``killed_workers.csv`` and ``.png``.
 
@@ -223,13 +229,15 @@ def run_trials(
     :param docs: where table and figure go as well
     :param workers: jobs at a time
     :param n_jobs: jobs in a trial
+    :param policy: what a job trains
     :return: one row a trial
     :raises ImportError: Ray is not installed
     """
     if "ray" in backends:  # or say now that it is missing
         importlib.import_module("sb3_vdb.experiments.framework.ray_backend")
-    trials = [try_out(out, Workers(workers), False, n_jobs)]
-    trials += [try_out(out, Workers(workers, each), True, n_jobs) for each in backends]
+    trials = [try_out(out, Workers(workers), False, n_jobs, policy)]
+    for backend in backends:
+        trials.append(try_out(out, Workers(workers, backend), True, n_jobs, policy))
     table = compare(trials)
     show(table)
     for target in filter(None, (out, docs)):

@@ -76,7 +76,7 @@ def write_results(runs: Sequence[PixelRun], docs: Path | None = None) -> pd.Data
     table = collect(runs)
     if table.empty:
         raise RuntimeError(f"no run in {out} has finished")
-    summary = summarise(with_all_frames(table), ["task", "method", "demonstrations"], _summary)
+    summary = summarise_runs(table)
     show(summary)
     tables = {"runs": table, "summary": summary, "curves": collect_curves(runs)}
     made_with = versions_of(runs)
@@ -126,16 +126,17 @@ def collect_curves(runs: Sequence[PixelRun]) -> pd.DataFrame:
     return pd.concat(tables) if tables else pd.DataFrame()
 
 
-def with_all_frames(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with a column of the frames of training and of choosing together."""
+def summarise_runs(table: pd.DataFrame) -> pd.DataFrame:
+    """Return means and standard deviations over seeds; frames are those of training and of
+    choosing.
+    """
     table = table.assign(all_frames=table["frames"])
     if "choice_frames" in table:
         table["all_frames"] += table["choice_frames"].fillna(0)
-    return table
+    return summarise(table, ["task", "method", "demonstrations"], _summary)
 
 
 def _summary(group: pd.DataFrame) -> dict[str, Any]:
-    """Return means and standard deviations over seeds."""
     mean, std = mean_and_std(group["return"], 1)
     return {
         "expert": group["expert"].iloc[0],

@@ -1,7 +1,9 @@
-"""V-MAIL's experiment: trained in parts, collected, drawn, reported."""
+"""The study of V-MAIL: trained in parts, collected, plotted, reported."""
 
 import json
 import shutil
+from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,11 +12,15 @@ from click.testing import CliRunner
 
 pytest.importorskip("dm_control")
 from sb3_vdb.cli import main
+from sb3_vdb.experiments.framework.evaluations import EvaluationLog
+from sb3_vdb.experiments.framework.job import Workers
+from sb3_vdb.experiments.framework.plots import new_figure
+from sb3_vdb.experiments.framework.run import write_result
 from sb3_vdb.experiments.vmail import pictures, settings
 from sb3_vdb.experiments.vmail import runs as runs_module
-from sb3_vdb.experiments.vmail.runs import Run, check_folder, train
-from sb3_vdb.experiments.vmail.settings import METHODS, TaskSettings, vmail_arguments
-from sb3_vdb.experiments.vmail.table import collect, plan, run_table, summarize
+from sb3_vdb.experiments.vmail.runs import PixelRun, train
+from sb3_vdb.experiments.vmail.settings import VMAIL_METHODS, TaskSettings, vmail_arguments
+from sb3_vdb.experiments.vmail.table import collect, plan, run_table, summarise_runs
 from sb3_vdb.vmail import PRESETS, VDAC, VMAIL
 from tests.browser import check_page
 from tests.vmail.small import SIZES
@@ -36,95 +42,133 @@ class Stopped(Exception):
     pass
 
 
-@pytest.fixture
-def task(monkeypatch, tmp_path):
-    """A task of 2,400 frames, evaluated twice on one episode, from one demonstration."""
-    monkeypatch.setenv("SB3_VDB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(runs_module, "EVALUATIONS", 2)
+SMALL_TASK = TaskSettings(TASK, LOOK, 2400, "laptop", SMALL)
+
+
+def shorten(patch):
+    """Runs are evaluated twice on one episode, and cloning is brief."""
+    patch.setattr(runs_module, "EVALUATIONS", 2)
     for name in ("EVALUATION_EPISODES", "RESULT_EPISODES", "CHOICE_EPISODES"):
-        monkeypatch.setattr(runs_module, name, 1)
-    monkeypatch.setattr(runs_module, "BC_UPDATES", 10)
-    small = TaskSettings(TASK, LOOK, 2400, "laptop", SMALL)
-    monkeypatch.setitem(settings.LAPTOP, TASK, small)
-    return small
+        patch.setattr(runs_module, name, 1)
+    patch.setattr(runs_module, "BC_UPDATES", 10)
+    patch.setitem(settings.LAPTOP, TASK, SMALL_TASK)
 
 
-@pytest.mark.slow
-def test_a_run_goes_on_after_an_interruption_and_ends_with_its_result(task, tmp_path):
-    run = Run(tmp_path, task, "VMAIL", 1, 0)
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """Rendered demonstrations of all tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def task(monkeypatch, cache):
+    """A task of 2,400 frames."""
+    monkeypatch.setenv("SB3_VDB_CACHE", str(cache))
+    shorten(monkeypatch)
+    return SMALL_TASK
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, cache):
+    """A folder with a run of V-MAIL that was stopped and went on, and one of cloning; and what was
+    seen of the first: names of replay tables when it stopped, frames reported afterwards.
+    """
+    folder, seen = tmp_path_factory.mktemp("vmail"), []
+    run, cloning = plan(folder, [SMALL_TASK], ["VMAIL", "BC"], [1], [0])
 
     def stop(frames, note):
         raise Stopped
 
-    with pytest.raises(Stopped):
-        train(run, stop)
-    assert run.result() is None
-    tables = "replay/table_*.json"
-    assert [path.name for path in run.path.glob(tables)] == ["table_600-2.json"]
-    seen = []
-    train(run, lambda frames, note: seen.append(frames))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SB3_VDB_CACHE", str(cache))
+        shorten(patch)
+        with pytest.raises(Stopped):
+            train(run, stop)
+        assert run.result() is None
+        stopped_with = [path.name for path in run.folder.glob(REPLAY_TABLES)]
+        train(run, lambda frames, note: seen.append(frames))
+        train(cloning, lambda *_: None)
+    return folder, stopped_with, seen
+
+
+@pytest.fixture
+def trained_folder(trained, tmp_path):
+    """A copy of the folder, to write into."""
+    return shutil.copytree(trained[0], tmp_path / "out")
+
+
+REPLAY_TABLES = "replay/table_*.json"
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_after_an_interruption_and_ends_with_its_result(task, trained, tmp_path):
+    folder, stopped_with, seen = trained
+    assert stopped_with == ["table_600-2.json"]
     assert seen == [2400]
-    assert sorted(path.name for path in run.path.glob(tables)) == [
+    (run,) = plan(shutil.copytree(folder, tmp_path / "out"), [task], ["VMAIL"], [1], [0])
+    assert sorted(path.name for path in run.folder.glob(REPLAY_TABLES)) == [
         "table_1200-3.json",
         "table_600-2.json",
     ]
-    assert pd.read_csv(run.path / "evaluations.csv")["frames"].tolist() == [1200, 2400]
+    assert pd.read_csv(run.evaluations)["frames"].tolist() == [1200, 2400]
     assert 0.0 <= run.result()["share"] <= 1.1
     train(run, lambda *_: 1 / 0)  # nothing is left to do
     # killed between the table and the checkpoint: the later evaluation is made again
-    (run.path / "result.json").unlink()
-    model = VMAIL.load(run.path / "model.zip", device="cpu")
-    rows = pd.read_csv(run.path / "evaluations.csv")
+    (run.folder / "result.json").unlink()
+    model = VMAIL.load(run.folder / "model.zip", device="cpu")
+    rows = pd.read_csv(run.evaluations)
     rows.loc[len(rows)] = rows.iloc[-1] + [600, 1.0, 1, 0.0, 0.0]
-    rows.to_csv(run.path / "evaluations.csv", index=False)
-    assert [row["frames"] for row in runs_module._rows(run, model)] == [1200, 2400]
-    config = json.loads((run.path / "config.json").read_text())
+    rows.to_csv(run.evaluations, index=False)
+    log = EvaluationLog(run.evaluations, "frames", model.num_timesteps * task.action_repeat)
+    assert [row["frames"] for row in log.rows] == [1200, 2400]
+    config = json.loads((run.folder / "config.json").read_text())
     assert config["arguments"]["batch_size"] == 2
     assert config["n_demonstrations"] == 1
 
 
 @pytest.mark.slow
 def test_the_discriminator_chooses_in_the_second_half(task, tmp_path):
-    run = Run(tmp_path, task._replace(choose_every=300, frames=1200), "VMAIL", 1, 0)
+    run = PixelRun(tmp_path, task._replace(choose_every=300, frames=1200), "VMAIL", 1, 0)
     train(run, lambda *_: None)
-    history = pd.read_csv(run.path / "chosen" / "history.csv")
+    history = pd.read_csv(run.folder / "chosen" / "history.csv")
     assert (history["timesteps"] >= 300).all()
     result = run.result()
     last = history[history["chosen"]].iloc[-1]
     assert result["chosen_after"] == 2 * last["timesteps"]
     assert result["choice_frames"] == 1000 * len(history)
     assert np.isfinite([result["return"], result["last_return"]]).all()
-    assert summarize(collect([run]))["frames"][0] == 1200 + result["choice_frames"]
+    assert summarise_runs(collect([run]))["frames"][0] == 1200 + result["choice_frames"]
     assert pictures.choices([run], tmp_path / "choices.png")
-    assert not pictures.choices([run._replace(seed=1)], tmp_path / "none.png")
-    drawn = pictures.inspect(run, tmp_path / "drawn")
-    assert all(path.stat().st_size > 3000 for path in drawn)
+    assert not pictures.choices([replace(run, seed=1)], tmp_path / "none.png")
+    made = pictures.inspect(run, tmp_path / "pictures")
+    assert all(path.stat().st_size > 3000 for path in made)
 
 
 @pytest.mark.slow
 def test_vdac_is_run_by_its_own_class(task, tmp_path):
-    run = Run(tmp_path, task, "VDAC", 1, 0)
+    run = PixelRun(tmp_path, task, "VDAC", 1, 0)
     train(run, lambda *_: None)
     assert run.result()["frames"] == 2400
-    VDAC.load(run.path / "model.zip", device="cpu")
-    assert len(pictures.inspect(run, tmp_path / "drawn")) == 3
+    VDAC.load(run.folder / "model.zip", device="cpu")
+    assert len(pictures.inspect(run, tmp_path / "pictures")) == 3
     with pytest.raises(ValueError, match="the class that saved it"):
-        VMAIL.load(run.path / "model.zip", device="cpu")
+        VMAIL.load(run.folder / "model.zip", device="cpu")
 
 
 @pytest.mark.slow
-def test_the_command_writes_table_curves_strips_and_page(task, tmp_path):
-    out, docs = tmp_path / "out", tmp_path / "docs"
+def test_the_command_writes_table_curves_strips_and_page(task, trained_folder, tmp_path):
+    out, docs = trained_folder, tmp_path / "docs"
+    # a process of its own would not know the small task; and this one did not train
+    name = f"{TASK}_VMAIL_1_0"
+    (out / name / "versions.json").write_text('[{"torch": "old"}]')
     arguments = ["reproduce", "vmail", "--task", TASK, "--seeds", "1", "--demonstrations", "1"]
     paths = ["--out", str(out), "--docs", str(docs)]
-    for run in plan(out, [task], ["VMAIL", "BC"], [1], [0]):
-        train(run, lambda *_: None)  # a process of its own would not know the small task
     result = CliRunner().invoke(main, [*arguments, *paths, "--table-only"])
     assert result.exit_code == 0, result.output
     table = pd.read_csv(docs / "summary.csv")
     assert table["method"].tolist() == ["VMAIL", "BC"]
     assert np.isfinite(table["share of the expert"]).all()
-    name = f"{TASK}_VMAIL_1_0"
+    assert "old" in json.loads((docs / "versions.json").read_text())["torch"].split(", ")
     for file in (f"{TASK}_curves", f"{name}_expert", f"{name}_policy", f"{name}_courses"):
         assert (docs / f"{file}.png").stat().st_size > 3000
     curves = pd.read_csv(docs / "curves.csv")
@@ -143,23 +187,21 @@ def test_the_command_writes_table_curves_strips_and_page(task, tmp_path):
 @pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_report_opens_in_a_browser(task, tmp_path, width):
-    (run,) = plan(tmp_path, [task], ["VMAIL"], [1], [0])
-    train(run, lambda *_: None)
+def test_the_report_opens_in_a_browser(task, trained_folder, width):
     arguments = ["--task", TASK, "--seeds", "1", "--demonstrations", "1", "--method", "VMAIL"]
     result = CliRunner().invoke(
-        main, ["reproduce", "vmail", *arguments, "--out", str(tmp_path), "--table-only"]
+        main, ["reproduce", "vmail", *arguments, "--out", str(trained_folder), "--table-only"]
     )
     assert result.exit_code == 0, result.output
-    assert TASK in check_page(tmp_path / "report.html", width, 4)
+    assert TASK in check_page(trained_folder / "report.html", width, 4)
 
 
 @pytest.mark.parametrize("name", ["CartpoleSwingup", "CMaze"])
 def test_every_method_changes_what_it_names_or_is_refused(name):
-    task, found, refused = settings.LAPTOP[name], [], {}
+    task, accepted, refused = settings.LAPTOP[name], [], {}
     own = vmail_arguments(task, "VMAIL")
-    for method, changes in METHODS.items():
-        if changes is None:
+    for method, (algorithm, changes) in VMAIL_METHODS.items():
+        if not issubclass(algorithm, VMAIL):
             with pytest.raises(ValueError, match=f"{method} is no form of V-MAIL"):
                 vmail_arguments(task, method)
             continue
@@ -168,7 +210,7 @@ def test_every_method_changes_what_it_names_or_is_refused(name):
         except ValueError as error:
             refused[method] = str(error)
             continue
-        found.append(method)
+        accepted.append(method)
         assert set(PRESETS["laptop"]) <= set(arguments)
         assert (
             changes.items() <= {**arguments, "policy_kwargs": changes.get("policy_kwargs")}.items()
@@ -179,7 +221,7 @@ def test_every_method_changes_what_it_names_or_is_refused(name):
         assert f"{method} is what VMAIL does on {name} already" in message
     # of two opposites, one
     opposites = {"CartpoleSwingup": "VMAIL-no-bottleneck", "CMaze": "VMAIL-bottleneck"}
-    assert [method for method in found if method in opposites.values()] == [opposites[name]]
+    assert [method for method in accepted if method in opposites.values()] == [opposites[name]]
 
 
 def test_a_method_that_changes_nothing_is_refused_before_anything_is_run(tmp_path):
@@ -192,13 +234,12 @@ def test_a_method_that_changes_nothing_is_refused_before_anything_is_run(tmp_pat
 
 def test_the_summary_is_over_seeds(tmp_path, task):
     for seed, value in ((0, 400.0), (1, 600.0)):
-        run = Run(tmp_path, task, "VMAIL", 10, seed)
-        run.path.mkdir()
+        run = PixelRun(tmp_path, task, "VMAIL", 10, seed)
         result = {"return": value, "share": value / 850, "frames": 2400, "minutes": 1.0}
-        (run.path / "result.json").write_text(json.dumps(result))
+        write_result(run.folder, result)
     runs = plan(tmp_path, [task], ["VMAIL", "BC"], [10], [0, 1, 2])
     assert len(runs) == 6
-    summary = summarize(collect(runs))
+    summary = summarise_runs(collect(runs))
     assert summary["seeds"].tolist() == [2]
     assert summary["return"].tolist() == [500.0]
     assert summary["std"].tolist() == [100.0]
@@ -211,7 +252,7 @@ def test_a_task_can_have_other_actions_and_shorter_episodes_of_training(task, tm
         recording=f"{TASK}-8frames-stochastic",
         episode_steps=3,
     )
-    run = Run(tmp_path, other, "VMAIL", 1, 0)
+    run = PixelRun(tmp_path, other, "VMAIL", 1, 0)
     assert (other.decisions, other.demonstrations) == (300, f"{TASK}-8frames-stochastic")
     assert other.expert_return == pytest.approx(844.9, abs=0.5)
     assert other.share(0.5 * other.expert_return) == pytest.approx(0.5)
@@ -235,13 +276,13 @@ def test_schedules_go_by_the_whole_run(task, tmp_path, monkeypatch):
     """Runs stop for evaluations, and may be stopped; that is not the end of a schedule."""
     monkeypatch.setattr(runs_module, "EVALUATIONS", 4)
     changes = {**SMALL, "learning_rate": settings.Falling(1e-3, 2e-4, until=1.0), "train_freq": 300}
-    run = Run(tmp_path, task._replace(changes=changes), "VMAIL", 1, 0)
+    run = PixelRun(tmp_path, task._replace(changes=changes), "VMAIL", 1, 0)
     with pytest.raises(ZeroDivisionError):
         train(run, lambda *_: 1 / 0)
     train(run, lambda *_: None)
     logs = [
         pd.read_csv(path)
-        for path in run.path.glob("log_*/progress.csv")
+        for path in run.folder.glob("log_*/progress.csv")
         if path.stat().st_size  # the first pause comes before the first update
     ]
     rates = pd.concat(logs).set_index("time/total_timesteps")["train/learning_rate"]
@@ -261,30 +302,37 @@ def test_unknown_tasks_and_methods_are_refused_with_those_there_are(tmp_path):
 def test_a_folder_with_runs_of_other_settings_is_refused(task, tmp_path):
     other = task._replace(changes={**SMALL, "batch_size": 3})
     for method in ("VMAIL", "BC"):
-        run = Run(tmp_path, task, method, 1, 0)
-        run.path.mkdir()
-        config = {**runs_module._config(run), "versions": {"torch": "1"}}
-        (run.path / "config.json").write_text(json.dumps(config))
-        check_folder(run)
-        check_folder(run._replace(settings=task._replace(device="cuda")))
-    check_folder(Run(tmp_path, other, "BC", 1, 0))  # no setting of its own has changed
-    message = r"VMAIL_1_0 holds a run with arguments\.batch_size 2, asked for is 3; give another"
+        run = PixelRun(tmp_path, task, method, 1, 0)
+        run.claim()
+        run.check()
+        replace(run, settings=task._replace(device="cuda")).check()
+    PixelRun(tmp_path, other, "BC", 1, 0).check()  # no setting of its own has changed
+    message = r"VMAIL_1_0 holds a run with arguments\.batch_size 2, asked for is 3; .* --out"
     with pytest.raises(ValueError, match=message):
-        run_table(plan(tmp_path, [other], ["VMAIL", "BC"], [1], [0]), 1)
+        run_table(plan(tmp_path, [other], ["VMAIL", "BC"], [1], [0]), Workers(1))
     with pytest.raises(ValueError, match="image_size 16, asked for is 24"):
-        check_folder(Run(tmp_path, task._replace(look={"image_size": 24}), "BC", 1, 0))
+        PixelRun(tmp_path, task._replace(look={"image_size": 24}), "BC", 1, 0).check()
 
 
 @pytest.mark.parametrize(("n_methods", "n_panels"), [(3, 2), (6, 6)])
 def test_many_methods_get_panels_of_their_own(task, tmp_path, monkeypatch, n_methods, n_panels):
-    methods = ["VMAIL", *(name for name in METHODS if name not in ("VMAIL", "BC"))][:n_methods]
+    methods = ["VMAIL", *(name for name in VMAIL_METHODS if name not in ("VMAIL", "BC"))][
+        :n_methods
+    ]
     runs = plan(tmp_path, [task], methods, [1], [0, 1])
     for run in runs:
-        run.path.mkdir()
+        run.folder.mkdir()
         rows = pd.DataFrame({"frames": [10, 20], "seconds": [1, 2], "return": [0.0, run.seed]})
-        rows.to_csv(run.path / "evaluations.csv", index=False)
+        rows.to_csv(run.folder / "evaluations.csv", index=False)
     shown = []
-    monkeypatch.setattr(pictures, "_save", lambda figure, path: shown.append(figure))
+
+    @contextmanager
+    def spy(path, size, *layout, **kwargs):
+        with new_figure(path, size, *layout, **kwargs) as figure:
+            yield figure
+            shown.append(figure)
+
+    monkeypatch.setattr(pictures, "new_figure", spy)
     pictures.learning_curves(runs, tmp_path / "curves.png")
     (figure,) = shown
     panels = [axes for axes in figure.axes if axes.get_visible()]

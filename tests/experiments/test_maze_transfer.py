@@ -1,4 +1,4 @@
-"""The transfer experiment: demonstration job, table, their reports, and the command line."""
+"""The transfer between mazes: demonstration job, table, their reports, and the command line."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,19 +22,29 @@ from torch import nn
 from sb3_vdb import Demonstrations, RecoveredReward, cli, make_vec_env
 from sb3_vdb.evaluation.curves import read_curve
 from sb3_vdb.evaluation.reward_maps import reward_map
-from sb3_vdb.experiments import transfer_speed
-from sb3_vdb.experiments import versions as versions_module
-from sb3_vdb.experiments.benchmarks import compare
-from sb3_vdb.experiments.transfer import demo, phases, policies, results, runs, table
-from sb3_vdb.experiments.transfer.report import write_demo_report
-from sb3_vdb.experiments.transfer.runs import Cell
-from sb3_vdb.experiments.transfer.settings import METHODS, PAPER, TransferSettings, preset
+from sb3_vdb.experiments import documentation_pictures
+from sb3_vdb.experiments.framework.job import Workers
+from sb3_vdb.experiments.framework.plots import new_figure
+from sb3_vdb.experiments.framework.run import versions_of
+from sb3_vdb.experiments.maze_transfer import demo, phases, policies, results, runs, study, table
+from sb3_vdb.experiments.maze_transfer.presets import preset
+from sb3_vdb.experiments.maze_transfer.report import write_demo_report
+from sb3_vdb.experiments.maze_transfer.results import TransferPlan
+from sb3_vdb.experiments.maze_transfer.runs import Cell, result_rows
+from sb3_vdb.experiments.maze_transfer.settings import (
+    IMITATION,
+    MAZE_METHODS,
+    PAPER_RETURNS,
+    WITH_BOTTLENECK,
+    TransferSettings,
+)
 from sb3_vdb.extractors import BoundsExtractor
 from sb3_vdb.trpo import FisherTRPO, LinearBaselineTRPO
 from sb3_vdb_envs import ENVIRONMENTS
 from sb3_vdb_envs.maze import WaypointController
 from tests.browser import check_page
 from tests.conftest import heed_interrupts
+from tests.experiments.conftest import SHORT, quiet, run_here
 
 SETTINGS = preset("demo", "C").shortened(0.03)
 COMMAND = [sys.executable, "-m", "sb3_vdb.cli"]
@@ -64,7 +75,7 @@ def test_the_job_leaves_results_logs_rewards_and_pictures(run_folder):
         RecoveredReward.load(run_folder / method / "irl" / "reward.pt")
     names = {path.name for path in (run_folder / "pictures").iterdir()}
     assert names == {"curves.png", "bottleneck.png", "rewards.png", "policies.gif"}
-    rows = demo.rows(Cell(run_folder.parent, SETTINGS, 0), demo.DEMO_METHODS)
+    rows = result_rows(Cell(run_folder.parent, SETTINGS, 0), demo.DEMO_METHODS)
     assert [row["name"] for row in rows] == [
         "expert (training maze)",
         *demo.DEMO_METHODS,
@@ -81,7 +92,7 @@ def test_running_again_keeps_what_is_finished(run_folder):
 
 @pytest.mark.slow
 def test_a_folder_with_another_run_is_refused(run_folder):
-    with pytest.raises(ValueError, match=r"holds a run with \{'disc_learning_rate': 0.0001\}"):
+    with pytest.raises(ValueError, match=r"holds a run with disc_learning_rate 0.0001, .* 0.001"):
         demo.run_demo(run_folder.parent, 0, replace(SETTINGS, disc_learning_rate=1e-3))
 
 
@@ -105,7 +116,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
         "--out",
         str(tmp_path / "run"),
         "--share",
-        "0.3",
+        "0.25",
         "--method",
         "AIRL",
     ]
@@ -130,7 +141,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "random actions" in result.stdout
     curve = read_curve(folder / "AIRL" / "irl", "rollout/ep_rew_mean")
-    np.testing.assert_array_equal(curve["step"], 3000 * np.arange(1, 31))
+    np.testing.assert_array_equal(curve["step"], 3000 * np.arange(1, 26))
 
 
 @pytest.mark.slow
@@ -147,24 +158,34 @@ def table_folder(tmp_path_factory) -> Path:
     arguments = ["--preset", "demo", "--share", "0.03", "--seeds", "2", "--out", str(folder)]
     for method in ("VAIL", "AIRL-GP", "VAIRL", "VAIRL"):  # once is enough
         arguments += ["--method", method]
-    result = CliRunner().invoke(
-        cli.main, ["reproduce", "maze-transfer", *arguments, "--docs", str(folder / "docs")]
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table, "try_jobs", run_here)
+        patch.setattr(study, "preset_of", small_preset)
+        result = CliRunner().invoke(
+            cli.main, ["reproduce", "maze-transfer", *arguments, "--docs", str(folder / "docs")]
+        )
     assert result.exit_code == 0, result.output
     return folder
 
 
+def small_preset(name, maze) -> TransferSettings:
+    """A preset with fewer mazes at a time, and one retraining."""
+    settings = preset(name, maze)
+    fewer = {key: replace(phase, mazes=20) for key, phase in settings.phases().items()}
+    return replace(settings, **fewer, demos_per_policy=20, max_retrainings=1)
+
+
 @pytest.mark.slow
 def test_the_table_has_every_run_beside_the_papers(table_folder):
-    found = pd.read_csv(table_folder / "table.csv")
-    assert len(found) == 2 * 3 * 2
-    assert set(found["verdict"]) <= {"solved", "unknown"}  # the guides are as short
+    rows = pd.read_csv(table_folder / "table.csv")
+    assert len(rows) == 2 * 3 * 2
+    assert set(rows["verdict"]) <= {"solved", "unknown"}  # the guides are as short
     summary = pd.read_csv(table_folder / "summary.csv")
     row = summary[(summary["maze"] == "S") & (summary["method"] == "VAIRL")].iloc[0]
-    chosen = found[(found["maze"] == "S") & (found["method"] == "VAIRL")]["transfer_return"]
+    chosen = rows[(rows["maze"] == "S") & (rows["method"] == "VAIRL")]["transfer_return"]
     assert row["return"] == pytest.approx(chosen.mean(), abs=0.01)
     assert row["std"] == pytest.approx(chosen.std(ddof=0), abs=0.01)
-    assert row["paper"] == PAPER["S"]["VAIRL"][0]
+    assert row["paper"] == PAPER_RETURNS["S"]["VAIRL"][0]
     for name in ("C_seeds.png", "S_rewards_VAIRL.png", "C_bottleneck.png", "S_returns.png"):
         assert (table_folder / "docs" / name).stat().st_size > 5000
     curves = pd.read_csv(table_folder / "docs" / "C_curves.csv")
@@ -181,21 +202,21 @@ def test_the_tables_page_opens_in_a_browser(table_folder, width):
 
 @pytest.mark.slow
 def test_snapshots_are_retrained_on_and_shown(table_folder):
-    settings = [replace(preset("demo", "C").shortened(0.03), snapshot_every=1)]
+    settings = [replace(small_preset("demo", "C").shortened(0.03), snapshot_every=1)]
     path = table_folder / "C_0" / "VAIL" / "irl"
     reward = (path / "reward.pt").read_bytes()
     for n in (1, 2):
         (path / f"reward_{n:04d}.pt").write_bytes(reward)
-    experiment = results.Experiment(table_folder, settings, ["VAIL"], [0], snapshot_seeds=1)
-    for cell, method, n in experiment.snapshots():
+    plan = TransferPlan(table_folder, settings, ["VAIL"], [0], snapshot_seeds=1)
+    for cell, method, n in plan.snapshots():
         runs.run_snapshot(cell, method, n, lambda done, note: None)
-    found = results.collect_snapshots(experiment)
-    assert found["round"].tolist() == [1, 2, 3]
-    assert found["transfer_return"].nunique() == 1  # the same reward and seed each time
+    snapshots = results.collect_snapshots(plan)
+    assert snapshots["round"].tolist() == [1, 2, 3]
+    assert snapshots["transfer_return"].nunique() == 1  # the same reward and seed each time
     docs = table_folder / "snapshots"
     shutil.copytree(table_folder / "docs", docs)
     before = {path.name: path.read_text() for path in docs.glob("*.csv")}
-    table.write_results(experiment, docs)
+    table.write_results(plan, docs)
     assert (docs / "C_snapshots.png").stat().st_size > 5000
     # what this run has nothing of stays: other methods, the other maze
     kept = pd.read_csv(docs / "table.csv")
@@ -203,8 +224,8 @@ def test_snapshots_are_retrained_on_and_shown(table_folder):
     by = ["maze", "method", "seed"]
     of_others = ~((kept["maze"] == "C") & (kept["method"] == "VAIL"))
     were = ~((runs_before["maze"] == "C") & (runs_before["method"] == "VAIL"))
-    found = kept[of_others].sort_values(by).reset_index(drop=True)
-    assert found.equals(runs_before[were].sort_values(by).reset_index(drop=True))
+    others = kept[of_others].sort_values(by).reset_index(drop=True)
+    assert others.equals(runs_before[were].sort_values(by).reset_index(drop=True))
     assert kept[~of_others]["seed"].tolist() == [0]
     curves = pd.read_csv(docs / "C_curves.csv")
     assert set(curves["method"]) == {"expert", "VAIL", "AIRL-GP", "VAIRL"}
@@ -247,31 +268,6 @@ def test_a_phase_that_is_killed_goes_on_exactly(tmp_path, baseline):
     assert curve["step"].iloc[-1] == 30 * 400
 
 
-SHORT = replace(
-    preset("demo", "C"),
-    expert=replace(preset("demo", "C").expert, iterations=3, mazes=10),
-    irl=replace(preset("demo", "C").irl, iterations=4, mazes=4),
-    retraining=replace(preset("demo", "C").retraining, iterations=2, mazes=4),
-    demo_policies=2,
-    demos_per_policy=5,
-    n_disc_updates_per_round=3,
-    snapshot_every=1,
-    max_retrainings=1,
-)
-
-
-def quiet(done, note):
-    pass
-
-
-@pytest.fixture
-def cell(tmp_path) -> Cell:
-    """A very small cell with an expert."""
-    cell = Cell(tmp_path, SHORT, 0)
-    phases.train_expert(SHORT, 0, cell.folder / "expert", quiet)
-    return cell
-
-
 def test_demonstrations_of_different_policies_have_noise_of_their_own(cell):
     demos = Demonstrations.load(cell.folder / "expert" / "demonstrations.npz")
     assert len(demos) == 10
@@ -285,7 +281,7 @@ def test_an_expert_killed_while_it_is_recorded_is_not_trained_again(cell):
     (cell.folder / "expert" / "demonstrations.npz").unlink()
     before = Demonstrations.load
     seen = []
-    phases.train_expert(SHORT, 0, cell.folder / "expert", lambda *each: seen.append(each))
+    runs.run_expert(cell, lambda *each: seen.append(each))
     assert not seen
     assert len(before(cell.folder / "expert" / "demonstrations.npz")) == 10
 
@@ -321,8 +317,8 @@ def test_inverse_rl_that_is_killed_goes_on_exactly(cell, method, monkeypatch):
     assert not list(stopped.glob("checkpoint_*.zip"))
 
 
-def test_snapshots_are_of_their_round_and_retrained_on(cell):
-    runs.run_method(cell, "AIRL", quiet)
+def test_snapshots_are_of_their_round_and_retrained_on(trained_cell):
+    cell = trained_cell
     irl = cell.folder / "AIRL" / "irl"
     assert sorted(path.name for path in irl.glob("reward_*.pt")) == [
         f"reward_{n:04d}.pt" for n in (1, 2, 3)
@@ -339,12 +335,12 @@ def test_snapshots_are_of_their_round_and_retrained_on(cell):
     ]
     assert learned[0] != learned[1]
     claimed = replace(SHORT, snapshot_every=1)
-    experiment = results.Experiment(cell.out, [claimed], ["AIRL"], [0], snapshot_seeds=1)
-    assert results.collect_snapshots(experiment)["round"].tolist() == [1, 3, 4]
+    plan = TransferPlan(cell.out, [claimed], ["AIRL"], [0], snapshot_seeds=1)
+    assert results.collect_snapshots(plan)["round"].tolist() == [1, 3, 4]
 
 
-def test_a_retraining_is_stuck_that_settles_below_the_demonstrators(cell):
-    runs.run_method(cell, "AIRL", quiet)
+def test_a_retraining_is_stuck_that_settles_below_the_demonstrators(trained_cell):
+    cell = trained_cell
     demos = Demonstrations.load(cell.folder / "expert" / "demonstrations.npz")
     reward = RecoveredReward.load(cell.folder / "AIRL" / "irl" / "reward.pt")
     late = np.concatenate([each.observations[-phases.LATE_STEPS :] for each in demos])
@@ -355,10 +351,10 @@ def test_a_retraining_is_stuck_that_settles_below_the_demonstrators(cell):
     for shortfall, n_retrainings in ((result["shortfall"] + 1e-6, 1), (-10.0, 3)):
         settings = replace(SHORT, stuck_shortfall=shortfall, max_retrainings=3)
         folder = cell.out / str(n_retrainings)
-        found = phases.retrain(settings, reward, demos, 200, folder, quiet)
-        assert found["stuck"] == (n_retrainings == 3)
-        assert len(found["retrainings"]) == n_retrainings
-        assert found["learned_return"] == max(found["retrainings"])
+        figures = phases.retrain(settings, reward, demos, 200, folder, quiet)
+        assert figures["stuck"] == (n_retrainings == 3)
+        assert len(figures["retrainings"]) == n_retrainings
+        assert figures["learned_return"] == max(figures["retrainings"])
     # what it settles at, from its own episodes without noise
     model = policies.learn_policy(
         make_vec_env(SHORT.test_env, 4),
@@ -374,8 +370,8 @@ def test_a_retraining_is_stuck_that_settles_below_the_demonstrators(cell):
     assert result["shortfall"] == pytest.approx((goal - settled) / span, abs=0.02)
 
 
-def test_one_that_is_not_stuck_is_kept_whatever_the_others_earned(cell, monkeypatch):
-    runs.run_method(cell, "AIRL", quiet)
+def test_one_that_is_not_stuck_is_kept_whatever_the_others_earned(trained_cell, monkeypatch):
+    cell = trained_cell
     demos = Demonstrations.load(cell.folder / "expert" / "demonstrations.npz")
     reward = RecoveredReward.load(cell.folder / "AIRL" / "irl" / "reward.pt")
     settings = replace(SHORT, max_retrainings=3, stuck_shortfall=0.1)
@@ -394,10 +390,10 @@ def test_one_that_is_not_stuck_is_kept_whatever_the_others_earned(cell, monkeypa
         monkeypatch.setattr(phases, "_retrain_once", lambda *_: left.pop(0))
         return phases.retrain(settings, reward, demos, 0, cell.out / "r", quiet)
 
-    found = attempts((0.3, 5.0), (0.05, 1.0), (0.0, 9.0))
-    assert (found["kept"], found["stuck"], found["learned_return"]) == (1, False, 1.0)
-    found = attempts((0.3, 5.0), (0.2, 7.0), (0.5, 6.0))
-    assert (found["kept"], found["stuck"], found["learned_return"]) == (1, True, 7.0)
+    figures = attempts((0.3, 5.0), (0.05, 1.0), (0.0, 9.0))
+    assert (figures["kept"], figures["stuck"], figures["learned_return"]) == (1, False, 1.0)
+    figures = attempts((0.3, 5.0), (0.2, 7.0), (0.5, 6.0))
+    assert (figures["kept"], figures["stuck"], figures["learned_return"]) == (1, True, 7.0)
 
 
 @pytest.mark.parametrize(
@@ -467,45 +463,33 @@ def test_the_top_of_the_reward_is_the_maps_or_the_demonstrators(cell, tmp_path):
     )
 
 
-def test_the_time_of_a_run_is_that_of_all_its_processes(tmp_path, monkeypatch):
-    clock = [100.0]
-    monkeypatch.setattr(runs.time, "monotonic", lambda: clock[0])
-    watch = runs.Stopwatch(tmp_path / "seconds.txt")
-    report = watch.watch(quiet)
-    clock[0] += 60.0
-    report(1, "")
-    again = runs.Stopwatch(tmp_path / "seconds.txt")
-    clock[0] += 30.0
-    assert again.seconds == pytest.approx(90.0)
-
-
 def test_a_failed_run_costs_no_other_and_the_table_is_written(tmp_path, monkeypatch):
     """The expert of one seed cannot be recorded; the other seed goes on, then the command fails."""
     settings = replace(SHORT, max_retrainings=1)
     bad = Cell(tmp_path, settings, 1).folder / "expert"
     bad.mkdir(parents=True)
     (bad / "checkpoint.zip").write_bytes(b"PK broken")
-    experiment = results.Experiment(tmp_path, [settings], ["AIRL"], [0, 1])
+    plan = TransferPlan(tmp_path, [settings], ["AIRL"], [0, 1])
     with pytest.raises(RuntimeError, match=r"1 of 3 jobs failed .*delete it, and its phase begins"):
-        table.run_table(experiment, workers=2)
+        table.run_table(plan, Workers(2))
     assert pd.read_csv(tmp_path / "table.csv")["seed"].tolist() == [0]
     assert (tmp_path / "report.html").exists()
     versions = json.loads((tmp_path / "versions.json").read_text())
     assert versions["torch"] == th.__version__
 
 
-def test_tables_of_forces_that_were_never_scripted_are_written(cell):
-    runs.run_method(cell, "VAIL", quiet)
+def test_tables_of_forces_that_were_never_scripted_are_written(trained_cell):
+    cell = trained_cell
     settings = replace(SHORT, test_force_limit=0.7)
-    table.write_results(results.Experiment(cell.out, [settings], ["VAIL"], [0]))
+    table.write_results(TransferPlan(cell.out, [settings], ["VAIL"], [0]))
     assert "scripted controller" not in (cell.out / "report.html").read_text()
 
 
-def test_a_page_of_one_maze_shows_one_maze(cell):
-    runs.run_method(cell, "VAIL", quiet)
-    experiment = results.Experiment(cell.out, [SHORT, preset("demo", "S")], ["VAIL"], [0])
-    found = table.write_results(experiment)
-    assert found["verdict"].tolist() == ["unknown"]  # there is no guide
+def test_a_page_of_one_maze_shows_one_maze(trained_cell):
+    cell = trained_cell
+    plan = TransferPlan(cell.out, [SHORT, preset("demo", "S")], ["VAIL"], [0])
+    rows = table.write_results(plan)
+    assert rows["verdict"].tolist() == ["unknown"]  # there is no guide
     page = (cell.out / "report.html").read_text()
     assert "C-maze" in page
     assert "S-maze" not in page
@@ -514,34 +498,38 @@ def test_a_page_of_one_maze_shows_one_maze(cell):
 
 @pytest.mark.parametrize("maze", ["C", "S"])
 @pytest.mark.parametrize("name", ["demo", "paper", "authors-code", "best"])
-def test_presets_survive_a_file(name, maze):
-    settings = preset(name, maze)
-    assert TransferSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+def test_presets_survive_a_file(name, maze, tmp_path):
+    cell = Cell(tmp_path, preset(name, maze), 0)
+    cell.claim()
+    Cell(tmp_path, preset(name, maze), 0).check()
+    with pytest.raises(ValueError, match=r"holds a run with beta 0\.005, asked for is 0\.5"):
+        replace(cell, settings=replace(cell.settings, beta=0.5)).check()
 
 
 def test_a_run_of_a_version_with_fewer_settings_goes_on(tmp_path):
     cell = Cell(tmp_path, preset("paper", "C"), 0)
-    cell.claim({})
+    cell.claim()
     path = cell.folder / "config.json"
     older = json.loads(path.read_text())
     del older["scaled_inputs"], older["irl"]["scaled_inputs"]
     path.write_text(json.dumps(older))
-    cell.claim({})
-    with pytest.raises(ValueError, match=r"holds a run with \{'scaled_inputs': True\}"):
-        Cell(tmp_path, replace(cell.settings, scaled_inputs=False), 0).claim({})
+    cell.claim()
+    with pytest.raises(ValueError, match="holds a run with scaled_inputs True, asked for is False"):
+        replace(cell, settings=replace(cell.settings, scaled_inputs=False)).claim()
     assert json.loads(path.read_text()) == older
-    assert TransferSettings.from_dict(older) == cell.settings
 
 
-def test_all_versions_that_worked_on_a_run_are_named(tmp_path, monkeypatch):
-    cell = Cell(tmp_path, preset("paper", "C"), 0)
-    cell.claim({"commit": "one"})
-    for commit in ("two", "two", "three"):
-        monkeypatch.setattr(versions_module, "versions", lambda commit=commit: {"commit": commit})
-        versions_module.note_versions(cell.folder / "AIRL" / "versions.json")
-    assert [each["commit"] for each in cell.versions()] == ["one", "two", "three"]
-    experiment = results.Experiment(tmp_path, [cell.settings], ("AIRL",), [0])
-    assert results.collect_versions(experiment) == {"commit": "one, three, two"}
+def test_the_table_names_the_versions_of_its_runs(trained_cell):
+    versions = trained_cell.folder / "AIRL" / "versions.json"
+    versions.write_text(json.dumps([{"commit": "two"}, {"commit": "three"}]))
+    (trained_cell.folder / "config.json").write_text('{"versions": {"commit": "one"}}')
+    for other in ("expert", "VAIL"):
+        (trained_cell.folder / other / "versions.json").unlink()
+    assert [each["commit"] for each in trained_cell.versions()] == ["one", "two", "three"]
+    plan = TransferPlan(trained_cell.out, [SHORT], ("AIRL",), [0])
+    table.write_results(plan)
+    written = json.loads((plan.out / "versions.json").read_text())
+    assert written == versions_of([trained_cell]) == {"commit": "one, three, two"}
 
 
 def test_a_reward_that_was_put_aside_is_not_learned_again(tmp_path, monkeypatch):
@@ -656,7 +644,7 @@ def test_unknown_presets_and_mazes_are_refused(arguments):
 
 
 @pytest.mark.parametrize(("maze", "limit", "weight"), [("C", 0.5, 0.1), ("S", 0.05, 0.01)])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", MAZE_METHODS)
 def test_every_method_is_made_as_the_paper_says(method, maze, limit, weight, tmp_path):
     settings = preset("paper", maze)
     settings = replace(settings, irl=replace(settings.irl, mazes=4), gail_learning_rate=1e-3)
@@ -664,26 +652,29 @@ def test_every_method_is_made_as_the_paper_says(method, maze, limit, weight, tmp
         phases._RandomPolicy(venv := make_vec_env(settings.train_env, 4)), venv, 4
     )
     trainer = phases.make_trainer(method, settings, demos, 0, tmp_path)
-    row = METHODS[method]
+    algorithm = MAZE_METHODS[method].algorithm
+    assert type(trainer) is algorithm
+    has_bottleneck, sees_actions = algorithm in WITH_BOTTLENECK, algorithm in IMITATION
+    assert has_bottleneck == method.startswith("V")
+    assert sees_actions == ("IRL" not in method)
     assert trainer.settings.demo_batch_size == 32
     assert trainer.settings.n_disc_updates_per_round == 100
-    assert trainer.settings.disc_learning_rate == (1e-3 if row.sees_actions else 5e-5)
+    assert trainer.settings.disc_learning_rate == (1e-3 if sees_actions else 5e-5)
     assert trainer.settings.grad_penalty_target == "logits"
     assert trainer.architecture.net_arch == (32, 32)
-    if row.has_bottleneck:
+    if has_bottleneck:
         assert trainer.dual.information_limit == limit
         assert trainer.architecture.code_dim == 32
-        if not row.is_noise_only:
-            assert (trainer.dual.beta, trainer.dual.beta_step_size) == (0.005, 1e-5)
-    if not row.sees_actions:
+        free = method.endswith("beta0")
+        expected = (0.0, 0.0) if free else (0.005, 1e-5)
+        assert (trainer.dual.beta, trainer.dual.beta_step_size) == expected
+    if not sees_actions:
         assert trainer.reward_type == "g"
         assert trainer.architecture.gamma == 0.99
-    assert trainer.architecture.use_actions == row.sees_actions
-    assert (trainer.dual is not None) == row.has_bottleneck
-    assert trainer.settings.grad_penalty_coef == (weight if row.has_penalty else 0.0)
-    if row.is_noise_only:
-        assert trainer.dual.beta == trainer.dual.beta_step_size == 0.0
-    if row.sees_actions:
+    assert trainer.architecture.use_actions == sees_actions
+    assert (trainer.dual is not None) == has_bottleneck
+    assert trainer.settings.grad_penalty_coef == (weight if method.endswith("GP") else 0.0)
+    if sees_actions:
         assert trainer.reward_type == "log_d"
 
 
@@ -700,12 +691,12 @@ def test_the_table_says_what_failed(table_folder, tmp_path):
     """With a guide that solves the flipped maze, its learned return decides."""
     folder = tmp_path / "run"
     shutil.copytree(table_folder, folder)
-    settings = preset("demo", "C").shortened(0.03)
+    settings = small_preset("demo", "C").shortened(0.03)
     venv = make_vec_env(settings.test_env, 2, seed=0)
     guide = Demonstrations.from_rollouts(WaypointController("c_maze_flipped"), venv, 2)
     guide.save(folder / "C_guide" / "episodes.npz")
-    found = table.write_results(results.Experiment(folder, [settings], ["VAIRL"], [0, 1], 0), None)
-    unsolved = found[found["verdict"] != "solved"]
+    rows = table.write_results(TransferPlan(folder, [settings], ["VAIRL"], [0, 1]))
+    unsolved = rows[rows["verdict"] != "solved"]
     assert len(unsolved)
     for row in unsolved.itertuples():
         reward = RecoveredReward.load(folder / f"C_{row.seed}" / "VAIRL" / "irl" / "reward.pt")
@@ -718,20 +709,18 @@ def test_the_table_says_what_failed(table_folder, tmp_path):
 
 def test_options_of_the_table_arrive(tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(table, "run_table", lambda *arguments: calls.append(arguments))
-    monkeypatch.setattr(table, "write_results", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(study, "run_table", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(study, "write_results", lambda *arguments: calls.append(arguments))
     options = "--preset best --maze S --method AIRL --seeds 2 --first-seed 30 --snapshot-seeds 1"
     where = ["--out", str(tmp_path / "out"), "--docs", str(tmp_path / "docs")]
     command = ["reproduce", "maze-transfer", *options.split(), *where]
-    ray = ["--engine", "ray", "--address", "auto", "--workers", "3"]
+    ray = ["--backend", "ray", "--address", "auto", "--workers", "3"]
     for arguments in ([*command, *ray], [*command, "--table-only"]):
         result = CliRunner().invoke(cli.main, arguments)
         assert result.exit_code == 0, result.output
-    experiment = results.Experiment(
-        tmp_path / "out", [preset("best", "S")], ("AIRL",), range(30, 32), 1
-    )
+    plan = TransferPlan(tmp_path / "out", [preset("best", "S")], ("AIRL",), range(30, 32), 1)
     docs = tmp_path / "docs"
-    assert calls == [(experiment, 3, "ray", "auto", docs), (experiment, docs)]
+    assert calls == [(plan, Workers(3, "ray", "auto"), docs), (plan, docs)]
 
 
 def test_the_remark_says_why_a_retraining_was_kept():
@@ -754,7 +743,7 @@ def test_a_stuck_retraining_is_said_in_the_report(run_folder, tmp_path):
     }
     path.write_text(json.dumps(changed))
     cell = Cell(tmp_path, SETTINGS, 0)
-    rows = [demo.in_words(row) for row in demo.rows(cell, demo.DEMO_METHODS)]
+    rows = [demo.in_words(row) for row in result_rows(cell, demo.DEMO_METHODS)]
     page = write_demo_report(cell, demo.DEMO_METHODS, rows).read_text()
     assert "AIRL: the retraining is stuck" in page
     assert "40 % of the map" in page
@@ -776,14 +765,20 @@ def test_bad_arguments_of_the_command_line_are_named(arguments):
 
 
 def test_the_picture_of_the_mazes_has_each_once(tmp_path, monkeypatch):
-    drawn = []
-    monkeypatch.setattr(
-        "sb3_vdb.experiments.transfer.maze_pictures.mazes", lambda ids, path: drawn.extend(ids)
-    )
+    figures = []
+
+    @contextmanager
+    def spy(path, size):
+        with new_figure(path, size) as figure:
+            yield figure
+            figures.append(figure)
+
+    monkeypatch.setattr(documentation_pictures, "new_figure", spy)
     out = ["--out", str(tmp_path)]
     assert CliRunner().invoke(cli.main, ["reproduce", "maze-pictures", *out]).exit_code == 0
-    names = ("CMaze", "CMazeFlipped", "SMaze", "SMazeFlipped")
-    assert drawn == [f"sb3_vdb/{name}-v0" for name in names]
+    assert (tmp_path / "mazes.png").exists()
+    titles = [axes.get_title() for axes in figures[0].axes]
+    assert titles == ["CMaze", "CMazeFlipped", "SMaze", "SMazeFlipped"]
 
 
 def test_the_console_script_is_installed():
@@ -811,22 +806,6 @@ def test_a_shortened_experiment_keeps_at_least_one_iteration():
     phases = (settings.expert, settings.irl, settings.retraining)
     assert [each.iterations for each in phases] == [1, 1, 1]
     assert settings.demo_batch_size == preset("paper", "S").demo_batch_size
-
-
-def test_benchmarks_compare_pair_by_pair():
-    table = compare({"twice": lambda: 2.0, "once": lambda: 1.0}, repeats=3)
-    assert table["ratio"].tolist() == [2.0, 1.0]
-    assert table["against"].tolist() == ["once", "once"]
-
-
-@pytest.mark.slow
-def test_the_split_of_a_round_adds_up(monkeypatch):
-    monkeypatch.setattr(transfer_speed, "ROUNDS", 1)
-    found = transfer_speed.bench_transfer_split()
-    shares = found["share"].str.removesuffix(" %").astype(int)
-    assert shares.sum() == pytest.approx(100, abs=len(found))
-    assert (shares >= 0).all()
-    assert {"TRPO's update", "100 updates of the discriminator"} <= set(found["part of a round"])
 
 
 def test_reward_maps_need_a_plane():

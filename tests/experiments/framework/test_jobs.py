@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sb3_vdb.experiments.local_engine import LocalEngine
-from sb3_vdb.experiments.run_folder import sole_user
-from sb3_vdb.experiments.runner import Job, JobsFailedError, JobState, make_engine, run_jobs
+from sb3_vdb.experiments.framework.folder import sole_user
+from sb3_vdb.experiments.framework.job import Job, JobState, Workers
+from sb3_vdb.experiments.framework.jobs import JobsFailedError, make_backend, run_jobs
+from sb3_vdb.experiments.framework.local_backend import LocalBackend
 from tests.conftest import heed_interrupts
 
-ENGINES = ["local", pytest.param("ray", marks=pytest.mark.slow)]
+BACKENDS = ["local", pytest.param("ray", marks=pytest.mark.slow)]
 
 
 def count(path, report, die_at=None, fail=False, steps=5):
@@ -47,20 +48,20 @@ def by_value():
     cloudpickle.unregister_pickle_by_value(module)
 
 
-def run(jobs, engine, workers=2):
+def run(jobs, backend, workers=2):
     console = Console(file=io.StringIO(), width=120)
     try:
-        run_jobs(jobs, workers, engine, console=console)
+        run_jobs(jobs, Workers(workers, backend), console)
     finally:
         run.output = console.file.getvalue()
     return run.output
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_killed_workers_lose_no_more_than_a_step_and_failures_stop_nothing_else(
-    tmp_path, engine, request
+    tmp_path, backend, request
 ):
-    if engine == "ray":
+    if backend == "ray":
         request.getfixturevalue("by_value")
     paths = [tmp_path / name for name in ("plain", "killed", "failing", "late")]
     jobs = [
@@ -70,7 +71,7 @@ def test_killed_workers_lose_no_more_than_a_step_and_failures_stop_nothing_else(
         Job("late", 5, partial(count, paths[3])),
     ]
     with pytest.raises(JobsFailedError, match=r"1 of 4 jobs failed .*this one cannot work"):
-        run(jobs, engine)
+        run(jobs, backend)
     assert [path.read_text() for path in paths] == ["5"] * 4
     for path in paths:
         assert path.with_suffix(".log").read_text() == "0 1 2 3 4 "
@@ -96,31 +97,31 @@ def counts_until_lost(path, report):
 def test_a_lost_machine_costs_no_job_more_than_a_step(tmp_path, by_value):
     from ray.cluster_utils import Cluster
 
-    from sb3_vdb.experiments.ray_engine import RayEngine
+    from sb3_vdb.experiments.framework.ray_backend import RayBackend
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    lost, engine = cluster.add_node(num_cpus=1), None
+    lost, backend = cluster.add_node(num_cpus=1), None
     try:
         cluster.wait_for_nodes()
-        engine = RayEngine(1, cluster.address)
+        backend = RayBackend(1, cluster.address)
         path = tmp_path / "job"
-        engine.start([Job("job", 5, partial(counts_until_lost, path))])
+        backend.start([Job("job", 5, partial(counts_until_lost, path))])
         wait_until(lambda: path.exists() and path.read_text() == "2")
         cluster.remove_node(lost, allow_graceful=False)
-        assert not engine.poll()["job"].has_ended
+        assert not backend.poll()["job"].has_ended
         cluster.add_node(num_cpus=1)
-        wait_until(lambda: engine.poll()["job"].has_ended)
-        assert engine.poll()["job"] == JobState("done", 4, "", restarts=1)
+        wait_until(lambda: backend.poll()["job"].has_ended)
+        assert backend.poll()["job"] == JobState("done", 4, "", restarts=1)
         assert path.with_suffix(".log").read_text() == "0 1 2 3 4 "
-        engine.stop()
-        engine = None
+        backend.stop()
+        backend = None
         # the cluster runs on, and a command joins it by its address
         job = Job("there", 5, partial(count, tmp_path / "n"))
-        run_jobs([job], 4, "ray", cluster.address, console=Console(file=io.StringIO()))
+        run_jobs([job], Workers(4, "ray", cluster.address), Console(file=io.StringIO()))
         assert (tmp_path / "n").read_text() == "5"
     finally:
-        if engine is not None:
-            engine.stop()
+        if backend is not None:
+            backend.stop()
         cluster.shutdown()
 
 
@@ -136,7 +137,7 @@ def always_dies(report):
 
 
 def test_a_job_that_always_kills_its_worker_is_given_up(monkeypatch):
-    monkeypatch.setattr("sb3_vdb.experiments.local_engine.MAX_RESTARTS", 1)
+    monkeypatch.setattr("sb3_vdb.experiments.framework.local_backend.MAX_RESTARTS", 1)
     with pytest.raises(JobsFailedError, match=r"its worker died 2 times on end.*exit code -9"):
         run([Job("bad", 1, always_dies)], "local")
 
@@ -153,14 +154,14 @@ def test_workers_have_one_thread(tmp_path):
 
 
 def test_no_more_jobs_run_than_there_are_workers():
-    engine = LocalEngine(1)
-    engine.start([Job(name, 1, always_dies) for name in "abc"])
+    backend = LocalBackend(1)
+    backend.start([Job(name, 1, always_dies) for name in "abc"])
     try:
-        states = engine.poll()
+        states = backend.poll()
         assert [state.status for state in states.values()] == ["running", "waiting", "waiting"]
         assert states["a"] == JobState("running", note="starting")
     finally:
-        engine.stop()
+        backend.stop()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
@@ -169,11 +170,11 @@ def test_workers_end_with_the_command(tmp_path, how):
 import time
 from functools import partial
 from pathlib import Path
-from pathlib import Path
-from sb3_vdb.experiments.runner import Job, run_jobs
-from tests.experiments.test_runner import sleeps
+from sb3_vdb.experiments.framework.job import Job, Workers
+from sb3_vdb.experiments.framework.jobs import run_jobs
+from tests.experiments.framework.test_jobs import sleeps
 if __name__ == "__main__":
-    run_jobs([Job("sleeps", 1, partial(sleeps, Path({str(tmp_path / "pid")!r})))], 1)
+    run_jobs([Job("sleeps", 1, partial(sleeps, Path({str(tmp_path / "pid")!r})))], Workers(1))
 """
     (tmp_path / "script.py").write_text(script)
     process = subprocess.Popen(
@@ -214,14 +215,14 @@ def sleeps(path, report):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("dask", 2, None), "`engine` must be one of local, ray, got 'dask'"),
-        (("local", 0, None), "`workers` must be at least 1, got 0"),
-        (("local", 2, "ray://here:1"), "is a Ray cluster's; it needs engine"),
+        ((2, "dask", None), "`backend` must be one of local, ray, got 'dask'"),
+        ((0, "local", None), "`workers` must be at least 1, got 0"),
+        ((2, "local", "ray://here:1"), "is a Ray cluster's; it needs backend"),
     ],
 )
-def test_bad_engines_are_refused(arguments, message):
+def test_bad_backends_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        make_engine(*arguments)
+        make_backend(Workers(*arguments))
 
 
 def test_names_of_jobs_are_unique():
@@ -233,21 +234,21 @@ def test_names_of_jobs_are_unique():
 def test_a_cluster_that_does_not_answer_is_named_with_the_remedy():
     pytest.importorskip("ray")
     with pytest.raises(ValueError, match=r"no Ray cluster answers at 'auto'.*ray start --head"):
-        make_engine("ray", 1, "auto")
+        make_backend(Workers(1, "ray", "auto"))
 
 
 def test_ray_that_is_not_installed_is_named_with_the_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "sb3_vdb.experiments.ray_engine", raising=False)
+    monkeypatch.delitem(sys.modules, "sb3_vdb.experiments.framework.ray_backend", raising=False)
     with pytest.raises(ImportError, match=r'pip install "sb3-vdb\[ray\]"'):
-        make_engine("ray", 1)
+        make_backend(Workers(1, "ray"))
 
 
 def test_a_second_command_is_kept_out_of_a_run_folder(tmp_path):
     folder = tmp_path / "runs"
     code = f"""
 from pathlib import Path
-from sb3_vdb.experiments.run_folder import sole_user
+from sb3_vdb.experiments.framework.folder import sole_user
 with sole_user(Path({str(folder)!r})):
     print("in", flush=True)
     input()
