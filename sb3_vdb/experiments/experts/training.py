@@ -14,7 +14,7 @@ from sb3_vdb.evaluation import evaluate_returns
 from sb3_vdb.experiments.framework.checkpoints import save_model
 from sb3_vdb.experiments.framework.evaluations import EvaluationLog
 from sb3_vdb.experiments.framework.job import Report
-from sb3_vdb.experiments.framework.run import Run, has_result, write_result
+from sb3_vdb.experiments.framework.run import Run, defaults_of, has_result, write_result
 from sb3_vdb.experiments.vmail.settings import FRAMES_A_DECISION
 from sb3_vdb.vec_env import make_vec_env
 
@@ -73,7 +73,7 @@ class ExpertRun(Run):
 
     def defaults(self) -> dict[str, Any]:
         """See :class:`Run`."""
-        return {"settings": self.settings._field_defaults}
+        return defaults_of(self.settings, "settings.")
 
     @property
     def aim(self) -> float:

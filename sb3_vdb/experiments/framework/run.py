@@ -44,7 +44,7 @@ class Run(ABC):
         """Return all that decides what is learned, as plain values and dataclasses."""
 
     def defaults(self) -> Mapping[str, Any]:
-        """Return what holds for arguments that an earlier version did not write down."""
+        """Return what holds for arguments that a config lacks, by dotted names."""
         return {}
 
     @property
@@ -60,7 +60,10 @@ class Run(ABC):
         here, path = flat(self.arguments()), self.folder / CONFIG
         if not path.exists():
             return
-        there = flat(self.defaults()) | flat(json.loads(path.read_text()))
+        there = flat(json.loads(path.read_text()))
+        for name, value in self.defaults().items():
+            if not any(f"{each}.".startswith(f"{name}.") for each in there):
+                there |= flat({name: value})
         for name in sorted(there.keys() | here.keys()):
             if there.get(name) != here.get(name) and not self._may_differ(name):
                 raise ValueError(
@@ -106,23 +109,28 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return nested values by dotted names, as a json file gives them back."""
     flattened: dict[str, Any] = {}
     for name, value in json.loads(json.dumps(values, default=asdict)).items():
-        inner = flat(value, f"{prefix}{name}.") if isinstance(value, dict) else None
-        flattened |= {prefix + name: value} if inner is None else inner
+        if isinstance(value, dict) and value:
+            flattened |= flat(value, f"{prefix}{name}.")
+        else:
+            flattened[prefix + name] = value
     return flattened
 
 
-def defaults_of(settings: Any) -> dict[str, Any]:
-    """Return the defaults of a dataclass of settings, and of the dataclasses in it.
+def defaults_of(settings: Any, prefix: str = "") -> dict[str, Any]:
+    """Return the defaults of settings by dotted names, with those of dataclasses in them.
 
-    :param settings: an instance, which says what is in it
+    :param settings: an instance of a dataclass or of a NamedTuple
+    :param prefix: of the names
     """
+    if not is_dataclass(settings):
+        return {prefix + name: value for name, value in settings._field_defaults.items()}
     defaults: dict[str, Any] = {}
     for each in fields(settings):
         value = getattr(settings, each.name)
         if is_dataclass(value):
-            defaults[each.name] = defaults_of(value)
+            defaults |= defaults_of(value, f"{prefix}{each.name}.")
         elif each.default is not MISSING:
-            defaults[each.name] = each.default
+            defaults[prefix + each.name] = each.default
     return defaults
 
 

@@ -18,7 +18,7 @@ from sb3_vdb.baselines import DeepMimicPPO, LinearFall
 from sb3_vdb.evaluation import ImitationResult, evaluate_imitation
 from sb3_vdb.experiments.framework.checkpoints import save_model
 from sb3_vdb.experiments.framework.evaluations import EvaluationLog
-from sb3_vdb.experiments.framework.run import Run
+from sb3_vdb.experiments.framework.run import Run, defaults_of
 from sb3_vdb.vec_env import make_vec_env
 
 N_EPISODES = 32  # of an evaluation, as DeepMimic's
@@ -75,7 +75,7 @@ class SkillRun(Run):
 
     def defaults(self) -> dict[str, Any]:
         """See :class:`Run`."""
-        return {"settings": self.settings._field_defaults}
+        return defaults_of(self.settings, "settings.")
 
     def make(self, n: int, seed: int, **kwargs: Any) -> VecEnv:
         """Make MuJoCo environments of the skill."""

@@ -119,7 +119,7 @@ class Guide(Run):
 
     def defaults(self) -> dict[str, Any]:
         """See :class:`Run`."""
-        return {"test_force_limit": None, "expert": defaults_of(self.settings.guide)}
+        return {"test_force_limit": None, **defaults_of(self.settings.guide, "expert.")}
 
     @property
     def path(self) -> Path:

@@ -20,7 +20,7 @@ from sb3_vdb.evaluation import EvaluationResult, evaluate_returns
 from sb3_vdb.experiments.framework.checkpoints import save_model
 from sb3_vdb.experiments.framework.evaluations import EvaluationLog
 from sb3_vdb.experiments.framework.job import Report
-from sb3_vdb.experiments.framework.run import Run, write_result
+from sb3_vdb.experiments.framework.run import Run, defaults_of, write_result
 from sb3_vdb.experiments.vmail.settings import (
     VMAIL_METHODS,
     TaskSettings,
@@ -90,7 +90,7 @@ class PixelRun(Run):
 
     def defaults(self) -> dict[str, Any]:
         """See :class:`Run`."""
-        return {"settings": self.settings._field_defaults}
+        return defaults_of(self.settings, "settings.")
 
 
 def demonstrations_of(run: PixelRun, look: dict[str, Any]) -> Demonstrations:

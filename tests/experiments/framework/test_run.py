@@ -28,6 +28,7 @@ class Sizes:
 @dataclass(frozen=True)
 class Settings:
     rate: float = 0.1
+    env_kwargs: dict = None
     sizes: Sizes = field(default_factory=lambda: Sizes(8))
 
 
@@ -46,7 +47,7 @@ class SmallRun(Run):
         return {"settings": self.settings, "device": self.device, "shape": (3, 4)}
 
     def defaults(self):
-        return {"settings": defaults_of(self.settings)}
+        return defaults_of(self.settings, "settings.")
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def run(tmp_path, monkeypatch):
 def test_a_claim_writes_arguments_and_versions_once(run):
     config = json.loads((run.folder / "config.json").read_text())
     assert config == {
-        "settings": {"rate": 0.1, "sizes": {"width": 8, "depth": 2}},
+        "settings": {"rate": 0.1, "env_kwargs": None, "sizes": {"width": 8, "depth": 2}},
         "device": "cpu",
         "shape": [3, 4],
         "versions": {"torch": "1"},
@@ -93,6 +94,21 @@ def test_what_a_config_lacks_is_as_it_is_by_default(run):
     path.write_text(json.dumps(config))
     with pytest.raises(ValueError, match=r"settings\.sizes\.width None, asked for is 8"):
         run.check()
+
+
+def test_arguments_that_are_dictionaries_are_compared_as_they_are(run, tmp_path):
+    @dataclass(frozen=True)
+    class WithArguments(SmallRun):
+        def defaults(self):
+            return {"settings.env_kwargs": {"threads": 1}}
+
+    for env_kwargs in ({}, {"threads": 2}):
+        made = WithArguments(tmp_path / str(len(env_kwargs)), Settings(env_kwargs=env_kwargs))
+        made.claim()
+        made.check()
+        other = replace(made, settings=Settings(env_kwargs={"threads": 1}))
+        with pytest.raises(ValueError, match=r"holds a run with settings\.env_kwargs"):
+            other.check()
 
 
 def test_several_folders_are_claimed_together_or_not_at_all(run, tmp_path):
