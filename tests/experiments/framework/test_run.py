@@ -90,7 +90,7 @@ def test_what_a_config_lacks_is_as_it_is_by_default(run):
     run.claim()
     with pytest.raises(ValueError, match=r"settings\.rate 0\.1, asked for is 0\.2"):
         replace(run, settings=Settings(rate=0.2)).check()
-    del config["settings"]["sizes"]["width"]  # which has no default
+    config["settings"]["sizes"] = {"depth": 2}  # a width has no default
     path.write_text(json.dumps(config))
     with pytest.raises(ValueError, match=r"settings\.sizes\.width None, asked for is 8"):
         run.check()
