@@ -68,11 +68,6 @@ def flag(name: str, text: str) -> click.Option:
     return click.Option([name], is_flag=True, help=text)
 
 
-def table_only() -> click.Option:
-    """Make ``--table-only``."""
-    return flag("--table-only", "train nothing, collect what is finished")
-
-
 def n_workers(default: int | None = None) -> click.Option:
     """Make ``--workers``, one a core by default."""
     return click.Option(
@@ -91,6 +86,25 @@ def workers(default: int | None = None) -> list[click.Option]:
         n_workers(default),
         click.Option(["--backend"], type=kind, default="local", show_default=True, help=text),
         click.Option(["--address"], help="of a Ray cluster: auto, ray://host:10001"),
+    ]
+
+
+def table(
+    n_seeds: int, folder: str | None, text: str = "run folder", default_workers: int | None = None
+) -> list[click.Option]:
+    """Make the options of a study that trains over seeds and writes a table.
+
+    :param n_seeds: by default
+    :param folder: of the runs, by default
+    :param text: for the help, about the folder
+    :param default_workers: jobs at a time; None for one a core
+    """
+    return [
+        *seeds(n_seeds),
+        out(folder, text),
+        docs(),
+        *workers(default_workers),
+        flag("--table-only", "train nothing, collect what is finished"),
     ]
 
 

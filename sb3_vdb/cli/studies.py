@@ -61,13 +61,9 @@ def _vmail(suite: str, text: str, n_workers: int | None) -> Study:
             several("--task", "tasks", "as in the ids; all by default", choice([*SUITES[suite]])),
             several("--method", "methods", "[default: VMAIL and BC]", choice([*VMAIL_METHODS])),
             several("--demonstrations", "n_demonstrations", "[default: 10]", click.IntRange(1, 10)),
-            *options.seeds(3),
             options.number("--frames", None, "frames of a run  [default: the task's]", least=1000),
             click.Option(["--device"], help="of the networks  [default: the task's]"),
-            options.out(f"runs/vmail-{suite}"),
-            options.docs(),
-            *options.workers(n_workers),
-            options.table_only(),
+            *options.table(3, f"runs/vmail-{suite}", default_workers=n_workers),
         ],
     )
 
@@ -93,15 +89,11 @@ STUDIES: Mapping[str, Study] = {
             ),
             MAZE_OPTION,
             options.several("--method", "methods", "all by default", click.Choice([*MAZE_METHODS])),
-            *options.seeds(5),
             options.number(
                 "--snapshot-seeds", 0, "seeds that also retrain on snapshots of the reward", 0
             ),
             options.share(),
-            options.out(None, "run folder  [default: runs/maze-transfer-<preset>]"),
-            options.docs(),
-            *options.workers(),
-            options.table_only(),
+            *options.table(5, None, "run folder  [default: runs/maze-transfer-<preset>]"),
         ],
     ),
     "maze-ablation": Study(
@@ -120,12 +112,8 @@ STUDIES: Mapping[str, Study] = {
             options.several(
                 "--variation", "variations", "only those whose names contain this; all by default"
             ),
-            *options.seeds(5),
             options.share(),
-            options.out(None, "run folder  [default: runs/maze-ablation-<preset>]"),
-            options.docs(),
-            *options.workers(),
-            options.table_only(),
+            *options.table(5, None, "run folder  [default: runs/maze-ablation-<preset>]"),
         ],
     ),
     "humanoid": Study(
@@ -134,12 +122,8 @@ STUDIES: Mapping[str, Study] = {
         f"{AGAIN}",
         [
             options.several("--skill", "skills", "Run, Walk, Backflip, ... as in the ids"),
-            *options.seeds(3),
             options.number("--samples", 4_000_000, "environment steps of a run"),
-            options.out("runs/humanoid"),
-            options.docs(),
-            *options.workers(),
-            options.table_only(),
+            *options.table(3, "runs/humanoid"),
             options.flag("--ship", "put the best policies into the package"),
         ],
         ids={"--skill": "sb3_vdb/Humanoid{}-v0"},

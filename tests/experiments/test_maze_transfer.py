@@ -185,7 +185,7 @@ def test_the_table_has_every_run_beside_the_papers(table_folder):
     chosen = rows[(rows["maze"] == "S") & (rows["method"] == "VAIRL")]["transfer_return"]
     assert row["return"] == pytest.approx(chosen.mean(), abs=0.01)
     assert row["std"] == pytest.approx(chosen.std(ddof=0), abs=0.01)
-    assert row["paper"] == PAPER_RETURNS["S"]["VAIRL"][0]
+    assert row["paper"] == PAPER_RETURNS["VAIRL"]["S"][0]
     for name in ("C_seeds.png", "S_rewards_VAIRL.png", "C_bottleneck.png", "S_returns.png"):
         assert (table_folder / "docs" / name).stat().st_size > 5000
     curves = pd.read_csv(table_folder / "docs" / "C_curves.csv")

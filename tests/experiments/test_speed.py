@@ -11,7 +11,7 @@ from sb3_vdb.experiments.maze_transfer.policies import make_trpo
 from sb3_vdb.experiments.maze_transfer.presets import preset
 from sb3_vdb.experiments.speed import benchmarks
 from sb3_vdb.experiments.speed import maze_transfer as transfer_speed
-from sb3_vdb.experiments.speed.timing import compare, steps_per_second, units_per_second
+from sb3_vdb.experiments.speed.timing import compare, compare_steps, units_per_second
 
 ONE_AND_TWO = {"twice": lambda: 2.0, "once": lambda: 1.0}
 
@@ -33,7 +33,7 @@ def test_a_package_that_a_benchmark_misses_is_named(monkeypatch):
 
 def test_rates_are_against_the_last_contender():
     table = compare(ONE_AND_TWO, repeats=1)
-    steps = steps_per_second(table, {"twice": 100, "once": 100})
+    steps = compare_steps({name: (each, 100) for name, each in ONE_AND_TWO.items()}, repeats=1)
     assert steps["steps_per_s"].tolist() == [50, 100]
     assert steps["times_faster"].tolist() == [0.5, 1.0]
     units = units_per_second(table, 10, "updates")

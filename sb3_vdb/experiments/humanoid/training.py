@@ -56,13 +56,11 @@ class SkillRun(Run):
     :param skill: as in the id, for example ``"Run"``
     :param seed: random seed
     :param settings: of the training
-    :param threads: of the environments
     """
 
     skill: str
     seed: int
     settings: MocapSettings
-    threads: int = 1
 
     @property
     def name(self) -> str:
@@ -80,7 +78,7 @@ class SkillRun(Run):
     def make(self, n: int, seed: int, **kwargs: Any) -> VecEnv:
         """Make MuJoCo environments of the skill."""
         env_id = f"sb3_vdb/Humanoid{self.skill}-v0"
-        env_kwargs = {"threads": self.threads, "target": self.settings.target}
+        env_kwargs = {"threads": 1, "target": self.settings.target}
         return make_vec_env(env_id, n, seed=seed, env_kwargs=env_kwargs, **kwargs)
 
 

@@ -136,7 +136,7 @@ def returns_by_seed(table: pd.DataFrame, scripted: float | None, path: Path) -> 
         for i, method in enumerate(methods):
             returns = table.loc[table["method"] == method, "transfer_return"].to_numpy()
             plot_seeds(axes, i, returns, COLOURS[method])
-            mean, std = PAPER_RETURNS[maze][method]
+            mean, std = PAPER_RETURNS[method][maze]
             label = "paper: mean, std" if i == 0 else None
             axes.errorbar(i + 0.3, mean, std, fmt="_", color="0.3", ms=10, capsize=3, label=label)
         if scripted is not None:

@@ -183,7 +183,7 @@ def summarise_methods(table: pd.DataFrame, plan: TransferPlan) -> pd.DataFrame:
 
 
 def _method_row(group: pd.DataFrame) -> dict[str, Any]:
-    paper, paper_std = PAPER_RETURNS[group["maze"].iloc[0]][group["method"].iloc[0]]
+    paper, paper_std = PAPER_RETURNS[group["method"].iloc[0]][group["maze"].iloc[0]]
     returns = group["transfer_return"]
     mean, std = mean_and_std(returns, 2)
     return {
@@ -214,7 +214,7 @@ def _expert_row(plan: TransferPlan, maze: MazeName) -> dict[str, Any]:
         "seeds": len(returns),
         "return": mean,
         "std": std,
-        "paper": PAPER_RETURNS[maze][EXPERT][0],
+        "paper": PAPER_RETURNS[EXPERT][maze][0],
         "worst": round(returns.min(), 2),
         "best": round(returns.max(), 2),
         **spread(returns, 2),

@@ -38,28 +38,16 @@ WITH_BOTTLENECK = (VAIL, VAIRL)
 IMITATION = (GAIL, VAIL)  # their rewards look at actions; those of inverse RL at states alone
 EXPERT = "expert"  # its row of tables
 # Figure 7 (table): true return in the flipped maze, mean and standard deviation over five runs
-PAPER_RETURNS: Mapping[MazeName, Mapping[str, tuple[float, float]]] = MappingProxyType(
+PAPER_RETURNS: Mapping[str, Mapping[MazeName, tuple[float, float]]] = MappingProxyType(
     {
-        "C": {
-            "GAIL": (-24.6, 7.2),
-            "VAIL": (-65.6, 18.9),
-            "AIRL": (-15.3, 7.8),
-            "AIRL-GP": (-9.14, 0.4),
-            "VAIRL-beta0": (-25.5, 7.2),
-            "VAIRL": (-10.0, 2.2),
-            "VAIRL-GP": (-9.18, 0.4),
-            "expert": (-5.1, 0.0),
-        },
-        "S": {
-            "GAIL": (1.0, 1.3),
-            "VAIL": (20.8, 39.7),
-            "AIRL": (-0.2, 0.1),
-            "AIRL-GP": (-0.14, 0.3),
-            "VAIRL-beta0": (62.3, 33.2),
-            "VAIRL": (74.0, 38.7),
-            "VAIRL-GP": (156.5, 5.6),
-            "expert": (153.2, 0.0),
-        },
+        "GAIL": {"C": (-24.6, 7.2), "S": (1.0, 1.3)},
+        "VAIL": {"C": (-65.6, 18.9), "S": (20.8, 39.7)},
+        "AIRL": {"C": (-15.3, 7.8), "S": (-0.2, 0.1)},
+        "AIRL-GP": {"C": (-9.14, 0.4), "S": (-0.14, 0.3)},
+        "VAIRL-beta0": {"C": (-25.5, 7.2), "S": (62.3, 33.2)},
+        "VAIRL": {"C": (-10.0, 2.2), "S": (74.0, 38.7)},
+        "VAIRL-GP": {"C": (-9.18, 0.4), "S": (156.5, 5.6)},
+        EXPERT: {"C": (-5.1, 0.0), "S": (153.2, 0.0)},
     }
 )
 SOLVED: Mapping[MazeName, float] = MappingProxyType({"C": -12.0, "S": 100.0})

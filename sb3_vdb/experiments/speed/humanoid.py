@@ -10,9 +10,8 @@ import torch as th
 from sb3_vdb.baselines import DeepMimicPPO
 from sb3_vdb.experiments.speed.timing import (
     Contender,
-    compare,
+    compare_steps,
     shares,
-    steps_per_second,
     time_calls,
     timed,
 )
@@ -31,16 +30,16 @@ def bench_humanoid() -> pd.DataFrame:
     MuJoCo and on one for Bullet, which has no threads; then samples a second of training with
     512-256 networks, one torch thread.
     """
-    contenders: dict[str, Contender] = {}
-    steps: dict[str, int] = {}
-    for n, rate in BATCHES:
-        key = f"MuJoCo, batch of {n}, 1/{rate} s"
-        contenders[key], steps[key] = _batch(n, 1 / rate), n * N_STEPS
-    key = f"DeepMimicPPO on MuJoCo, {PPO_ENVS} x {PPO_STEPS}, 1/240 s"
-    contenders[key], steps[key] = _training(), 2 * PPO_ENVS * PPO_STEPS
-    key = "Bullet, 1/1200 s"
-    contenders[key], steps[key] = _bullet(), 2 * N_STEPS
-    return steps_per_second(compare(contenders, REPEATS), steps)
+    batches = {
+        f"MuJoCo, batch of {n}, 1/{rate} s": (_batch(n, 1 / rate), n * N_STEPS)
+        for n, rate in BATCHES
+    }
+    training = f"DeepMimicPPO on MuJoCo, {PPO_ENVS} x {PPO_STEPS}, 1/240 s"
+    others = {
+        training: (_training(), 2 * PPO_ENVS * PPO_STEPS),
+        "Bullet, 1/1200 s": (_bullet(), 2 * N_STEPS),
+    }
+    return compare_steps({**batches, **others}, REPEATS)
 
 
 def _actions(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -6,7 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pandas as pd
 
-from sb3_vdb.experiments.speed.timing import Contender, compare, steps_per_second, timed
+from sb3_vdb.experiments.speed.timing import Contender, compare_steps, timed
 from sb3_vdb.vec_env import GYMNASIUM_1
 from sb3_vdb_envs.maze.layout import LAYOUTS
 from sb3_vdb_envs.maze.mujoco_maze import MujocoMaze
@@ -16,19 +16,14 @@ def bench_mazes() -> pd.DataFrame:
     """Measure steps a second of the batched mazes against the same maze in MuJoCo, stepped one by
     one; one core.
     """
-    tables = []
-    for name in ("CMaze", "SMaze"):
-        steps: dict[str, int] = {}
-        contenders: dict[str, Contender] = {}
-        for n in (1, 100, 1000):
-            key = f"{name}, batch of {n}"
-            steps[key] = n * 200
-            contenders[key] = _batch(f"sb3_vdb/{name}-v0", n)
-        key = f"{name}, MuJoCo"
-        steps[key] = 2000
-        contenders[key] = _mujoco("c_maze" if name == "CMaze" else "s_maze", 2000)
-        tables.append(steps_per_second(compare(contenders), steps))
-    return pd.concat(tables)
+    return pd.concat([_compare("CMaze", "c_maze"), _compare("SMaze", "s_maze")])
+
+
+def _compare(name: str, layout: str) -> pd.DataFrame:
+    batches = {
+        f"{name}, batch of {n}": (_batch(f"sb3_vdb/{name}-v0", n), 200 * n) for n in (1, 100, 1000)
+    }
+    return compare_steps({**batches, f"{name}, MuJoCo": (_mujoco(layout, 2000), 2000)})
 
 
 def _batch(env_id: str, n: int) -> Contender:

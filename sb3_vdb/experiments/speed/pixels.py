@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 import pandas as pd
 
-from sb3_vdb.experiments.speed.timing import Contender, compare, steps_per_second, timed
+from sb3_vdb.experiments.speed.timing import Contender, compare_steps, timed
 from sb3_vdb.vec_env import make_vec_env
 
 TASK = "WalkerWalk"
@@ -25,21 +25,16 @@ def bench_pixels() -> pd.DataFrame:
     cores; the yardstick is dm_control's environment with its own renderer.
     """
     _load_dm_control_with_its_renderer()
-    contenders: dict[str, Contender] = {}
-    steps: dict[str, int] = {}
+    contenders: dict[str, tuple[Contender, int]] = {}
     for preset in ("fast", "shadow"):
-        key = f"one environment, preset {preset}"
-        contenders[key], steps[key] = _single(preset, STEPS), STEPS
+        contenders[f"one environment, preset {preset}"] = _single(preset, STEPS), STEPS
     for n in (4, 16):
-        key = f"batch of {n}, threads"
-        contenders[key], steps[key] = _batch(n), STEPS
-        key = f"{n} processes (gymnasium's AsyncVectorEnv)"
-        contenders[key], steps[key] = _process(n), STEPS
-    key = "one environment, preset default"
-    contenders[key], steps[key] = _single("default", SLOW_STEPS), SLOW_STEPS
-    key = "dm_control and its renderer"
-    contenders[key], steps[key] = _dm_control(), SLOW_STEPS
-    return steps_per_second(compare(contenders, REPEATS), steps)
+        contenders[f"batch of {n}, threads"] = _batch(n), STEPS
+        contenders[f"{n} processes (gymnasium's AsyncVectorEnv)"] = _process(n), STEPS
+    slow = _single("default", SLOW_STEPS)
+    contenders["one environment, preset default"] = slow, SLOW_STEPS
+    contenders["dm_control and its renderer"] = _dm_control(), SLOW_STEPS
+    return compare_steps(contenders, REPEATS)
 
 
 def _load_dm_control_with_its_renderer() -> None:

@@ -38,13 +38,16 @@ def compare(contenders: Mapping[str, Contender], repeats: int = REPEATS) -> pd.D
     )
 
 
-def steps_per_second(table: pd.DataFrame, steps: Mapping[str, int]) -> pd.DataFrame:
-    """Return a comparison in steps a second.
+def compare_steps(
+    contenders: Mapping[str, tuple[Contender, int]], repeats: int = REPEATS
+) -> pd.DataFrame:
+    """Compare contenders in steps a second.
 
-    :param table: of :func:`compare`
-    :param steps: of each contender
+    :param contenders: by name, each with the steps that it does; the last one is the yardstick
+    :param repeats: turns
     """
-    rates = [round(steps[row["what"]] / row["seconds"]) for _, row in table.iterrows()]
+    table = compare({name: each for name, (each, _) in contenders.items()}, repeats)
+    rates = [round(contenders[row["what"]][1] / row["seconds"]) for _, row in table.iterrows()]
     table = table.assign(steps_per_s=rates)
     table["times_faster"] = (table["steps_per_s"] / table["steps_per_s"].iloc[-1]).round(1)
     return table[["what", "steps_per_s", "times_faster", "against"]]
