@@ -12,11 +12,7 @@ import numpy.typing as npt
 from sb3_vdb.experiments.framework.plots import new_figure
 from sb3_vdb_envs import ENVIRONMENTS
 from sb3_vdb_envs.humanoid import MotionClip, character, rotations
-from sb3_vdb_envs.humanoid.kinematics import (
-    CharacterState,
-    forward_kinematics,
-    lowest_points,
-)
+from sb3_vdb_envs.humanoid.kinematics import CharacterState, forward_kinematics, lowest_points
 from sb3_vdb_envs.humanoid.picture import MujocoPicture
 from sb3_vdb_envs.registration import MOTIONS
 

@@ -12,11 +12,7 @@ from sb3_vdb.experiments.maze_transfer.settings import PHASES, MazeName
 
 BASELINE = "best"
 TRANSFERRED = ("AIRL", "VAIRL", "VAIRL-GP")  # what the paper is about
-RAW = {
-    "scaled_inputs": False,
-    "irl.scaled_inputs": False,
-    "retraining.scaled_inputs": False,
-}
+RAW = {"scaled_inputs": False, "irl.scaled_inputs": False, "retraining.scaled_inputs": False}
 CODE_TRPO = {
     f"{phase}.{name}": value
     for phase in ("irl", "retraining")

@@ -8,13 +8,7 @@ import pandas as pd
 import torch as th
 
 from sb3_vdb.baselines import DeepMimicPPO
-from sb3_vdb.experiments.speed.timing import (
-    Contender,
-    compare_steps,
-    shares,
-    time_calls,
-    timed,
-)
+from sb3_vdb.experiments.speed.timing import Contender, compare_steps, shares, time_calls, timed
 from sb3_vdb.vec_env import GYMNASIUM_1, make_vec_env
 
 SKILL = "Run"

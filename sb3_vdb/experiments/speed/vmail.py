@@ -12,12 +12,7 @@ from stable_baselines3.common.callbacks import CallbackList
 
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.experiments.speed.timing import Contender, compare, timed, units_per_second
-from sb3_vdb.experiments.vmail.settings import (
-    FRAMES_A_DECISION,
-    LAPTOP,
-    LAPTOP_LOOK,
-    PAPER_LOOK,
-)
+from sb3_vdb.experiments.vmail.settings import FRAMES_A_DECISION, LAPTOP, LAPTOP_LOOK, PAPER_LOOK
 from sb3_vdb.vec_env import make_vec_env
 from sb3_vdb.vmail import VMAIL, preset
 from sb3_vdb.vmail.discriminator import discriminator_loss

@@ -21,11 +21,7 @@ from sb3_vdb.experiments.framework.checkpoints import save_model
 from sb3_vdb.experiments.framework.evaluations import EvaluationLog
 from sb3_vdb.experiments.framework.job import Report
 from sb3_vdb.experiments.framework.run import Run, defaults_of, write_result
-from sb3_vdb.experiments.vmail.settings import (
-    VMAIL_METHODS,
-    TaskSettings,
-    vmail_arguments,
-)
+from sb3_vdb.experiments.vmail.settings import VMAIL_METHODS, TaskSettings, vmail_arguments
 from sb3_vdb.vec_env import make_vec_env
 from sb3_vdb.vmail import VMAIL, DiscriminatorEvalCallback
 

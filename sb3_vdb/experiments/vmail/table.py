@@ -14,13 +14,7 @@ from sb3_vdb.experiments.framework.job import Job, Workers
 from sb3_vdb.experiments.framework.jobs import run_jobs
 from sb3_vdb.experiments.framework.page import write_page
 from sb3_vdb.experiments.framework.run import claim_all, versions_of
-from sb3_vdb.experiments.framework.table import (
-    mean_and_std,
-    show,
-    spread,
-    summarise,
-    write_tables,
-)
+from sb3_vdb.experiments.framework.table import mean_and_std, show, spread, summarise, write_tables
 from sb3_vdb.experiments.vmail import pictures
 from sb3_vdb.experiments.vmail.runs import REPLAY, PixelRun, train
 from sb3_vdb.experiments.vmail.settings import TaskSettings
