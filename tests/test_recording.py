@@ -11,7 +11,7 @@ from stable_baselines3 import SAC
 from sb3_vdb import Demonstrations
 from sb3_vdb.cli import main
 from sb3_vdb.demonstrations import recording, reenactment
-from sb3_vdb.experiments.experts import recording_name
+from sb3_vdb.experiments.experts.table import recording_name
 
 pytest.importorskip("dm_control")
 PIXELS, STATE = "sb3_vdb/ReacherEasyPixels-v0", "sb3_vdb/ReacherEasyState-v0"

@@ -1,93 +1,130 @@
-"""Options that several experiments have."""
+"""Options that several commands have. Those of a study become arguments of its function, see
+:func:`study_arguments`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from sb3_vdb.experiments.framework.job import BACKENDS, Workers
 from sb3_vdb_envs.cores import available_cores
 
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-first_seed_option = click.option(
-    "--first-seed",
-    default=0,
-    show_default=True,
-    type=click.IntRange(min=0),
-    help="the others follow",
-)
-docs_option = click.option(
-    "--docs",
-    type=click.Path(path_type=Path),
-    default=None,
-    help="also write tables and figures here",
-)
-share_option = click.option(
-    "--share",
-    type=click.FloatRange(0.0, 1.0, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="share of every phase's iterations, to try the command out",
-)
-table_only_option = click.option(
-    "--table-only", is_flag=True, help="train nothing, collect what is finished"
-)
+PATH = click.Path(path_type=Path)
 
 
-def seeds_option(n: int) -> Decorator:
-    """``--seeds``, so many by default."""
-    return click.option(
-        "--seeds",
-        default=n,
-        show_default=True,
-        type=click.IntRange(min=1),
-        help="how many random seeds",
-    )
+def seed() -> click.Option:
+    """Make ``--seed``."""
+    return number("--seed", 0, "random seed", least=0)
 
 
-def out_option(folder: str | None, text: str = "run folder") -> Decorator:
-    """``--out``, this folder by default."""
-    default = None if folder is None else Path(folder)
-    return click.option(
-        "--out",
-        type=click.Path(path_type=Path),
-        default=default,
-        show_default=default is not None,
-        help=text,
-    )
+def seeds(n: int) -> list[click.Option]:
+    """Make ``--seeds``, so many by default, and ``--first-seed``: the argument ``seeds``."""
+    return [
+        number("--seeds", n, "how many random seeds"),
+        number("--first-seed", 0, "the others follow", least=0),
+    ]
 
 
-def workers_option(default: int | Callable[[], int] = available_cores) -> Decorator:
-    """``--workers``, one a core by default."""
-    return click.option(
-        "--workers",
-        default=default,
-        show_default="one a core" if callable(default) else True,
+def number(flag: str, default: int | None, text: str, least: int = 1) -> click.Option:
+    """Make an option with a whole number."""
+    shown = default is not None
+    kind = click.IntRange(min=least)
+    return click.Option([flag], type=kind, default=default, show_default=shown, help=text)
+
+
+def several(flag: str, argument: str, text: str, kind: Any = None) -> click.Option:
+    """Make an option that can be given several times.
+
+    :param flag: as it is written
+    :param argument: name of the argument, a tuple of different values
+    :param text: for the help
+    :param kind: click's type of a value; None for text
+    """
+    return click.Option([flag, argument], multiple=True, type=kind, help=text)
+
+
+def out(folder: str | None, text: str = "run folder") -> click.Option:
+    """Make ``--out``, this folder by default."""
+    return click.Option(["--out"], type=PATH, default=folder, show_default=bool(folder), help=text)
+
+
+def docs(text: str = "also write tables and figures here") -> click.Option:
+    """Make ``--docs``."""
+    return click.Option(["--docs"], type=PATH, help=text)
+
+
+def share() -> click.Option:
+    """Make ``--share``."""
+    text = "share of every phase's iterations, to try the command out"
+    kind = click.FloatRange(0.0, 1.0, min_open=True)
+    return click.Option(["--share"], type=kind, default=1.0, show_default=True, help=text)
+
+
+def flag(name: str, text: str) -> click.Option:
+    """Make an option without a value."""
+    return click.Option([name], is_flag=True, help=text)
+
+
+def n_workers(default: int | None = None) -> click.Option:
+    """Make ``--workers``, one a core by default."""
+    return click.Option(
+        ["--workers"],
+        default=default or available_cores,
+        show_default=True if default else "one a core",
         type=click.IntRange(min=1),
         help="jobs at a time, one thread each; a Ray cluster decides for itself",
     )
 
 
-def engine_options(workers: int | Callable[[], int] = available_cores) -> Decorator:
-    """``--workers``, ``--engine`` and ``--address``: where the jobs run.
+def workers(default: int | None = None) -> list[click.Option]:
+    """Make ``--workers``, ``--backend`` and ``--address``: the argument ``workers``."""
+    kind, text = click.Choice(BACKENDS), "where the jobs run"
+    return [
+        n_workers(default),
+        click.Option(["--backend"], type=kind, default="local", show_default=True, help=text),
+        click.Option(["--address"], help="of a Ray cluster: auto, ray://host:10001"),
+    ]
 
-    :param workers: by default
+
+def table(
+    n_seeds: int, folder: str | None, text: str = "run folder", default_workers: int | None = None
+) -> list[click.Option]:
+    """Make the options of a study that trains over seeds and writes a table.
+
+    :param n_seeds: by default
+    :param folder: of the runs, by default
+    :param text: for the help, about the folder
+    :param default_workers: jobs at a time; None for one a core
     """
+    return [
+        *seeds(n_seeds),
+        out(folder, text),
+        docs(),
+        *workers(default_workers),
+        flag("--table-only", "train nothing, collect what is finished"),
+    ]
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for option in (
-            click.option(
-                "--address", default=None, help="of a Ray cluster: auto, ray://host:10001"
-            ),
-            click.option(
-                "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True
-            ),
-            workers_option(workers),
-        ):
-            function = option(function)
-        return function
 
-    return decorate
+def study_arguments(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a study's function: paths are absolute, since Ray's workers are
+    elsewhere, what was given several times is there once, and options that belong together are one
+    argument.
+
+    :param values: of the options
+    """
+    arguments: dict[str, Any] = {
+        name: tuple(dict.fromkeys(value)) if isinstance(value, tuple) else value
+        for name, value in values.items()
+    }
+    if arguments.get("out") is not None:
+        arguments["out"] = arguments["out"].resolve()
+    if "first_seed" in arguments:
+        first = arguments.pop("first_seed")
+        arguments["seeds"] = range(first, first + arguments["seeds"])
+    if "backend" in arguments:
+        backend, address = arguments.pop("backend"), arguments.pop("address")
+        arguments["workers"] = Workers(arguments["workers"], backend, address)
+    return arguments

@@ -1,1 +1,1 @@
-"""Experiments of the papers: what `sb3-vdb demo`, `reproduce` and `bench` run."""
+"""Studies of the papers: what `sb3-vdb demo`, `reproduce` and `bench` run."""

@@ -5,21 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch as th
-from matplotlib.figure import Figure
-from rich.console import Console
 from rich.progress import track
 
 from sb3_vdb.discriminators.unit import CodeUnit
-from sb3_vdb.experiments.style import STYLE
-from sb3_vdb.experiments.versions import write_versions
-from sb3_vdb.files import write_text
+from sb3_vdb.experiments.framework.plots import new_figure
+from sb3_vdb.experiments.framework.table import show, write_tables
+from sb3_vdb.experiments.framework.versions import present_versions
 from sb3_vdb.networks.trunks import DenseTrunk
-from sb3_vdb.vdb import DualVariable, bottleneck_loss, expert_loss, generator_loss
+from sb3_vdb.vdb import DualVariable, discriminator_loss
 
 LIMITS: tuple[float | None, ...] = (None, 1.0, 0.5, 0.1, 0.02)
 MEANS = ((-1.0, -0.6), (1.0, 0.6))  # of the generator's samples and of the real ones
@@ -69,11 +66,15 @@ def train(limit: float | None, steps: int = 4000, seed: int = 0) -> Field:
         fake, real = means[:, None] + STD * th.randn(2, 256, 2)
         output = unit(th.cat([real, fake]), sample=True)
         logits_real, logits_fake = output.values.split(256)
-        loss = expert_loss(logits_real) + generator_loss(logits_fake)
-        if dual is not None and limit is not None:
-            loss = loss + bottleneck_loss(output.kl, dual.beta, limit)
+        loss = discriminator_loss(
+            logits_real,
+            logits_fake,
+            kl=output.kl,
+            beta=0.0 if dual is None else dual.beta,
+            information_limit=limit,
+        )
         optimizer.zero_grad()
-        loss.backward()
+        loss.total().backward()
         optimizer.step()
         if dual is not None:
             dual.update(output.kl)
@@ -91,13 +92,12 @@ def train(limit: float | None, steps: int = 4000, seed: int = 0) -> Field:
     )
 
 
-def draw(fields: list[Field], path: Path) -> None:
-    """Decision surfaces and gradient fields, one panel a limit."""
+def plot(fields: list[Field], path: Path) -> None:
+    """Plot decision surfaces and gradient fields, one panel a limit."""
     axis = np.linspace(-EXTENT, EXTENT, GRID)
     skip = slice(GRID // (2 * ARROWS), None, GRID // ARROWS)
     rng = np.random.default_rng(0)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(2.5 * len(fields) + 0.6, 3.1), layout="constrained")
+    with new_figure(path, (2.5 * len(fields) + 0.6, 3.1)) as figure:
         panels: Any = figure.subplots(1, len(fields), sharey=True)
         image: Any = None
         for axes, field in zip(panels, fields, strict=True):
@@ -115,17 +115,17 @@ def draw(fields: list[Field], path: Path) -> None:
             axes.set_title(f"{name}\nflat: {field.flat_share:.0%} of the plane")
             axes.set_aspect("equal")
         figure.colorbar(image, ax=list(panels), label="D(x)", shrink=0.8)
-        figure.savefig(path)
 
 
-def run(folder: Path, seed: int = 0, docs: Path | None = None) -> pd.DataFrame:
+def two_gaussians(out: Path, seed: int = 0, docs: Path | None = None) -> list[Path]:
     """Train a discriminator for each limit and write ``two_gaussians.png`` and ``.csv``.
 
-    :param folder: where the files go
+    :param out: where the files go
     :param seed: random seed
-    :param docs: where they go as well, with the versions
-    :return: one row a limit
+    :param docs: where they go as well
+    :return: the picture
     """
+    made_with = present_versions()
     fields = [train(limit, seed=seed) for limit in track(LIMITS, "training")]
     rows = [
         {
@@ -137,9 +137,8 @@ def run(folder: Path, seed: int = 0, docs: Path | None = None) -> pd.DataFrame:
         for each in fields
     ]
     table = pd.DataFrame(rows)
-    Console().print(table.to_string(index=False))
-    for target in [folder, *([] if docs is None else [docs])]:
-        write_text(target / "two_gaussians.csv", table.to_csv(index=False))
-        write_versions(target / "versions.json")
-        draw(fields, target / "two_gaussians.png")
-    return table
+    show(table)
+    for target in filter(None, (out, docs)):
+        write_tables(target, {"two_gaussians": table}, made_with)
+        plot(fields, target / "two_gaussians.png")
+    return [out / "two_gaussians.png"]

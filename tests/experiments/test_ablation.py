@@ -2,7 +2,7 @@
 
 import json
 import platform
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,14 @@ from click.testing import CliRunner
 from stable_baselines3.common.torch_layers import FlattenExtractor
 
 from sb3_vdb import Demonstrations, RecoveredReward, cli, make_vec_env
-from sb3_vdb.experiments.transfer import ablation, runs
-from sb3_vdb.experiments.transfer.ablation import Ablation, Line, run_ablation
-from sb3_vdb.experiments.transfer.phases import make_trainer
-from sb3_vdb.experiments.transfer.runs import Cell
-from sb3_vdb.experiments.transfer.settings import MAZES, METHODS, preset
-from sb3_vdb.experiments.transfer.variations import BASELINE, VARIATIONS, Variation
+from sb3_vdb.experiments.framework.job import Workers
+from sb3_vdb.experiments.maze_transfer import ablation, runs
+from sb3_vdb.experiments.maze_transfer.ablation import Ablation, Line, run_ablation
+from sb3_vdb.experiments.maze_transfer.phases import make_trainer
+from sb3_vdb.experiments.maze_transfer.presets import preset
+from sb3_vdb.experiments.maze_transfer.runs import Cell
+from sb3_vdb.experiments.maze_transfer.settings import MAZE_METHODS, MAZES
+from sb3_vdb.experiments.maze_transfer.variations import BASELINE, VARIATIONS, Variation
 from sb3_vdb.extractors import BoundsExtractor
 from sb3_vdb.files import write_text
 from sb3_vdb_envs.maze import WaypointController
@@ -31,7 +33,7 @@ def test_every_variation_changes_one_thing_and_keeps_the_demonstrations(maze):
     assert len({each.folder for each in VARIATIONS["best"][maze]}) == len(others) + 1
     for each in others:
         assert len(each.changes) + (each.method != first.method) == 1, each.name
-        assert each.method in METHODS
+        assert each.method in MAZE_METHODS
         settings = best.changed(each.changes)
         assert (settings != best) == bool(each.changes)
         for name in ("expert", "demo_policies", "demos_per_policy"):
@@ -55,7 +57,7 @@ def test_what_the_paper_leaves_open_is_tried_for_every_method_it_is_about(maze):
 
 @pytest.mark.parametrize("maze", MAZES)
 def test_each_departure_of_the_code_is_taken_back_to_the_papers_value(maze):
-    paper, code = preset("paper", maze).to_dict(), preset("authors-code", maze).to_dict()
+    paper, code = asdict(preset("paper", maze)), asdict(preset("authors-code", maze))
 
     def value_of(settings, name):
         phase, _, field = name.rpartition(".")
@@ -81,7 +83,7 @@ def test_networks_see_positions_as_they_are_if_asked(tmp_path):
     ):
         trainer = make_trainer("VAIRL", each, demonstrations, 0, tmp_path)
         assert type(trainer.gen_algo.policy.features_extractor) is extractor
-        assert trainer.architecture.normalize_inputs == kind
+        assert trainer.discriminator.normalize_inputs == kind
 
 
 def test_the_best_preset_keeps_within_the_papers_demonstrations():
@@ -106,13 +108,19 @@ def test_settings_are_changed_by_name():
 def test_the_table_has_a_line_for_every_variation(tmp_path, monkeypatch):
     done = []
 
-    def run_here(jobs, **_):
+    def run_here(jobs, workers):
         for job in jobs:
             done.append(job.name)
             job.work(lambda *_: None)
         return []
 
+    def small_preset(name, maze):
+        settings = preset(name, maze)
+        fewer = {key: replace(phase, mazes=20) for key, phase in settings.phases().items()}
+        return replace(settings, **fewer, max_rewards=2, max_retrainings=1)
+
     monkeypatch.setattr(ablation, "try_jobs", run_here)
+    monkeypatch.setattr(ablation, "preset", small_preset)
     taught = count_rewards(monkeypatch)
     names = ("best", "reward not sharpened", "noise 2 in retraining")
     variations = {"C": [each for each in VARIATIONS["best"]["C"] if each.name in names]}
@@ -151,12 +159,12 @@ def test_the_table_has_a_line_for_every_variation(tmp_path, monkeypatch):
     assert {each for each in taught if each[0] in (100, 1100)} == first
     assert len(taught) == len(set(taught))
     before = result_times(tmp_path)
-    experiment = Ablation("best", tmp_path / "out", ["C"], [0, 1], share=0.02)
-    run_ablation(experiment, 1)
+    plan = Ablation("best", tmp_path / "out", ["C"], [0, 1], share=0.02)
+    run_ablation(plan, Workers(1))
     assert result_times(tmp_path) == before
     # a folder that was filled with other settings is not mixed with these
     with pytest.raises(ValueError, match="holds a run with"):
-        run_ablation(experiment._replace(share=0.04), 1)
+        run_ablation(plan._replace(share=0.04), Workers(1))
     assert np.isfinite(table["return"]).all()
     # chosen variations, from what is finished, seed 2 and all others missing
     only = ["--variation", "noise 2", "--table-only", "--seeds", "3"]
@@ -207,14 +215,14 @@ def make_lines(folder: Path) -> list[Line]:
 
 
 def test_variations_are_chosen_by_a_part_of_their_name(tmp_path):
-    experiment = Ablation("paper", tmp_path, ["C", "S"], [0], containing=["not scaled", "AIRL, "])
-    names = {(each.cell.settings.maze, each.variation.name) for each in experiment.lines()}
+    plan = Ablation("paper", tmp_path, ["C", "S"], [0], containing=["not scaled", "AIRL, "])
+    names = {(each.cell.settings.maze, each.variation.name) for each in plan.lines()}
     expected = {each for each in names if "not scaled" in each[1] or "AIRL, " in each[1]}
     assert names == expected
     assert ("S", "VAIRL-GP, positions not scaled") in names
     assert ("S", "VAIRL-GP, TRPO of the code") not in names
     with pytest.raises(ValueError, match="no variation is called 'unscaled'; there are AIRL, "):
-        experiment._replace(containing=["not scaled", "unscaled"]).lines()
+        plan._replace(containing=["not scaled", "unscaled"]).lines()
 
 
 def test_a_table_of_nothing_is_refused(tmp_path):
@@ -229,13 +237,13 @@ def test_all_variations_can_be_run_by_one_command(tmp_path, name):
     # several of them may have experts of their own
     jobs: list[list[str]] = []
 
-    def attempt(found):
-        jobs.append([job.name for job in found])
+    def attempt(several):
+        jobs.append([job.name for job in several])
         return []
 
     lines = Ablation(name, tmp_path, MAZES, (0, 1)).lines()
     for line in lines:
-        path = ablation._expert(line)
+        path = line.cell.folder / "expert" / "demonstrations.npz"
         path.parent.mkdir(parents=True)
         path.touch()
     assert ablation._run(lines, attempt) == []
@@ -253,17 +261,17 @@ def test_what_decides_a_reward_is_told_from_what_comes_after_it(tmp_path):
     same = ablation._what_makes_the_reward
     assert same(first) == same(other)
     for changes in ({"reward_power": 1.0}, {"irl.mazes": 7}, {"expert.mazes": 7}):
-        changed = first.cell._replace(settings=first.cell.settings.changed(changes))
+        changed = replace(first.cell, settings=first.cell.settings.changed(changes))
         assert same(first._replace(cell=changed)) != same(first)
     assert same(first._replace(variation=Variation("x", "VAIRL"))) != same(first)
     # forces of the training maze decide expert and reward, those of the flipped one neither
     for name, is_same in (("force_limit", False), ("test_force_limit", True)):
         settings = first.cell.settings.changed({name: 0.5})
-        changed = first._replace(cell=first.cell._replace(settings=settings))
+        changed = first._replace(cell=replace(first.cell, settings=settings))
         assert (same(changed) == same(first)) == is_same
         expert = ablation._what_makes_the_expert
         assert (expert(changed) == expert(first)) == is_same
-    assert same(first._replace(cell=first.cell._replace(seed=1))) != same(first)
+    assert same(first._replace(cell=replace(first.cell, seed=1))) != same(first)
 
 
 def test_a_shared_reward_is_the_first_one_and_replaces_none(tmp_path):

@@ -27,7 +27,7 @@ def test_the_command_writes_table_and_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(two_gaussians, "LIMITS", (None, 0.5))
     train = two_gaussians.train
     monkeypatch.setattr(two_gaussians, "train", lambda limit, seed: train(limit, 3, seed))
-    two_gaussians.run(tmp_path / "run", docs=tmp_path / "docs")
+    two_gaussians.two_gaussians(tmp_path / "run", docs=tmp_path / "docs")
     for folder in (tmp_path / "run", tmp_path / "docs"):
         table = pd.read_csv(folder / "two_gaussians.csv")
         assert table["information_limit"].tolist() == ["none", "0.5"]

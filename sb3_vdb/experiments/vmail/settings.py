@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from inspect import signature
 from typing import Any, NamedTuple
 
+from sb3_vdb.baselines import BehaviouralCloning
 from sb3_vdb.demonstrations import recording
+from sb3_vdb.experiments.framework.method import Method
 from sb3_vdb.schedules import LinearSchedule
-from sb3_vdb.vmail import VMAIL, preset
+from sb3_vdb.vmail import VDAC, VMAIL, preset
 
 FRAMES_A_DECISION = 2  # action repeat, the paper's
 LAPTOP_LOOK: dict[str, Any] = {"image_size": 32, "supersample": 8}
 PAPER_LOOK: dict[str, Any] = {"image_size": 64}
 SUITE_KWARGS: dict[str, Any] = {"action_repeat": FRAMES_A_DECISION, "threads": 1}
-N_STACKED = 3  # pictures that behavioural cloning sees, for want of a memory
+N_STACKED = 3  # pictures that behavioural cloning sees, as it has no memory
 
 
 class TaskSettings(NamedTuple):
@@ -76,16 +79,11 @@ class TaskSettings(NamedTuple):
         return float(recording.load(self.demonstrations).returns.mean())
 
     def share(self, reached: float) -> float:
-        """Share of the expert's return."""
+        """Return a return as a share of the expert's."""
         return (reached - self.floor) / (self.expert_return - self.floor)
 
 
-# Chosen on seeds 900 and 901 (docs/benchmarks): the camera that follows the cart shows the pole's
-# angle four times as well as the fixed one, and the floor under it says nothing; actions last as
-# long as PlaNet's; the expert's noise shows how it corrects; the rate has to fall, or predictions
-# are too vague to hold it up; episodes end soon after the expert's pole is up, since what follows
-# a fall teaches nothing; the swing-up is so narrow that the latest actor hits and misses it by
-# turns, and the average of actors misses it less often, so that the discriminator has to choose
+# how these were chosen: docs/notes/vmail.md
 CARTPOLE_CHANGES: dict[str, Any] = {
     "learning_rate": LinearSchedule(2e-3, 2e-4, until=0.4),
     "discriminator_learning_rate": LinearSchedule(2e-4, 5e-5, until=0.8),
@@ -142,45 +140,51 @@ DMC = {
 }
 SUITES = {"laptop": LAPTOP, "dmc": DMC}
 
-# method -> what it changes of V-MAIL's settings; None is another method altogether
-METHODS: dict[str, dict[str, Any] | None] = {
-    "VMAIL": {},
-    "BC": None,
-    "VMAIL-bottleneck": {"information_limit": 0.5, "policy_kwargs": {"code_dim": 64}},
-    "VMAIL-no-bottleneck": {"information_limit": None, "policy_kwargs": {"code_dim": None}},
-    "VMAIL-penalty": {"gradient_penalty": "one_centered"},
-    "VMAIL-no-penalty": {"gradient_penalty": None},
-    "VMAIL-log-d": {"reward_type": "log_d"},
-    "VMAIL-probability": {"reward_type": "probability"},
-    "VMAIL-logit": {"reward_type": "logit"},
-    "VMAIL-gail": {"reward_type": "gail"},
-    "VMAIL-sum": {"returns": "sum"},
-    "VMAIL-cloning": {"bc_coef": 2.0},
-    "VDAC": {},
+# changes are arguments of V-MAIL
+VMAIL_METHODS: Mapping[str, Method] = {
+    "VMAIL": Method(VMAIL),
+    "BC": Method(BehaviouralCloning),
+    "VMAIL-bottleneck": Method(
+        VMAIL, {"information_limit": 0.5, "policy_kwargs": {"code_dim": 64}}
+    ),
+    "VMAIL-no-bottleneck": Method(
+        VMAIL, {"information_limit": None, "policy_kwargs": {"code_dim": None}}
+    ),
+    "VMAIL-penalty": Method(VMAIL, {"gradient_penalty": "one_centered"}),
+    "VMAIL-no-penalty": Method(VMAIL, {"gradient_penalty": None}),
+    "VMAIL-log-d": Method(VMAIL, {"reward_type": "log_d"}),
+    "VMAIL-probability": Method(VMAIL, {"reward_type": "probability"}),
+    "VMAIL-logit": Method(VMAIL, {"reward_type": "logit"}),
+    "VMAIL-gail": Method(VMAIL, {"reward_type": "gail"}),
+    "VMAIL-sum": Method(VMAIL, {"returns": "sum"}),
+    "VMAIL-cloning": Method(VMAIL, {"bc_coef": 2.0}),
+    "VDAC": Method(VDAC),
 }
 
 
 def vmail_arguments(settings: TaskSettings, method: str) -> dict[str, Any]:
-    """Arguments of :class:`~sb3_vdb.VMAIL` for a task and a method.
+    """Return the arguments of :class:`~sb3_vdb.VMAIL` for a task and a method.
 
+    :param settings: of the task
+    :param method: name in :data:`VMAIL_METHODS`
     :raises ValueError: the method is no form of V-MAIL, or the task has what it changes already
     """
-    method_changes = METHODS[method]
-    if method_changes is None:
+    algorithm, changes = VMAIL_METHODS[method]
+    if not issubclass(algorithm, VMAIL):
         raise ValueError(f"{method} is no form of V-MAIL")
     own = _changed(preset(settings.preset), settings.changes)
-    found = _changed(own, method_changes)
+    arguments = _changed(own, changes)
     before = {name: each.default for name, each in signature(VMAIL).parameters.items()} | own
-    named = [name for name in method_changes if name != "policy_kwargs"]
-    if named and all(before[name] == found[name] for name in named):
+    named = [name for name in changes if name != "policy_kwargs"]
+    if named and all(before[name] == arguments[name] for name in named):
         raise ValueError(
             f"{method} is what VMAIL does on {settings.task} already, "
-            f"{', '.join(f'{name}={found[name]}' for name in named)}; take another method"
+            f"{', '.join(f'{name}={arguments[name]}' for name in named)}; take another method"
         )
-    return found
+    return arguments
 
 
-def _changed(arguments: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Arguments with others in their place; sizes of networks one by one."""
+def _changed(arguments: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments with others in their place; sizes of networks one by one."""
     sizes = {**arguments.get("policy_kwargs", {}), **changes.get("policy_kwargs", {})}
     return {**arguments, **changes, "policy_kwargs": sizes}

@@ -1,0 +1,175 @@
+"""The studies that ``sb3-vdb reproduce`` runs. A new one is a folder in ``sb3_vdb.experiments`` and
+a row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import click
+
+from sb3_vdb.cli import options
+from sb3_vdb.cli.ids import known_id
+from sb3_vdb.experiments.framework.job import BACKENDS
+from sb3_vdb.experiments.maze_transfer.presets import MAZE_PRESETS
+from sb3_vdb.experiments.maze_transfer.settings import MAZE_METHODS, MAZES
+from sb3_vdb.experiments.maze_transfer.variations import VARIATIONS
+from sb3_vdb.experiments.vmail.settings import SUITES, VMAIL_METHODS
+
+AGAIN = "Running it again continues what is missing."
+MAZE_OPTION = options.several("--maze", "mazes", "both by default", click.Choice(MAZES))
+
+
+class Study(NamedTuple):
+    """A study on the command line.
+
+    :param run: its function, ``"module:function"`` in ``sb3_vdb.experiments``, imported when it is
+        run; it takes what :func:`~sb3_vdb.cli.options.study_arguments` makes of the options, and
+        may return a list of paths, which are printed
+    :param help: what it is
+    :param options: its options
+    :param ids: ids of environments that arguments name, by option, with ``{}`` for the name
+    """
+
+    run: str
+    help: str
+    options: list[click.Option]
+    ids: Mapping[str, str] = {}
+
+    def arguments(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of the function.
+
+        :param values: of the options
+        :raises click.BadParameter: an argument names an environment that is not registered
+        """
+        arguments = options.study_arguments(values)
+        for option in self.options:
+            if option.opts[0] in self.ids:
+                for value in arguments[str(option.name)]:
+                    known_id(self.ids[option.opts[0]].format(value), option.opts[0])
+        return arguments
+
+
+def _vmail(suite: str, text: str, n_workers: int | None) -> Study:
+    """Make the row of a suite of tasks."""
+    several, choice = options.several, click.Choice
+    return Study(
+        f"vmail.study:{suite}",
+        f"{text} {AGAIN}",
+        [
+            several("--task", "tasks", "as in the ids; all by default", choice([*SUITES[suite]])),
+            several("--method", "methods", "[default: VMAIL and BC]", choice([*VMAIL_METHODS])),
+            several("--demonstrations", "n_demonstrations", "[default: 10]", click.IntRange(1, 10)),
+            options.number("--frames", None, "frames of a run  [default: the task's]", least=1000),
+            click.Option(["--device"], help="of the networks  [default: the task's]"),
+            *options.table(3, f"runs/vmail-{suite}", default_workers=n_workers),
+        ],
+    )
+
+
+def _pictures(function: str, text: str) -> Study:
+    """Make the row of pictures for the documentation."""
+    out = options.out("docs/images", "folder of the pictures")
+    return Study(f"documentation_pictures:{function}", f"{text}, for the documentation.", [out])
+
+
+STUDIES: Mapping[str, Study] = {
+    "maze-transfer": Study(
+        "maze_transfer.study:transfer",
+        "The paper's table of inverse RL: a reward learned in one maze trains policies in its "
+        f"flip. {AGAIN}",
+        [
+            click.Option(
+                ["--preset"],
+                default="paper",
+                show_default=True,
+                type=click.Choice(list(MAZE_PRESETS)),
+                help="see the documentation",
+            ),
+            MAZE_OPTION,
+            options.several("--method", "methods", "all by default", click.Choice([*MAZE_METHODS])),
+            options.number(
+                "--snapshot-seeds", 0, "seeds that also retrain on snapshots of the reward", 0
+            ),
+            options.share(),
+            *options.table(5, None, "run folder  [default: runs/maze-transfer-<preset>]"),
+        ],
+    ),
+    "maze-ablation": Study(
+        "maze_transfer.study:ablation",
+        f"What of a preset matters: one thing changed at a time. {AGAIN}",
+        [
+            click.Option(
+                ["--preset"],
+                default="best",
+                show_default=True,
+                type=click.Choice(list(VARIATIONS)),
+                help="best: what of it matters; paper: what its text leaves open; authors-code: "
+                "what AIRL fails by",
+            ),
+            MAZE_OPTION,
+            options.several(
+                "--variation", "variations", "only those whose names contain this; all by default"
+            ),
+            options.share(),
+            *options.table(5, None, "run folder  [default: runs/maze-ablation-<preset>]"),
+        ],
+    ),
+    "humanoid": Study(
+        "humanoid.study:motions",
+        "Motions from DeepMimic's hand-made reward: joint rotation errors in both simulators. "
+        f"{AGAIN}",
+        [
+            options.several("--skill", "skills", "Run, Walk, Backflip, ... as in the ids"),
+            options.number("--samples", 4_000_000, "environment steps of a run"),
+            *options.table(3, "runs/humanoid"),
+            options.flag("--ship", "put the best policies into the package"),
+        ],
+        ids={"--skill": "sb3_vdb/Humanoid{}-v0"},
+    ),
+    "experts": Study(
+        "experts.table:experts",
+        f"SAC experts of dm_control tasks on states. {AGAIN}",
+        [
+            options.several("--task", "tasks", "WalkerWalk, CheetahRun, ... as in the ids"),
+            options.seed(),
+            options.number("--action-repeat", 2, "frames that an action lasts"),
+            options.out("runs/experts"),
+            click.Option(["--demos"], type=options.PATH, help="record demonstrations here"),
+            options.flag("--stochastic", "record the policy with its noise"),
+            options.docs(),
+            *options.workers(),
+        ],
+        ids={"--task": "sb3_vdb/{}State-v0"},
+    ),
+    "vmail": _vmail(
+        "laptop",
+        "V-MAIL from demonstrations in pixels on two cores, next to behavioural cloning.",
+        None,
+    ),
+    "vmail-dmc": _vmail(
+        "dmc",
+        "V-MAIL on the paper's dm_control tasks, on a GPU: the shipped demonstrations are all it "
+        "needs.",
+        1,
+    ),
+    "two-gaussians": Study(
+        "two_gaussians:two_gaussians",
+        "Discriminators between two Gaussians under different information limits (figure 2).",
+        [options.out("runs/two-gaussians"), options.docs(), options.seed()],
+    ),
+    "killed-workers": Study(
+        "killed_workers:killed_workers",
+        "What studies lose when their workers are killed.",
+        [
+            options.several("--backend", "backends", "both by default", click.Choice(BACKENDS)),
+            options.out("runs/killed-workers"),
+            options.docs(),
+            options.n_workers(),
+        ],
+    ),
+    "humanoid-pictures": _pictures("humanoid", "Joints and clips of the humanoid"),
+    "pixel-pictures": _pictures("pixel_presets", "Rendering presets of the pixel environments"),
+    "maze-pictures": _pictures("mazes", "Top views of all mazes"),
+}

@@ -1,0 +1,1 @@
+"""Experts of the dm_control tasks, for demonstrations in pixels."""

@@ -1,0 +1,54 @@
+"""Evaluations during a training: a table that goes on with the training, and its clock."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sb3_vdb.files import write_text
+
+
+class EvaluationLog:
+    """Rows of ``evaluations.csv``, each with the seconds of training so far. The clock counts while
+    it runs, so that a caller stops it to evaluate.
+
+    :param path: of the file; rows beyond the checkpoint are dropped, as they will be made again
+    :param step: name of the column that says how far the training is
+    :param reached: how far the checkpoint is, from which the training goes on
+    :param digits: decimal places in the file
+    """
+
+    def __init__(self, path: Path, step: str, reached: float, digits: int = 4) -> None:
+        self.path, self.step, self.digits = path, step, digits
+        rows: list[Any] = pd.read_csv(path).to_dict("records") if path.exists() else []
+        self.rows: list[dict[str, Any]] = [row for row in rows if row[step] <= reached]
+        self._seconds = float(self.rows[-1]["seconds"]) if self.rows else 0.0
+        self._since: float | None = None
+
+    @property
+    def last(self) -> dict[str, Any] | None:
+        """The latest row."""
+        return self.rows[-1] if self.rows else None
+
+    def start(self) -> None:
+        """Let the clock run: the training begins, or goes on."""
+        self._since = time.monotonic()
+
+    def stop(self) -> None:
+        """Stop the clock."""
+        if self._since is not None:
+            self._seconds += time.monotonic() - self._since
+        self._since = None
+
+    def add(self, step: int, **figures: Any) -> None:
+        """Write a row.
+
+        :param step: how far the training is
+        :param figures: of the evaluation
+        """
+        self.rows.append({self.step: step, "seconds": round(self._seconds, 1), **figures})
+        table = pd.DataFrame(self.rows).round(self.digits)
+        write_text(self.path, table.to_csv(index=False))

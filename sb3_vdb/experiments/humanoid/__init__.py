@@ -1,0 +1,1 @@
+"""Motions of the humanoid from DeepMimic's hand-made reward."""

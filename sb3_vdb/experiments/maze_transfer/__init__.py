@@ -1,0 +1,1 @@
+"""Reward transfer between mazes (VDB paper, section 5.2 and appendix D)."""

@@ -1,0 +1,1 @@
+"""Speed as ratios within one run: what `sb3-vdb bench` measures."""
