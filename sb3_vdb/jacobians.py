@@ -93,10 +93,10 @@ class PerceptronJacobian:
     @th.no_grad()
     def gram(self, direction: Sequence[th.Tensor], weights: th.Tensor) -> list[th.Tensor]:
         """See :meth:`Jacobian.gram`."""
-        found = [th.zeros_like(each) for each in self.parameters]
+        products = [th.zeros_like(each) for each in self.parameters]
         for block in self._blocks:
-            self._pull(block, self._push(block, direction).mul_(weights), found)
-        return found
+            self._pull(block, self._push(block, direction).mul_(weights), products)
+        return products
 
     def _push(self, block: _Block, direction: Sequence[th.Tensor]) -> th.Tensor:
         """J v of a block, shape (n, n_outputs)."""
@@ -108,11 +108,11 @@ class PerceptronJacobian:
             tangent = functional.linear(inputs, weight, bias).addmm_(tangent, linear.weight.t())
         return tangent
 
-    def _pull(self, block: _Block, cotangent: th.Tensor, found: list[th.Tensor]) -> None:
+    def _pull(self, block: _Block, cotangent: th.Tensor, products: list[th.Tensor]) -> None:
         """Add J^T u of a block."""
         for i in reversed(range(len(self.linears))):
-            found[2 * i].addmm_(cotangent.t(), block.inputs[i])
-            found[2 * i + 1].add_(cotangent.sum(dim=0))
+            products[2 * i].addmm_(cotangent.t(), block.inputs[i])
+            products[2 * i + 1].add_(cotangent.sum(dim=0))
             if i > 0:
                 cotangent = cotangent.mm(self.linears[i].weight).mul_(block.slopes[i - 1])
 

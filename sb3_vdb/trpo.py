@@ -110,9 +110,9 @@ class FisherTRPO(TRPO):
         self, kl_div: th.Tensor, policy_objective: th.Tensor
     ) -> tuple[list[nn.Parameter], th.Tensor, th.Tensor, list[tuple[int, ...]]]:
         if not isinstance(self.policy.action_dist, DiagGaussianDistribution):
-            found = super()._compute_actor_grad(kl_div, policy_objective)
-            self._actor_params = found[0]
-            return found
+            gradients = super()._compute_actor_grad(kl_div, policy_objective)
+            self._actor_params = gradients[0]
+            return gradients
         named = [each for name, each in self.policy.named_parameters() if "value" not in name]
         slopes = th.autograd.grad(policy_objective, named, retain_graph=True, allow_unused=True)
         params = [each for each, slope in zip(named, slopes, strict=True) if slope is not None]
@@ -159,9 +159,9 @@ class FisherTRPO(TRPO):
             )
             if not th.allclose(nn.Sequential(*layers)(features), means, atol=1e-6):
                 return None  # a policy that does more with them
-        found = PerceptronJacobian(layers, features)
-        same = [id(each) for each in found.parameters] == [id(each) for each in moving]
-        return found if same else None
+        jacobian = PerceptronJacobian(layers, features)
+        same = [id(each) for each in jacobian.parameters] == [id(each) for each in moving]
+        return jacobian if same else None
 
     def hessian_vector_product(
         self,

@@ -17,7 +17,7 @@ import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import gymnasium as gym
 import stable_baselines3 as sb3
@@ -50,7 +50,7 @@ PARTS = ("discriminator", "generator")
 
 
 class Trainer(Protocol):
-    """What a file holds of an adversarial trainer, and what rebuilds it."""
+    """What a file holds of an adversarial trainer."""
 
     gen_algo: BaseAlgorithm
     venv: VecEnv
@@ -60,17 +60,6 @@ class Trainer(Protocol):
     dual: DualVariable | None
     rounds: Rounds
     device: th.device
-
-    def _setup(
-        self,
-        demonstrations: Demonstrations,
-        venv: VecEnv,
-        gen_algo: BaseAlgorithm,
-        settings: AdversarialSettings,
-        make_discriminator: Callable[[], Discriminator],
-        dual: DualVariable | None,
-        log_suffix: str = "",
-    ) -> None: ...
 
 
 def save(trainer: Trainer, path: str | Path) -> Path:
@@ -130,46 +119,75 @@ def _tensors(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def load_into(
-    trainer: Trainer, path: str | Path, venv: VecEnv, device: th.device | str | None
-) -> None:
-    """Build a trainer from a file; see :meth:`AdversarialTrainer.load`."""
+class SavedRun(NamedTuple):
+    """What a file holds, ready to be put into a trainer.
+
+    :param demonstrations: of the run
+    :param generator: the SB3 algorithm, in the new environments
+    :param settings: numbers of the run
+    :param make_discriminator: makes a discriminator of the run's shape, with fresh weights
+    :param dual: dual variable; None for no bottleneck
+    :param description: content of ``trainer.json``
+    :param tensors: content of ``tensors.pt``
+    :param last: what the generator remembers of its last step, which a new environment makes it
+        forget
+    """
+
+    demonstrations: Demonstrations
+    generator: BaseAlgorithm
+    settings: AdversarialSettings
+    make_discriminator: Callable[[], Discriminator]
+    dual: DualVariable | None
+    description: dict[str, Any]
+    tensors: dict[str, Any]
+    last: dict[str, Any]
+
+    def arguments(self, venv: VecEnv) -> tuple[Any, ...]:
+        """Give what a trainer is set up from, in environments to go on in."""
+        suffix = f"_from_{self.generator.num_timesteps}"  # of its logs
+        before, after = (self.demonstrations, venv), (self.make_discriminator, self.dual, suffix)
+        return (*before, self.generator, self.settings, *after)
+
+    def restore(self, trainer: Trainer) -> None:
+        """Give a trainer that was set up from it the weights, counters and states of the run."""
+        generator, state = self.generator, to_arrays(self.tensors["state"])
+        trainer.discriminator.load_state_dict(self.tensors["discriminator"])
+        trainer.rounds.learner.optimizer.load_state_dict(self.tensors["disc_optimizer"])
+        trainer.rounds.load_state_dict(self.description["rounds"])
+        generator.action_space.np_random.bit_generator.state = state["action_space"]
+        if state["replay"] is not None:
+            set_buffer_state(generator.replay_buffer, state["replay"])  # type: ignore[attr-defined]
+        if set_env_state(trainer.venv, state["environments"]):
+            vars(generator).update(self.last)
+        set_random_state(state["random"])
+
+
+def read(kind: type, path: str | Path, venv: VecEnv, device: th.device | str | None) -> SavedRun:
+    """Read a trainer's file; see :meth:`AdversarialTrainer.load`.
+
+    :param kind: class of the trainer
+    :param path: of the file
+    :param venv: environments to go on in
+    :param device: of generator and discriminator; None for where they were
+    """
     path = with_default_suffix(path, ".zip")
     description, parts = _read(path)
-    _check_fits(type(trainer), description, venv, path)
+    _check_fits(kind, description, venv, path)
     tensors = load_tensors(parts["tensors.pt"], f"tensors.pt in {path}", FORMAT, VERSION, "cpu")
-    state = to_arrays(tensors["state"])
     devices = description["devices"] if device is None else dict.fromkeys(PARTS, str(device))
     generator = _load_generator(description, parts["generator.zip"], venv, devices, path)
-    last = {name: value for name, value in vars(generator).items() if name.startswith("_last_")}
-    settings = AdversarialSettings(
-        **{**description["settings"], "device": devices["discriminator"]}
-    )
     source = f"demonstrations.npz in {path}"
-    trainer._setup(
+    spaces = venv.observation_space, venv.action_space
+    return SavedRun(
         Demonstrations(npz.from_bytes(parts["demonstrations.npz"], source)),
-        venv,
         generator,
-        settings,
-        partial(
-            Discriminator.rebuild,
-            tensors["description"],
-            venv.observation_space,
-            venv.action_space,
-            str(path),
-        ),
+        AdversarialSettings(**{**description["settings"], "device": devices["discriminator"]}),
+        partial(Discriminator.rebuild, tensors["description"], *spaces, str(path)),
         None if description["dual"] is None else DualVariable.from_state(description["dual"]),
-        log_suffix=f"_from_{generator.num_timesteps}",
+        description,
+        tensors,
+        {name: value for name, value in vars(generator).items() if name.startswith("_last_")},
     )
-    trainer.discriminator.load_state_dict(tensors["discriminator"])
-    trainer.rounds.learner.optimizer.load_state_dict(tensors["disc_optimizer"])
-    trainer.rounds.load_state_dict(description["rounds"])
-    generator.action_space.np_random.bit_generator.state = state["action_space"]
-    if state["replay"] is not None:
-        set_buffer_state(generator.replay_buffer, state["replay"])  # type: ignore[attr-defined]
-    if set_env_state(trainer.venv, state["environments"]):
-        vars(generator).update(last)  # set_env() forgot them
-    set_random_state(state["random"])
 
 
 def _check_fits(kind: type, description: dict[str, Any], venv: VecEnv, path: Path) -> None:

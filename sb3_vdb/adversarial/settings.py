@@ -110,7 +110,7 @@ class AdversarialSettings:
         return OFF_POLICY_ROUND if self.train_timesteps is None else self.train_timesteps
 
     def check_batch(self, n_expert: int, n_generator: int) -> None:
-        """Refuse batches larger than the data they are drawn from."""
+        """Refuse batches larger than the data they are sampled from."""
         for source, n, remedy in (
             ("the demonstrations have", n_expert, "more demonstrations"),
             ("a round of the generator has", n_generator, "a larger `n_steps` or `n_envs`"),

@@ -102,7 +102,7 @@ class AdversarialTrainer:
         and VAIRL; 32)
     :param log_dir: folder for csv and TensorBoard logs; None leaves the generator's logger as it is
     :param seed: seed of the discriminator's weights and batches and of torch's global generator,
-        from which codes and the generator's actions are drawn; make the generator with the same
+        from which codes and the generator's actions are sampled; make the generator with the same
     :param device: where the discriminator lives
     :param verbose: 1 prints the log as well, with ``log_dir``
     :param trace_updates: trace the discriminator's update once and run the trace, twice as fast
@@ -387,6 +387,7 @@ class AdversarialTrainer:
         :raises ValueError: not a file of this class, truncated, of a later version, or for other
             environments
         """
-        trainer = cls.__new__(cls)
-        checkpoint.load_into(trainer, path, venv, device)
+        trainer, saved = cls.__new__(cls), checkpoint.read(cls, path, venv, device)
+        trainer._setup(*saved.arguments(venv))
+        saved.restore(trainer)
         return trainer

@@ -87,7 +87,7 @@ def humanoid(out: Path) -> list[Path]:
 
 def _alone(picture: MujocoPicture, state: CharacterState) -> npt.NDArray[np.uint8]:
     """Return the picture of one character without the motion next to it."""
-    image = picture.draw(state, None)
+    image = picture.render(state, None)
     middle = image.shape[1] // 2
     return image[:, middle - 75 : middle + 75]
 
