@@ -29,7 +29,7 @@ class Wave:
         return np.sin(0.1 * self.now + np.arange(self.size)).astype(np.float32), None
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def made():
     return recording.record(Wave(), PIXELS, 2, seed=5, env_kwargs=SMALL)
 

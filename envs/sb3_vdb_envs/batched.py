@@ -34,11 +34,11 @@ class EnvBatch(Protocol):
 
     @property
     def observation_space(self) -> gym.Space[Any]:
-        """Of one copy."""
+        """The space in which the observations of one copy lie."""
 
     @property
     def action_space(self) -> gym.Space[Any]:
-        """Of one copy."""
+        """The space in which the actions of one copy lie."""
 
     def reset(self, indices: npt.NDArray[np.intp], generators: list[np.random.Generator]) -> None:
         """Start an episode in some copies, each with its own random generator."""

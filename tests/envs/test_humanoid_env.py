@@ -68,7 +68,7 @@ def distance(first, second):
 
 
 @pytest.mark.parametrize("name", SIMULATORS)
-def test_an_simulator_gives_back_the_state_it_was_given(name):
+def test_a_simulator_gives_back_the_state_it_was_given(name):
     simulator = make_simulator(name)
     state = MotionClip.load("cartwheel").state(np.array([1.1]))
     simulator.put(FIRST, state)

@@ -135,13 +135,13 @@ class HumanoidBatch:
 
     @property
     def observation_space(self) -> gym.spaces.Box:
-        """Of one character."""
+        """The space in which the observations of one character lie."""
         bounds = feature_bounds(self.settings.rotation)
         return gym.spaces.Box(-bounds, bounds, dtype=np.float32)
 
     @property
     def action_space(self) -> gym.spaces.Box:
-        """Of one character."""
+        """The space in which the actions of one character lie."""
         return gym.spaces.Box(-1.0, 1.0, (control.FORMS[self.settings.action],), np.float32)
 
     @property

@@ -62,12 +62,12 @@ class MazeBatch:
 
     @property
     def observation_space(self) -> spaces.Box:
-        """Of one maze."""
+        """The space in which the observations of one maze lie."""
         return position_space(self.layout) if self._camera is None else self._camera.space
 
     @property
     def action_space(self) -> spaces.Box:
-        """Of one maze."""
+        """The space in which the actions of one maze lie."""
         return action_space()
 
     def observe(self) -> npt.NDArray[Any]:
