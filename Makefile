@@ -40,13 +40,13 @@ system:
 demo: $(VENV)/.installed  ## recover a reward in one maze and solve its mirror image with it (about 3 minutes)
 	@$(VENV)/bin/sb3-vdb demo --out $(OUT) --seed $(SEED)
 
-test: test-main test-imitation  ## all tests, on both dependency stacks
+test: test-main test-imitation  ## all tests, on the second stack those that it can change
 
 test-main: $(VENV)/.installed system
 	@$(VENV)/bin/python -m pytest -n 2
 
 test-imitation: $(IMITATION_VENV)/.installed system
-	@$(IMITATION_VENV)/bin/python -m pytest -n 2
+	@$(IMITATION_VENV)/bin/python -m pytest -n 2 -m stacks
 
 # TESTED=1 leaves out the tests, where all of them have just been run
 check: $(VENV)/.installed docs  ## format, lint, types, docs and the fast tests

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -16,7 +17,34 @@ from sb3_vdb import Demonstrations, make_vec_env
 th.set_num_threads(1)
 
 MAZE = "sb3_vdb/CMaze-v0"
+# What another SB3 or Gymnasium can change: these files run on both dependency stacks, the others on
+# the main one alone.
+ON_BOTH_STACKS = (
+    "adversarial/test_parts.py",
+    "adversarial/test_run.py",
+    "adversarial/test_save_load.py",
+    "envs/test_contract.py",
+    "envs/test_maze_env.py",
+    "experiments/test_speed.py",
+    "test_behavioural_cloning.py",
+    "test_deepmimic.py",
+    "test_demonstrations.py",
+    "test_reward_vec_env.py",
+    "test_trpo.py",
+    "test_vec_env.py",
+    "vmail/test_vdac.py",
+    "vmail/test_vmail.py",
+    "vmail/test_vmail_files.py",
+)
 GYMNASIUM_1 = int(gym.__version__.split(".")[0]) >= 1
+
+
+def pytest_collection_modifyitems(items):
+    folder = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(folder):
+            if str(item.path.relative_to(folder)) in ON_BOTH_STACKS:
+                item.add_marker(pytest.mark.stacks)
 
 
 def make_batch(env_id: str, n: int, **kwargs):

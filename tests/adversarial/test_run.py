@@ -308,7 +308,7 @@ def test_airl_asks_a_normalised_policy_with_normalised_observations(demos):
     normalised = th.as_tensor(venv.normalize_obs(data.observations)).float()
     with th.no_grad():
         expected = action_log_prob(trainer.policy, normalised, th.as_tensor(data.actions))
-    th.testing.assert_close(trainer._encode(data).log_probs, expected)
+    th.testing.assert_close(trainer.rounds.encode(data).log_probs, expected)
 
 
 def random_demos(env_id, n=3):
@@ -484,7 +484,7 @@ def test_evaluation_uses_the_statistics_of_the_training(demos):
 def test_the_discriminators_update_leaves_the_policy_alone_and_vice_versa(algorithm, demos):
     trainer = make_trainer(algorithm, "PPO", demos)
     policy = parameters(trainer.policy)
-    encoded = trainer._encode(demos.transitions())
+    encoded = trainer.rounds.encode(demos.transitions())
     trainer.train_discriminator(encoded)
     th.testing.assert_close(parameters(trainer.policy), policy, atol=0, rtol=0)
     assert all(each.grad is None for each in trainer.policy.parameters())

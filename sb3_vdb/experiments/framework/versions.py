@@ -11,8 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from sb3_vdb.files import write_text
+from sb3_vdb.version import __version__
 
-PACKAGES = ("sb3-vdb", "stable-baselines3", "sb3-contrib", "gymnasium", "torch", "numpy")
+PACKAGES = ("stable-baselines3", "sb3-contrib", "gymnasium", "torch", "numpy")
 SIMULATION_PACKAGES = ("mujoco", "pybullet", "dm_control")
 
 
@@ -50,6 +51,7 @@ def present_versions() -> dict[str, str]:
     return {
         **_commit(),
         "python": platform.python_version(),
+        "sb3-vdb": __version__,  # also where the package runs from a folder, not installed
         **{name: version(name) for name in PACKAGES},
         **{name: version(name) for name in SIMULATION_PACKAGES if _installed(name)},
         "processors": str(os.cpu_count()),
