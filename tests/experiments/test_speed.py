@@ -31,6 +31,13 @@ def test_a_package_that_a_benchmark_misses_is_named(monkeypatch):
     assert 'pip install "sb3-vdb[imitation]"' in " ".join(result.output.split())
 
 
+def test_a_gpu_that_a_benchmark_misses_is_named(monkeypatch):
+    monkeypatch.setattr(benchmarks.th.cuda, "is_available", lambda: False)
+    result = CliRunner().invoke(cli.main, ["bench", "--only", "vmail-gpu"])
+    assert result.exit_code == 1
+    assert "needs a GPU" in " ".join(result.output.split())
+
+
 def test_rates_are_against_the_last_contender():
     table = compare(ONE_AND_TWO, repeats=1)
     steps = compare_steps({name: (each, 100) for name, each in ONE_AND_TWO.items()}, repeats=1)

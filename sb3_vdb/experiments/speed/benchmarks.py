@@ -23,6 +23,7 @@ BENCHMARKS: Mapping[str, str] = {
     "transfer": "maze_transfer:bench_transfer",
     "transfer-split": "maze_transfer:bench_transfer_split",
     "vmail": "vmail:bench_vmail",
+    "vmail-gpu": "vmail:bench_vmail_gpu",
     "imitation": "imitation:bench_imitation",
 }
 
@@ -32,7 +33,7 @@ def run_benchmarks(only: str | None, docs: Path | None) -> pd.DataFrame:
 
     :param only: one benchmark by its name; None for all that the installed packages allow
     :param docs: folder for the csv files
-    :raises ImportError: the benchmark needs ``imitation``, which is not installed
+    :raises ImportError: the benchmark needs ``imitation``, or a GPU, and there is none
     """
     th.set_num_threads(1)
     has_imitation = importlib.util.find_spec("imitation") is not None
@@ -40,7 +41,8 @@ def run_benchmarks(only: str | None, docs: Path | None) -> pd.DataFrame:
         raise ImportError(
             'the benchmark "imitation" needs the package: pip install "sb3-vdb[imitation]"'
         )
-    chosen = [only] if only else [x for x in BENCHMARKS if has_imitation or x != "imitation"]
+    can_run = {"imitation": has_imitation, "vmail-gpu": th.cuda.is_available()}
+    chosen = [only] if only else [name for name in BENCHMARKS if can_run.get(name, True)]
     tables = []
     for name in chosen:
         table = pkgutil.resolve_name(f"{__package__}.{BENCHMARKS[name]}")()
