@@ -73,7 +73,7 @@ def test_it_learns_and_logs_every_figure(kind, tmp_path):
         },
         {"information_limit": 0.5, "policy_kwargs": {"code_dim": 4}, "tau": 0.01},
         {"policy_kwargs": {"latent": "categorical", "n_classes": 3}, "gradient_steps": -1},
-        {"expert_fraction": 0.5, "learning_starts": 15},
+        {"expert_fraction": 0.5, "learning_starts": 10},
         {"n_reconstructed": 2, "policy_kwargs": {"bf16": True}},
         {"policy_kwargs": {"picture_net": "patches", "standardize_pictures": True}},
         {"expert_fraction": lambda progress: 0.5 * progress, "actor_learning_rate": lambda p: p},
@@ -82,8 +82,8 @@ def test_it_learns_and_logs_every_figure(kind, tmp_path):
 )
 def test_every_option_learns(settings):
     model = make_model(**settings)
-    model.learn(20)
-    assert model._n_updates >= 3
+    model.learn(15)
+    assert model._n_updates >= 2
     assert all(bool(th.isfinite(each).all()) for each in model.policy.parameters())
 
 
@@ -98,10 +98,10 @@ def test_presets_are_arguments_of_the_constructor(name):
 def test_several_environments_learn_together():
     venv = DummyVecEnv([lambda: Dot("pixels", 5), lambda: Dot("pixels", 6)])
     model = make_model(env=venv, gradient_steps=-1, train_freq=6)
-    model.learn(24)
-    assert model.num_timesteps == 24
-    assert model._n_updates == 1 + 2 * 6 * 2  # -1: one update a decision
-    assert len(model.replay_buffer.policy.episodes) == 12 // 5 + 12 // 6
+    model.learn(12)
+    assert model.num_timesteps == 12
+    assert model._n_updates == 1 + 6 * 2  # -1: one update a decision
+    assert len(model.replay_buffer.policy.episodes) == 6 // 5 + 6 // 6
 
 
 @pytest.mark.parametrize("kind", KINDS)
