@@ -42,9 +42,9 @@ GYMNASIUM_1 = int(gym.__version__.split(".")[0]) >= 1
 def pytest_collection_modifyitems(items):
     folder = Path(__file__).parent
     for item in items:
-        if item.path.is_relative_to(folder):
-            if str(item.path.relative_to(folder)) in ON_BOTH_STACKS:
-                item.add_marker(pytest.mark.stacks)
+        is_ours = item.path.is_relative_to(folder)
+        if is_ours and str(item.path.relative_to(folder)) in ON_BOTH_STACKS:
+            item.add_marker(pytest.mark.stacks)
 
 
 def make_batch(env_id: str, n: int, **kwargs):
