@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from sb3_vdb.experiments.framework import jobs
+from sb3_vdb.experiments.framework.job import JobState
 from sb3_vdb.experiments.maze_transfer import runs
 from sb3_vdb.experiments.maze_transfer.presets import preset
 from sb3_vdb.experiments.maze_transfer.runs import Cell
@@ -27,11 +29,36 @@ def quiet(done: int, note: str) -> None:
     """Report to nobody."""
 
 
-def run_here(jobs, workers=None) -> list[str]:
-    """Do jobs in this process, in place of :func:`try_jobs`."""
-    for job in jobs:
-        job.work(quiet)
-    return []
+class SameProcess:
+    """A backend that does one job after the other in this process; `framework/test_jobs.py` tests
+    those with processes.
+    """
+
+    def __init__(self, n_workers: int) -> None:
+        self.jobs, self.states = {}, {}
+
+    def start(self, jobs) -> None:
+        self.jobs = {job.name: job for job in jobs}
+        self.states = dict.fromkeys(self.jobs, JobState())
+
+    def poll(self) -> dict[str, JobState]:
+        waiting = [name for name, state in self.states.items() if not state.has_ended]
+        if waiting:
+            try:
+                self.jobs[waiting[0]].work(quiet)
+                self.states[waiting[0]] = JobState("done")
+            except Exception as error:
+                self.states[waiting[0]] = JobState("failed", error=str(error))
+        return self.states
+
+    def stop(self) -> None:
+        """Nothing runs on."""
+
+
+def do_jobs_here(patch: pytest.MonkeyPatch) -> None:
+    """Let :func:`run_jobs` do its work in this process."""
+    patch.setattr(jobs, "LocalBackend", SameProcess)
+    patch.setattr(jobs, "POLL_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="session")

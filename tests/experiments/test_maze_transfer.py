@@ -44,7 +44,7 @@ from sb3_vdb_envs import ENVIRONMENTS
 from sb3_vdb_envs.maze import WaypointController
 from tests.browser import check_page
 from tests.conftest import heed_interrupts
-from tests.experiments.conftest import SHORT, quiet, run_here
+from tests.experiments.conftest import SHORT, do_jobs_here, quiet
 
 SETTINGS = preset("demo", "C").shortened(0.03)
 COMMAND = [sys.executable, "-m", "sb3_vdb.cli"]
@@ -54,7 +54,9 @@ COMMAND = [sys.executable, "-m", "sb3_vdb.cli"]
 def run_folder(tmp_path_factory) -> Path:
     """A finished, very short run."""
     folder = tmp_path_factory.mktemp("demo") / "run"
-    page = demo.run_demo(folder, 0, SETTINGS)
+    with pytest.MonkeyPatch.context() as patch:
+        do_jobs_here(patch)
+        page = demo.run_demo(folder, 0, SETTINGS)
     assert page == folder / "C_0" / "report.html"
     return folder / "C_0"
 
@@ -97,7 +99,8 @@ def test_a_folder_with_another_run_is_refused(run_folder):
 
 
 @pytest.mark.slow
-def test_a_failing_worker_is_reported(tmp_path, run_folder):
+def test_a_failing_worker_is_reported(tmp_path, monkeypatch):
+    do_jobs_here(monkeypatch)
     (tmp_path / "C_0" / "expert").mkdir(parents=True)
     (tmp_path / "C_0" / "expert" / "demonstrations.npz").write_bytes(b"broken")
     with pytest.raises(RuntimeError, match="truncated or no demonstrations file"):
@@ -159,7 +162,7 @@ def table_folder(tmp_path_factory) -> Path:
     for method in ("VAIL", "AIRL-GP", "VAIRL", "VAIRL"):  # once is enough
         arguments += ["--method", method]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(table, "try_jobs", run_here)
+        do_jobs_here(patch)
         patch.setattr(study, "preset_of", small_preset)
         result = CliRunner().invoke(
             cli.main, ["reproduce", "maze-transfer", *arguments, "--docs", str(folder / "docs")]
@@ -465,6 +468,7 @@ def test_the_top_of_the_reward_is_the_maps_or_the_demonstrators(cell, tmp_path):
 
 def test_a_failed_run_costs_no_other_and_the_table_is_written(tmp_path, monkeypatch):
     """The expert of one seed cannot be recorded; the other seed goes on, then the command fails."""
+    do_jobs_here(monkeypatch)
     settings = replace(SHORT, max_retrainings=1)
     bad = Cell(tmp_path, settings, 1).folder / "expert"
     bad.mkdir(parents=True)

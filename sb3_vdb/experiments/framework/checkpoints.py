@@ -71,7 +71,7 @@ def load_run(algorithm: type[Algorithm], path: Path, venv: VecEnv) -> Algorithm:
         generator, tensors = parts["model.zip"], parts["state.pt"]
     except (ValueError, KeyError) as error:
         raise ValueError(
-            f"{path} is no whole checkpoint ({error}); delete it, and its phase begins anew"
+            f"{path} is no complete checkpoint ({error}); delete it, and its phase begins anew"
         ) from error
     model = algorithm.load(io.BytesIO(generator), env=venv, device="cpu", force_reset=False)
     last = {name: value for name, value in vars(model).items() if name.startswith("_last_")}

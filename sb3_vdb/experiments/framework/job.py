@@ -42,7 +42,7 @@ class JobState(NamedTuple):
 
     :param status: ``"waiting"``, ``"running"``, ``"done"`` or ``"failed"``
     :param done: units of work done
-    :param note: what it says beside its bar
+    :param note: what is shown next to its bar
     :param restarts: how often its worker was killed
     :param error: why it failed
     """

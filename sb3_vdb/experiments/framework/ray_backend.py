@@ -51,7 +51,7 @@ class RayBackend:
             ) from error
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         board = ray.remote(_Board).options(num_cpus=0, scheduling_strategy=here)
-        self._board: Any = board.remote()  # beside us: other machines may be lost
+        self._board: Any = board.remote()  # on this machine: others may be lost
         self._tasks: dict[Any, str] = {}
         self._ended: dict[str, JobState] = {}
 

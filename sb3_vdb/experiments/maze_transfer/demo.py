@@ -33,7 +33,7 @@ def run_demo(
     command.
 
     :param out: run folder
-    :param seed: random seed of the whole job
+    :param seed: random seed of the job
     :param settings: sizes and budgets
     :param methods: which methods
     :param workers: processes at a time

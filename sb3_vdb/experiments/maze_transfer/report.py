@@ -1,4 +1,4 @@
-"""Report pages: one HTML file beside its pictures."""
+"""Report pages: one HTML file next to its pictures."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def write_table_report(
     with_snapshots: Collection[str],
     versions: Mapping[str, str],
 ) -> Path:
-    """Write the page of the whole table, ``report.html``.
+    """Write the page of the table, ``report.html``.
 
     :param out: folder of the study, with ``pictures``
     :param settings: of each maze

@@ -68,7 +68,7 @@ class PolicySettings:
     :param baseline: ``"critic"``, a network like the policy's, or ``"linear"``, a regression on
         position and time that starts anew at the end of an episode (the authors' code)
     :param activation: ``"relu"`` or ``"tanh"``
-    :param ent_coef: weight of an entropy bonus beside normalised advantages
+    :param ent_coef: weight of an entropy bonus added to normalised advantages
     :param scaled_inputs: whether networks see positions scaled to [-1, 1] or as they are
     """
 

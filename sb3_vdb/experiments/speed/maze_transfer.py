@@ -74,7 +74,7 @@ def _contender(work: Callable[[], object]) -> Contender:
 def _updates(method: str, demonstrations: Demonstrations, folder: Path) -> pd.DataFrame:
     """Measure discriminator updates of 32 + 32 samples, 100 a round."""
     contenders: dict[str, Contender] = {}
-    for name, traced in (("recorded", True), ("autograd", False)):
+    for name, traced in (("traced", True), ("autograd", False)):
         trainer = _trainer(method, demonstrations, folder, traced)
         samples = trainer.rounds.encode(demonstrations.transitions())
         work = partial(trainer.rounds.train_discriminator, samples)
