@@ -14,8 +14,8 @@ from typing import BinaryIO
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[BinaryIO]:
-    """A temporary file beside ``path``, renamed into place when the block ends well; parent folders
-    are made.
+    """Open a temporary file beside ``path``, which is renamed into place when the block ends well;
+    parent folders are made.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def write_text(path: str | Path, content: str) -> None:
 
 
 def read_zip(path: str | Path) -> dict[str, bytes]:
-    """Members of a zip file by name.
+    """Read the members of a zip file by name.
 
     :raises ValueError: it is truncated or no zip file; a truncated file whose last whole part is a
         zip file of its own is not taken for it
@@ -60,7 +60,7 @@ def read_zip(path: str | Path) -> dict[str, bytes]:
 
 
 def with_default_suffix(path: str | Path, suffix: str) -> Path:
-    """The path, with a suffix if it has none: what is saved as ``name`` is loaded as ``name``.
+    """Give the path a suffix if it has none: what is saved as ``name`` is loaded as ``name``.
 
     :param path: a path
     :param suffix: with its dot
@@ -70,7 +70,7 @@ def with_default_suffix(path: str | Path, suffix: str) -> Path:
 
 
 def _umask() -> int:
-    """Permissions that new files do not get."""
+    """Read the permissions that new files do not get."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

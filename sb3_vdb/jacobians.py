@@ -71,7 +71,7 @@ class PerceptronJacobian:
 
     @staticmethod
     def fits(layers: Sequence[nn.Module]) -> bool:
-        """Whether layers are what this class can differentiate."""
+        """Say whether layers are what this class can differentiate."""
         linears, activations = layers[::2], layers[1::2]
         return (
             len(layers) % 2 == 1

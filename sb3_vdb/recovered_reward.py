@@ -63,7 +63,7 @@ class RecoveredReward:
         self.capped = capped
 
     def __call__(self, transitions: Transitions) -> npt.NDArray[np.float32]:
-        """Rewards of transitions, shape (batch,).
+        """Compute the rewards of transitions, shape (batch,).
 
         :raises ValueError: something else than transitions
         """
@@ -113,7 +113,7 @@ class RecoveredReward:
     def standardized(
         self, rewards: npt.NDArray[np.floating], shift: str | float = "mean"
     ) -> RecoveredReward:
-        """The same reward rescaled so that the given samples of it have standard deviation 1.
+        """Rescale the reward so that the given samples of it have standard deviation 1.
 
         :param rewards: samples of this reward, for example over a map, shape (n,)
         :param shift: what becomes 0: the ``"mean"``, the ``"max"``, a reward, or ``"none"`` for no
@@ -137,7 +137,7 @@ class RecoveredReward:
         )
 
     def sharpened(self, power: float = 0.5) -> RecoveredReward:
-        """The reward x as -(-x)^power: the same order of states, with a steeper top.
+        """Pay -(-x)^power for the reward x: the same order of states, with a steeper top.
 
         The maximum of a recovered reward is round, so that a policy gains next to nothing from the
         last step towards it; a power below 1 makes it a peak.
@@ -156,7 +156,7 @@ class RecoveredReward:
         )
 
     def wrap(self, venv: VecEnv) -> RewardVecEnv:
-        """Environments that pay this reward.
+        """Make environments pay this reward.
 
         :param venv: environments with the spaces the reward was learned in (their observations not
             normalised)
@@ -234,7 +234,7 @@ class RecoveredReward:
 def _alike(
     learned: spaces.Space[Any], theirs: spaces.Space[Any], keys: tuple[str, ...] | None
 ) -> bool:
-    """Whether elements of two spaces look alike to a reward: Boxes of one shape, other spaces
+    """Say whether elements of two spaces look alike to a reward: Boxes of one shape, other spaces
     equal, of a Dict the parts that are looked at.
     """
     if isinstance(learned, spaces.Dict) and isinstance(theirs, spaces.Dict):

@@ -142,7 +142,7 @@ class RewardVecEnv(TaskRewardVecEnv):
         self._steps, self._dones = [], []
 
     def get_state(self) -> dict[str, Any]:
-        """What the next step depends on: last observations, returns so far, and the collected
+        """Give what the next step depends on: last observations, returns so far, and the collected
         steps.
         """
         steps = [

@@ -30,7 +30,7 @@ from sb3_vdb.vec_env import wrappers
 
 
 def to_tensors(state: Any) -> Any:
-    """The same state with arrays as tensors and numpy scalars as Python numbers."""
+    """Give the same state with arrays as tensors and numpy scalars as Python numbers."""
     if isinstance(state, dict):
         return {key: to_tensors(value) for key, value in state.items()}
     if isinstance(state, (list, tuple)):
@@ -41,7 +41,7 @@ def to_tensors(state: Any) -> Any:
 
 
 def to_arrays(state: Any) -> Any:
-    """The inverse of :func:`to_tensors`."""
+    """Undo :func:`to_tensors`."""
     if isinstance(state, dict):
         return {key: to_arrays(value) for key, value in state.items()}
     if isinstance(state, list):
@@ -53,7 +53,7 @@ def to_arrays(state: Any) -> Any:
 
 
 def get_random_state() -> dict[str, Any]:
-    """States of the global generators of torch, numpy and Python."""
+    """Give the states of the global generators of torch, numpy and Python."""
     legacy: Any = np.random.get_state()
     state: dict[str, Any] = {
         "torch": th.get_rng_state().numpy(),
@@ -78,7 +78,7 @@ def set_random_state(state: dict[str, Any]) -> None:
 
 @contextmanager
 def random_state_kept(device: th.device) -> Iterator[None]:
-    """A block after which torch's random numbers go on as if it had used none.
+    """Open a block after which torch's random numbers go on as if it had used none.
 
     :param device: whose generator it uses, beside the CPU's
     """
@@ -90,7 +90,7 @@ def random_state_kept(device: th.device) -> Iterator[None]:
 
 
 def get_env_state(venv: VecEnv) -> list[dict[str, Any] | None]:
-    """State of every layer of a stack of environments, outermost first.
+    """Give the state of every layer of a stack of environments, outermost first.
 
     The innermost one is None if it cannot say in what state it is: only vector environments with
     ``get_state`` and ``set_state`` can. A run then goes on with new episodes.
@@ -127,7 +127,7 @@ def _get_layer_state(layer: Any) -> dict[str, Any] | None:
 
 
 def _stateful(layer: Any) -> Any:
-    """The vector environment behind an innermost layer, if it can say in what state it is."""
+    """Find the vector environment behind an innermost layer, if it can say in what state it is."""
     env = getattr(layer, "env", None)
     env = getattr(env, "unwrapped", env)
     return env if hasattr(env, "get_state") else None

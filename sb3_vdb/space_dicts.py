@@ -36,7 +36,7 @@ def space_to_dict(space: spaces.Space[Any]) -> dict[str, Any]:
 
 
 def space_from_dict(description: dict[str, Any]) -> spaces.Space[Any]:
-    """The space that :func:`space_to_dict` described."""
+    """Make the space that :func:`space_to_dict` described."""
     kind = description["kind"]
     if kind == "Dict":
         parts = description["parts"]

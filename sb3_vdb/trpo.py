@@ -133,7 +133,7 @@ class FisherTRPO(TRPO):
         return Fisher(jacobian, is_mean, 1.0 / (std.square() * distribution.mean.numel()))
 
     def _observations(self) -> Any:
-        """The whole rollout's, flat, in the buffer's order: a tensor, or one for each part."""
+        """Give the rollout's observations flat, in the buffer's order: a tensor, or one a part."""
         observations: Any = self.rollout_buffer.observations
         if isinstance(observations, dict):
             return {key: self.rollout_buffer.to_torch(each) for key, each in observations.items()}
@@ -142,8 +142,8 @@ class FisherTRPO(TRPO):
     def _perceptron_jacobian(
         self, observations: Any, means: th.Tensor, moving: list[nn.Parameter]
     ) -> PerceptronJacobian | None:
-        """The means' Jacobian, where they are those of a plain perceptron behind features that have
-        nothing to learn.
+        """Make the means' Jacobian, where they are those of a plain perceptron behind features that
+        have nothing to learn.
         """
         policy = self.policy
         hidden = getattr(policy.mlp_extractor, "policy_net", None)
@@ -216,7 +216,7 @@ class LinearBaselineTRPO(FisherTRPO):
         super().train()
 
     def _apply_baseline(self) -> None:
-        """Advantages and returns of the rollout, and the regression for the next one."""
+        """Compute advantages and returns of the rollout, and the regression for the next one."""
         buffer = self.rollout_buffer
         starts = buffer.episode_starts.astype(bool)
         if not starts[0].all() or starts[1:].any():
@@ -248,7 +248,7 @@ def _select(observations: Any, chosen: Any) -> Any:
 
 
 def _time_features(observations: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Observations within +-10, their squares, powers of time in units of 100 steps, and 1.
+    """Compute observations within +-10, their squares, powers of time in units of 100 steps, and 1.
 
     :param observations: shape (n_steps, n_envs, ...)
     :return: shape (n_steps, n_envs, n_features)

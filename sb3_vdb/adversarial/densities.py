@@ -43,7 +43,7 @@ def _has_stochastic_actor(policy: Any) -> bool:
 def transition_log_prob(
     gen_algo: BaseAlgorithm, normalize: VecNormalize | None, transitions: Transitions
 ) -> th.Tensor:
-    """Log-density of the actions of transitions under a generator's present policy.
+    """Compute the log-density of the actions of transitions under a generator's present policy.
 
     :param gen_algo: the generator
     :param normalize: what normalises the policy's observations; None for nothing
@@ -62,7 +62,7 @@ def transition_log_prob(
 
 @th.no_grad()
 def action_log_prob(policy: Any, observations: th.Tensor, actions: th.Tensor) -> th.Tensor:
-    """Log-density of executed actions.
+    """Compute the log-density of executed actions.
 
     SB3 samples from an unbounded Gaussian and clips to the action space, so an executed action at a
     bound stands for the whole tail beyond it: its probability is the tail's mass, inside the bounds
@@ -95,7 +95,7 @@ def action_log_prob(policy: Any, observations: th.Tensor, actions: th.Tensor) ->
 
 
 def squashed_log_prob(mean: th.Tensor, std: th.Tensor, actions: th.Tensor) -> th.Tensor:
-    """Log-density of tanh(x) with x ~ N(mean, diag(std^2)), and the tail's mass within
+    """Compute the log-density of tanh(x) with x ~ N(mean, diag(std^2)), and the tail's mass within
     :data:`SQUASHED_EDGE` of a bound, where the density would be infinite for an expert that sits on
     it and huge for a policy that comes near.
 
@@ -117,8 +117,8 @@ def squashed_log_prob(mean: th.Tensor, std: th.Tensor, actions: th.Tensor) -> th
 def censored_log_prob(
     mean: th.Tensor, std: th.Tensor, actions: th.Tensor, low: th.Tensor, high: th.Tensor
 ) -> th.Tensor:
-    """Log-density of clip(x, low, high) with x ~ N(mean, diag(std^2)): tail masses at the bounds,
-    the density between.
+    """Compute the log-density of clip(x, low, high) with x ~ N(mean, diag(std^2)): tail masses at
+    the bounds, the density between.
 
     :param mean: shape (batch, action_dim)
     :param std: shape (batch, action_dim)

@@ -48,7 +48,7 @@ class UpdateMetrics(NamedTuple):
 
 
 def not_finite(metrics: th.Tensor, gradients: Mapping[str, th.Tensor]) -> NonFiniteError:
-    """The error that names what is not finite in an update.
+    """Make the error that names what is not finite in an update.
 
     :param metrics: the fields of :class:`UpdateMetrics`, shape (8,)
     :param gradients: by the name of the parameter
@@ -72,5 +72,5 @@ def _all_finite(values: th.Tensor) -> bool:
 
 
 def is_finite(module: nn.Module) -> bool:
-    """Whether all parameters are finite."""
+    """Say whether all parameters are finite."""
     return all(bool(th.isfinite(each).all()) for each in module.parameters())

@@ -122,8 +122,8 @@ class AdversarialSettings:
                 )
 
     def relabels(self, gen_algo: BaseAlgorithm, venv: VecEnv) -> bool:
-        """Whether rollouts are paid at once after the discriminator's update, by default wherever
-        that is possible.
+        """Say whether rollouts are paid at once after the discriminator's update, by default
+        wherever that is possible.
         """
         normalize = lowest_normalize(venv)
         # algorithms with a rollout of their own (recurrent, masked) do not tell its last values
@@ -140,7 +140,7 @@ class AdversarialSettings:
         return possible if self.relabel_rollouts is None else self.relabel_rollouts
 
     def emergency_path(self, name: str, num_timesteps: int) -> Path:
-        """Where the state is saved when training has to stop."""
+        """Say where the state is saved when training has to stop."""
         return Path(self.log_dir or ".") / f"{name.lower()}_stopped_at_{num_timesteps}.zip"
 
     def to_dict(self) -> dict[str, Any]:

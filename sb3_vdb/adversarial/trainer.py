@@ -316,17 +316,17 @@ class AdversarialTrainer:
         episode_start: npt.NDArray[Any] | None = None,
         deterministic: bool = False,
     ) -> tuple[npt.NDArray[Any], tuple[npt.NDArray[Any], ...] | None]:
-        """Actions of the generator's policy; arguments as for SB3's ``predict``."""
+        """Choose actions by the generator's policy; arguments as for SB3's ``predict``."""
         return self.gen_algo.predict(observation, state, episode_start, deterministic)
 
     def reward(self, transitions: Transitions) -> npt.NDArray[np.float32]:
-        """The reward the generator is paid at present, shape (batch,): scaled, at the mean
-        codes.
+        """Compute the reward that the generator is paid at present, scaled, at the mean codes;
+        shape (batch,).
         """
         return self.rounds.reward(transitions)
 
     def recovered_reward(self, reward_type: str | None = None) -> RecoveredReward:
-        """The learned reward, frozen, to train new policies with.
+        """Freeze the learned reward, to train new policies with.
 
         :param reward_type: by default the one the generator is paid
         :raises ValueError: unknown type, or one that depends on the policy
@@ -354,8 +354,8 @@ class AdversarialTrainer:
         return evaluate_returns(self.gen_algo, venv, n_eval_episodes, deterministic, self.reward)
 
     def prepare_eval_env(self, venv: VecEnv) -> VecEnv:
-        """Environments for SB3's ``EvalCallback``, which pay the task's reward and are wrapped like
-        those the generator trains in.
+        """Make environments for SB3's ``EvalCallback``, which pay the task's reward and are wrapped
+        like those the generator trains in.
 
         :param venv: evaluation environments, normalised if the training environments are
         :raises ValueError: they are normalised and the training's are not, or the reverse

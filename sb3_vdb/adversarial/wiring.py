@@ -65,7 +65,7 @@ def check_demonstrations(
 def insert_reward(
     venv: VecEnv, reward: RewardFunction | None, collect: bool
 ) -> tuple[VecEnv, RewardVecEnv]:
-    """Environments with a :class:`RewardVecEnv` between them and the generator.
+    """Put a :class:`RewardVecEnv` between environments and the generator.
 
     :param venv: environments, which may be normalised
     :param reward: reward to pay; None for 0
@@ -101,7 +101,7 @@ def _insert(
 
 
 def _copied_onto(layer: VecEnv, lowest: VecEnv, inner: VecEnv) -> VecEnv:
-    """Copies of the wrappers from ``layer`` down to ``lowest``, on top of ``inner``."""
+    """Copy the wrappers from ``layer`` down to ``lowest``, on top of ``inner``."""
     assert isinstance(layer, VecEnvWrapper)
     clone = copy.copy(layer)  # a VecNormalize leaves its environment behind and shares its moments
     below = inner if layer is lowest else _copied_onto(layer.venv, lowest, inner)
@@ -113,7 +113,7 @@ def _copied_onto(layer: VecEnv, lowest: VecEnv, inner: VecEnv) -> VecEnv:
 
 
 def lowest_normalize(venv: VecEnv) -> VecNormalize | None:
-    """The innermost ``VecNormalize`` of a stack, the one just above the reward."""
+    """Find the innermost ``VecNormalize`` of a stack, the one just above the reward."""
     layers = [each for each in wrappers(venv) if isinstance(each, VecNormalize)]
     return layers[-1] if layers else None
 

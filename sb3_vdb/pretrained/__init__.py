@@ -17,12 +17,12 @@ FORMAT, VERSION = "sb3_vdb policy", 1
 
 
 def available() -> tuple[str, ...]:
-    """Names of the shipped policies, for example ``HumanoidRun``."""
+    """Name the shipped policies, for example ``HumanoidRun``."""
     return tuple(sorted(path.stem for path in FOLDER.glob("*.pt")))
 
 
 def load_pretrained(env_id: str, device: th.device | str = "cpu") -> DeepMimicPolicy:
-    """The shipped policy of an environment, with SB3's ``predict``.
+    """Load the shipped policy of an environment, with SB3's ``predict``.
 
     Bullet ids share the policy of the MuJoCo id; both see and do the same.
 

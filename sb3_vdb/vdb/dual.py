@@ -67,5 +67,5 @@ class DualVariable:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> DualVariable:
-        """The variable that :meth:`state_dict` described."""
+        """Make the variable that :meth:`state_dict` described."""
         return cls(**state)
