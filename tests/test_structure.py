@@ -82,6 +82,7 @@ def test_imports_follow_the_arrows(name, path):
         name,
         [
             "sb3_vdb_envs",
+            "sb3_vdb.environments",
             "sb3_vdb.cli",
             "sb3_vdb.experiments.benchmarks",
             "sb3_vdb.experiments.humanoid_pictures",
