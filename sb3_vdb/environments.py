@@ -30,6 +30,23 @@ def look_arguments(env_id: str) -> tuple[str, ...]:
     return () if row is None else row.look
 
 
+def names_in_any_simulator(env_id: str) -> list[str]:
+    """Names of the ids of one environment, which may run in several simulators.
+
+    :param env_id: a registered id; none are known of other packages' ids
+    """
+    row = environment(env_id)
+    return [] if row is None else [each.name for each in ENVIRONMENTS if _same_task(each, row)]
+
+
+def _same_task(first: EnvironmentRow, second: EnvironmentRow) -> bool:
+    """Whether two ids differ in nothing but the simulator."""
+    tasks = [
+        (row.family, row.state_twin, {**row.kwargs, "simulator": None}) for row in (first, second)
+    ]
+    return tasks[0] == tasks[1]
+
+
 def simulator_versions(env_id: str, arguments: Mapping[str, Any]) -> dict[str, str]:
     """Installed versions of what computes an environment's physics, by package.
 
@@ -56,5 +73,6 @@ __all__ = [
     "environment",
     "is_batched",
     "look_arguments",
+    "names_in_any_simulator",
     "simulator_versions",
 ]

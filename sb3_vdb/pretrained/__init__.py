@@ -9,6 +9,7 @@ import gymnasium as gym
 import torch as th
 
 from sb3_vdb.baselines import DeepMimicPolicy
+from sb3_vdb.environments import names_in_any_simulator
 from sb3_vdb.files import write_bytes, write_text
 from sb3_vdb.tensor_files import load_tensors
 
@@ -24,20 +25,20 @@ def available() -> tuple[str, ...]:
 def load_pretrained(env_id: str, device: th.device | str = "cpu") -> DeepMimicPolicy:
     """Load the shipped policy of an environment, with SB3's ``predict``.
 
-    Bullet ids share the policy of the MuJoCo id; both see and do the same.
+    Ids that differ only in their simulator share a policy; they see and do the same.
 
     :param env_id: for example ``"sb3_vdb/HumanoidRun-v0"``
     :param device: where its networks go
     :raises ValueError: there is none for this id
     """
-    spec = gym.spec(env_id)
-    name = spec.name.removeprefix("Bullet")
-    if name not in available():
+    gym.spec(env_id)  # refuses an id that is not registered
+    names = [name for name in names_in_any_simulator(env_id) if name in available()]
+    if not names:
         raise ValueError(
             f"no policy comes with the package for {env_id}; there are policies for "
             f"{', '.join(available()) or 'no environment'}"
         )
-    return load_policy(FOLDER / f"{name}.pt", env_id, device)
+    return load_policy(FOLDER / f"{names[0]}.pt", env_id, device)
 
 
 def load_policy(path: Path, env_id: str, device: th.device | str = "cpu") -> DeepMimicPolicy:
