@@ -156,10 +156,7 @@ def _split(name: str, changes: dict[str, Any], device: str) -> pd.DataFrame:
         th.autograd.grad(output.loss.total(), list(policy.discriminator.parameters()))
 
     parts: dict[str, Callable[[], Any]] = {
-        "sampling": lambda: (
-            replay.sample(model.batch_size),
-            replay.sample_expert(model.batch_size),
-        ),
+        "sampling": model.sample_batches,
         "belief, pictures, their gradients": world_model,
         "imagination, rewards, their gradients": imagination,
         "discriminator with its penalty": discriminator,

@@ -84,8 +84,8 @@ class VMAIL(SequenceAlgorithm):
         ``"gail"``, see :mod:`sb3_vdb.rewards`
     :param ent_coef: weight of the policy's entropy
     :param bc_coef: weight of the squared difference between the policy's actions and the expert's
-        in the expert's states, in addition to eq. 8, as in `TD3+BC <https://arxiv.org/abs/2106.06860>`_;
-        the paper has none
+        in the expert's states, in addition to eq. 8, as in
+        `TD3+BC <https://arxiv.org/abs/2106.06860>`_; the paper has none
     :param exploration_noise: standard deviation of the noise that is added to actions in training,
         or a function of the remaining progress
     :param kl_coef: weight of the divergence in eq. 7
