@@ -33,8 +33,8 @@ class RunFiles(BaseAlgorithm):
     replay_buffer: SequenceReplayBuffer | None
     action_repeat: int | None  # environment frames of an action; None where nobody knows
     _collector: Collector
-    _run_state: dict[str, Any] | None  # only while a file is written or read
-    _random_to_restore: dict[str, Any] | None  # once the replay buffer is read
+    _run_state: dict[str, Any] | None = None  # only while a file is written or read
+    _random_to_restore: dict[str, Any] | None = None  # once the replay buffer is read
 
     @abstractmethod
     def _make_replay_buffer(self, n_expert_rows: int) -> SequenceReplayBuffer:

@@ -84,8 +84,8 @@ class VMAIL(SequenceAlgorithm):
         ``"gail"``, see :mod:`sb3_vdb.rewards`
     :param ent_coef: weight of the policy's entropy
     :param bc_coef: weight of the squared difference between the policy's actions and the expert's
-        in the expert's states, in addition to eq. 8, as in `TD3+BC <https://arxiv.org/abs/2106.06860>`_;
-        the paper has none
+        in the expert's states, in addition to eq. 8, as in
+        `TD3+BC <https://arxiv.org/abs/2106.06860>`_; the paper has none
     :param exploration_noise: standard deviation of the noise that is added to actions in training,
         or a function of the remaining progress
     :param kl_coef: weight of the divergence in eq. 7
@@ -205,25 +205,22 @@ class VMAIL(SequenceAlgorithm):
         self.pretrain_steps, self.expert_fraction = pretrain_steps, expert_fraction
         self.burn_in, self.n_reconstructed, self.gamma = burn_in, n_reconstructed, gamma
         self.horizon, self.n_imagined = horizon, n_imagined
+        self.exploration_noise, self.actor_decay = exploration_noise, actor_decay
         self.returns, self.td_lambda = returns, td_lambda
         self.drop_last_reward, self.values_of_next_states = drop_last_reward, values_of_next_states
         self.reward_type, self.ent_coef, self.bc_coef = reward_type, ent_coef, bc_coef
-        self.exploration_noise = exploration_noise
         self.kl_coef, self.free_nats, self.kl_balance = kl_coef, free_nats, kl_balance
         self.gradient_penalty, self.gradient_penalty_coef = gradient_penalty, gradient_penalty_coef
         self.information_limit = information_limit
         self.beta, self.beta_step_size = beta, beta_step_size
         self.tau, self.target_update_interval = tau, target_update_interval
-        self.actor_decay = actor_decay
         self.max_grad_norm, self.weight_decay = max_grad_norm, weight_decay
         self.engine, self.tf32 = engine, tf32
         self.replay_place, self.replay_folder = replay_place, replay_folder
         self.replay_buffer: SequenceReplayBuffer | None = None
         self.dual: DualVariable | None = None
-        self._run_state: dict[str, Any] | None = None
         # environment frames that an action lasts; None where the environments do not say
         self.action_repeat = None if self.env is None else action_repeat_of(self.env)
-        self._random_to_restore: dict[str, Any] | None = None
         if _init_setup_model:
             if env is None:
                 raise ValueError("`env` is None; give an environment or its id, for its spaces")

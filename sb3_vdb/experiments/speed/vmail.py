@@ -172,10 +172,7 @@ def _parts(model: VMAIL) -> dict[str, Callable[[], Any]]:
         th.autograd.grad(output.loss.total(), list(policy.discriminator.parameters()))
 
     return {
-        "sampling": lambda: (
-            replay.sample(model.batch_size),
-            replay.sample_expert(model.batch_size),
-        ),
+        "sampling": model.sample_batches,
         "belief, pictures, their gradients": world_model,
         "imagination, rewards, their gradients": imagination,
         "discriminator with its penalty": discriminator,
