@@ -86,7 +86,8 @@ def test_the_job_leaves_results_logs_rewards_and_pictures(run_folder):
 
 
 @pytest.mark.slow
-def test_running_again_keeps_what_is_finished(run_folder):
+def test_running_again_keeps_what_is_finished(run_folder, monkeypatch):
+    do_jobs_here(monkeypatch)
     before = {path: path.stat().st_mtime_ns for path in run_folder.rglob("result.json")}
     demo.run_demo(run_folder.parent, 0, SETTINGS)
     assert {path: path.stat().st_mtime_ns for path in run_folder.rglob("result.json")} == before
