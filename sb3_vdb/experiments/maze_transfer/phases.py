@@ -317,7 +317,8 @@ def evaluate_random(
     """Play uniformly random actions in the flipped maze."""
     venv = settings.test_mazes(N_EVAL_EPISODES, seed)
     venv.action_space.seed(seed)
-    return evaluate_returns(_RandomPolicy(venv), venv, N_EVAL_EPISODES, reward=reward)  # type: ignore[arg-type]
+    policy: Any = _RandomPolicy(venv)
+    return evaluate_returns(policy, venv, N_EVAL_EPISODES, reward=reward)
 
 
 def scripted_return(settings: TransferSettings) -> float | None:

@@ -89,11 +89,11 @@ def _iterations(n_mazes: int) -> pd.DataFrame:
     settings = replace(preset("paper", "S").retraining, mazes=n_mazes)
     for name, algorithm in (("Jacobian", FisherTRPO), ("sb3-contrib", TRPO)):
         venv = make_vec_env("sb3_vdb/SMaze-v0", n_mazes, seed=0)
-        model = make_trpo(venv, settings, 0, algorithm)
+        model: Any = make_trpo(venv, settings, 0, algorithm)
         model.learn(n_mazes * EPISODE_STEPS)
         nothing = CallbackList([])
         nothing.init_callback(model)
-        model.collect_rollouts(model.env, nothing, model.rollout_buffer, EPISODE_STEPS)  # type: ignore[arg-type]
+        model.collect_rollouts(model.env, nothing, model.rollout_buffer, EPISODE_STEPS)
         next(model.rollout_buffer.get(None))  # into its flat form
         work = partial(_update, model, copy.deepcopy(model.policy.state_dict()))
         contenders[f"TRPO on {n_mazes * EPISODE_STEPS} steps, {name}"] = _contender(work)
