@@ -485,7 +485,7 @@ def test_the_discriminators_update_leaves_the_policy_alone_and_vice_versa(algori
     trainer = make_trainer(algorithm, "PPO", demos)
     policy = parameters(trainer.policy)
     encoded = trainer.rounds.encode(demos.transitions())
-    trainer.train_discriminator(encoded)
+    trainer.rounds.train_discriminator(encoded)
     th.testing.assert_close(parameters(trainer.policy), policy, atol=0, rtol=0)
     assert all(each.grad is None for each in trainer.policy.parameters())
     discriminator = parameters(trainer.discriminator)

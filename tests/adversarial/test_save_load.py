@@ -59,7 +59,7 @@ def fingerprint(trainer) -> str:
             trainer.rounds.learner.n_updates,
         )
     )
-    add((vars(trainer.reward_scaling), trainer.num_timesteps))
+    add((vars(trainer.rounds.reward_scaling), trainer.num_timesteps))
     add(trainer.gen_algo._last_obs)
     replay = getattr(trainer.gen_algo, "replay_buffer", None)
     if replay is not None:
