@@ -62,9 +62,9 @@ class Discriminator(nn.Module, ABC):
     :param observation_space: of the environment
     :param action_space: of the environment
     :param view: what it sees; None for :attr:`default_view`
-    :param trunk_class: ``trunk_class(input_shape, **trunk_kwargs)`` is a module that maps (batch,
-        *input_shape) to (batch, features_dim) and tells its ``features_dim``. It sees pictures
-        where there are some, and vectors beside them join its features.
+    :param trunk_class: ``trunk_class(input_shape, **trunk_kwargs)`` is a module that maps
+        ``(batch, *input_shape)`` to (batch, features_dim) and tells its ``features_dim``. It sees
+        pictures where there are some, and vectors beside them join its features.
     :param trunk_kwargs: its arguments beside the shape
     :param code_dim: dimension of each code; None for no bottleneck
     :param normalize_inputs: ``"running"`` statistics of observations, their ``"bounds"``, or
