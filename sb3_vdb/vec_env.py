@@ -102,7 +102,7 @@ class GymnasiumVecEnv(VecEnv):
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Step, and restart the episodes that ended."""
+        """Step, and restart the sub-environments whose episodes ended."""
         observations, rewards, terminations, truncations, infos = self.env.step(self._actions)
         dones = np.logical_or(terminations, truncations)
         listed = (
@@ -230,7 +230,7 @@ class GymnasiumVecEnv(VecEnv):
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None
     ) -> list[bool]:
-        """Say False for each: sub-environments of a batch have no wrappers of their own."""
+        """Return False for each: sub-environments of a batch have no wrappers of their own."""
         return [False for _ in self._get_indices(indices)]
 
 

@@ -96,7 +96,7 @@ class AdversarialSettings:
             object.__setattr__(self, "log_dir", str(self.log_dir))
 
     def round_length(self, gen_algo: BaseAlgorithm) -> int:
-        """Return the environment steps of one round: a rollout of an on-policy generator, else
+        """Count the environment steps of one round: a rollout of an on-policy generator, else
         ``gen_train_timesteps``.
         """
         if isinstance(gen_algo, OnPolicyAlgorithm):

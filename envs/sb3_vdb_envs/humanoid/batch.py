@@ -63,7 +63,7 @@ def make_settings(
     random_start: bool = True,
     sync_root: bool = True,
 ) -> Settings:
-    """Check the arguments of the environment, and make settings of them.
+    """Check the arguments of the environment, and make the settings from them.
 
     :raises ValueError: one of them is not known
     """

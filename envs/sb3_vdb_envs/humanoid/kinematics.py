@@ -112,9 +112,7 @@ def weighted_sum(values: Array, weights: Array) -> Array:
 
 
 def lowest_points(bodies: Bodies) -> Array:
-    """Compute the height of the lowest point of every body above the ground z = 0, m, shape (n,
-    15).
-    """
+    """Compute the height of every body's lowest point above the ground z = 0, m, shape (n, 15)."""
     heights = bodies.centres[:, :, 2].copy()
     w, x, y, z = (bodies.rotations[..., i] for i in range(4))
     # third row of the rotation matrix: how far each body axis points up

@@ -38,9 +38,7 @@ def imitation_terms(
 
 
 def pose_error(state: CharacterState, target: CharacterState) -> Array:
-    """Compute the weighted squared angles between the rotations of root and joints, rad^2, shape
-    (n,).
-    """
+    """Compute weighted squared angles between rotations of root and joints, rad^2, shape (n,)."""
     angles = rotations.geodesic(state.rotations, target.rotations)
     return weighted_sum(angles * angles, character.ERROR_WEIGHTS)
 

@@ -71,8 +71,8 @@ class MazeBatch:
         return action_space()
 
     def observe(self) -> npt.NDArray[Any]:
-        """Return positions, shape (n_mazes, 2), or pictures, shape (n_mazes, image_size,
-        image_size, 3).
+        """Return positions, shape (n_mazes, 2), or pictures, shape
+        (n_mazes, image_size, image_size, 3).
         """
         positions = self.positions()
         return positions if self._camera is None else self._camera.render(positions)

@@ -87,8 +87,8 @@ def _c_maze(name: str, title: str, wall: Wall) -> MazeLayout:
 
 
 def _s_maze(name: str, title: str, side: float) -> MazeLayout:
-    """Make the S-maze whose first gap lies on the right for ``side = 1`` and on the left for ``side
-    = -1``.
+    """Make the S-maze whose first gap lies on the right for ``side = 1`` and on the left for
+    ``side = -1``.
     """
     lower = Wall(0.6, *sorted((-0.3 * side, 0.1 * side)))
     upper = Wall(1.2, *sorted((-0.1 * side, 0.3 * side)))

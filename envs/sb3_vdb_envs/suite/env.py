@@ -304,8 +304,8 @@ class SuitePixelEnv(SuiteEnv, EzPickle):
     :param render_height: height and width of :meth:`render`, pixels
     :param supersample: render pictures this many times larger and average them down, so that thin
         parts do not vanish in small pictures
-    :param floor: render the floor; without it, a moving camera causes fewer changes that mean
-        nothing
+    :param floor: render the floor; without it, a moving camera causes fewer changes that carry no
+        information
     :raises ValueError: an argument is not known
     :raises DependencyNotInstalled: dm_control or OpenGL is missing, or MuJoCo 4 is installed
 
