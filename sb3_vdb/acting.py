@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 
 class Predictor(Protocol):
-    """Whatever has SB3's ``predict``."""
+    """Any policy or controller that has SB3's ``predict``."""
 
     def predict(  # noqa: D102
         self,
@@ -34,7 +34,7 @@ class ActingPolicy:
         self._starts = np.ones(n_envs, dtype=bool)
 
     def act(self, observations: Any) -> npt.NDArray[Any]:
-        """Actions for the present observations, of a batch or of a single environment."""
+        """Choose actions for the present observations, of a batch or of a single environment."""
         actions, self._state = self._policy.predict(
             observations,
             state=self._state,

@@ -11,7 +11,7 @@ from sb3_vdb_envs.table import SIMULATORS, EnvironmentRow
 
 
 def is_batched(env_id: str, arguments: Mapping[str, Any]) -> bool:
-    """Whether copies of an environment can be made as one batch that restarts as SB3 needs it.
+    """Say whether copies of an environment can be made as one batch that restarts as SB3 needs it.
 
     Batches of other packages count as none: they may not be able to restart single copies.
 
@@ -23,15 +23,15 @@ def is_batched(env_id: str, arguments: Mapping[str, Any]) -> bool:
 
 
 def look_arguments(env_id: str) -> tuple[str, ...]:
-    """Arguments of an environment that change pictures and nothing else; none for ids of other
-    packages.
+    """List the arguments of an environment that change pictures and nothing else; none for ids of
+    other packages.
     """
     row = environment(env_id)
     return () if row is None else row.look
 
 
 def names_in_any_simulator(env_id: str) -> list[str]:
-    """Names of the ids of one environment, which may run in several simulators.
+    """List the names of the ids of one environment, which may run in several simulators.
 
     :param env_id: a registered id; none are known of other packages' ids
     """
@@ -40,7 +40,7 @@ def names_in_any_simulator(env_id: str) -> list[str]:
 
 
 def _same_task(first: EnvironmentRow, second: EnvironmentRow) -> bool:
-    """Whether two ids differ in nothing but the simulator."""
+    """Say whether two ids differ in nothing but the simulator."""
     tasks = [
         (row.family, row.state_twin, {**row.kwargs, "simulator": None}) for row in (first, second)
     ]
@@ -48,7 +48,7 @@ def _same_task(first: EnvironmentRow, second: EnvironmentRow) -> bool:
 
 
 def simulator_versions(env_id: str, arguments: Mapping[str, Any]) -> dict[str, str]:
-    """Installed versions of what computes an environment's physics, by package.
+    """Find the installed versions of what computes an environment's physics, by package.
 
     :param env_id: a registered id; for one of another package nothing is known
     :param arguments: of the environment beside the id's own

@@ -89,7 +89,7 @@ class RecoveredReward:
     ) -> npt.NDArray[np.float32]:
         """Compute the rewards of states, for maps.
 
-        :param observations: shape (batch, ...), or one such array a part
+        :param observations: shape (batch, ...), or one such array per part
         :param action: the action taken in each state, for a reward that looks at actions
         :return: shape (batch,)
         :raises ValueError: the reward also looks at the next state, or at actions and none is given

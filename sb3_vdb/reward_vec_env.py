@@ -26,7 +26,7 @@ class TaskRewardVecEnv(VecEnvWrapper):
         return self.venv.reset()
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Step."""
+        """Step the environments."""
         return self.venv.step_wait()
 
 
@@ -118,7 +118,7 @@ class RewardVecEnv(TaskRewardVecEnv):
         return finished
 
     def pop_finished_returns(self) -> list[float]:
-        """Learned returns of the episodes that ended since the last call."""
+        """Give the learned returns of the episodes that ended since the last call; forget them."""
         finished, self.finished_returns = self.finished_returns, []
         return finished
 

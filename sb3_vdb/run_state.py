@@ -177,7 +177,7 @@ def _set_layer_state(layer: Any, state: dict[str, Any]) -> None:
 
 
 def get_buffer_state(buffer: BaseBuffer) -> dict[str, Any]:
-    """Filled part of a replay buffer, its arrays and its position."""
+    """Give the filled part of a replay buffer, its arrays and its position."""
     filled = buffer.buffer_size if buffer.full else buffer.pos
     arrays = {
         name: value[:filled]

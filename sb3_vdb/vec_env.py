@@ -30,8 +30,8 @@ FINAL_OBSERVATION_KEYS = ("final_obs", "final_observation")  # Gymnasium 1.x and
 
 
 def autoreset_mode_of(env: Any) -> str:
-    """When a Gymnasium vector environment restarts ended episodes: ``"SameStep"``, ``"NextStep"``
-    or ``"Disabled"``.
+    """Say when a Gymnasium vector environment restarts ended episodes: ``"SameStep"``,
+    ``"NextStep"`` or ``"Disabled"``.
 
     Where its metadata do not say it, the rule of its Gymnasium holds: same step in 0.29, next step
     from 1.0 on.
@@ -91,7 +91,7 @@ class GymnasiumVecEnv(VecEnv):
         return self._plain(observations)
 
     def _plain(self, observations: Observations) -> Observations:
-        """Observations as SB3 wants them: an array, or a dictionary in the order of the space."""
+        """Give observations as SB3 wants them: an array, or a dictionary in the space's order."""
         space = self.observation_space
         if not isinstance(space, gym.spaces.Dict):
             return observations
@@ -102,7 +102,7 @@ class GymnasiumVecEnv(VecEnv):
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Step, and restart what ended."""
+        """Step, and restart the sub-environments whose episodes ended."""
         observations, rewards, terminations, truncations, infos = self.env.step(self._actions)
         dones = np.logical_or(terminations, truncations)
         listed = (
@@ -125,7 +125,7 @@ class GymnasiumVecEnv(VecEnv):
     def _final(
         self, observations: Any, infos: dict[str, Any], i: int
     ) -> tuple[Any, dict[str, Any]]:
-        """Last observation and infos of an ended episode."""
+        """Return the last observation and infos of an ended episode."""
         if self.autoreset_mode != SAME_STEP:
             last = map_parts(lambda part: np.array(part[i]), self._plain(observations))
             return last, self._one(infos, i)
@@ -136,7 +136,7 @@ class GymnasiumVecEnv(VecEnv):
                 "use gym.vector.SyncVectorEnv"
             )
         finals = infos[key]
-        if isinstance(finals, dict):  # one array a part
+        if isinstance(finals, dict):  # one array per part
             last = {name: part[i] for name, part in self._plain(finals).items()}
         else:  # an array of observations
             last = self._plain(finals[i])
@@ -175,7 +175,7 @@ class GymnasiumVecEnv(VecEnv):
 
     @staticmethod
     def _one(infos: dict[str, Any], i: int) -> dict[str, Any]:
-        """Infos of sub-environment i out of the dictionary of arrays."""
+        """Take the infos of sub-environment i out of the dictionary of arrays."""
         one: dict[str, Any] = {}
         for key, values in infos.items():
             if key.startswith("_") or key in (*FINAL_OBSERVATION_KEYS, "final_info"):
@@ -191,13 +191,13 @@ class GymnasiumVecEnv(VecEnv):
         self.env.close()
 
     def get_images(self) -> Sequence[npt.NDArray[np.uint8] | None]:
-        """One picture a sub-environment."""
+        """Render one picture of each sub-environment."""
         images = self.env.render()
         return [None] * self.num_envs if images is None else list(images)
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        """An attribute of the vector environment, once for each index (a batch has one value for
-        all).
+        """Return an attribute of the vector environment, once for each index (a batch has one value
+        for all).
         """
         if attr_name == "render_mode":
             value = getattr(self.env, "render_mode", None)
@@ -230,13 +230,14 @@ class GymnasiumVecEnv(VecEnv):
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None
     ) -> list[bool]:
-        """Sub-environments of a batch have no wrappers of their own."""
+        """Return False for each: sub-environments of a batch have no wrappers of their own."""
         return [False for _ in self._get_indices(indices)]
 
 
 def action_repeat_of(venv: VecEnv) -> int | None:
-    """Frames of the environment that an action lasts, by its attribute ``action_repeat``; None
-    where it says nothing. Other processes can be asked with SB3 2.4 and later.
+    """Read how many frames of the environment an action lasts, from its attribute
+    ``action_repeat``; None where it says nothing. Other processes can be asked with SB3 2.4 and
+    later.
     """
     base: Any = wrappers(venv)[-1]
     if isinstance(base, SubprocVecEnv):
@@ -250,7 +251,7 @@ def action_repeat_of(venv: VecEnv) -> int | None:
 
 
 def wrappers(venv: VecEnv) -> list[VecEnv]:
-    """The environment and everything it wraps, outermost first."""
+    """List the environment and everything it wraps, outermost first."""
     stack = [venv]
     while isinstance(stack[-1], VecEnvWrapper):
         stack.append(stack[-1].venv)
@@ -265,8 +266,8 @@ def make_vec_env(
     monitor: bool = True,
     every_step_infos: bool = False,
 ) -> VecEnv:
-    """SB3 environments of an id: one batch for the ids of this package that can be batched, else
-    SB3's ``DummyVecEnv``.
+    """Make SB3 environments of an id: one batch for the ids of this package that can be batched,
+    else SB3's ``DummyVecEnv``.
 
     :param env_id: a registered id
     :param n_envs: number of environments
@@ -293,7 +294,7 @@ def make_vec_env(
 
 
 def _make_batch(env_id: str, n_envs: int, kwargs: dict[str, Any]) -> Any:
-    """The batch of an id with these arguments, by Gymnasium's own way in both versions."""
+    """Make the batch of an id with these arguments, in Gymnasium's own way in both versions."""
     if GYMNASIUM_1:
         return gym.make_vec(env_id, num_envs=n_envs, **kwargs)
     # 0.29 has other names, and takes the time limit from the spec alone

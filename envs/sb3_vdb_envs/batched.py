@@ -18,7 +18,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 class BatchStep(NamedTuple):
-    """What n copies give in one control step."""
+    """The result of one control step of n copies."""
 
     observations: Observations  # shape (n, ...)
     rewards: npt.NDArray[np.float64]  # shape (n,)
@@ -28,8 +28,8 @@ class BatchStep(NamedTuple):
 
 
 class EnvBatch(Protocol):
-    """n copies of an environment without clocks and seeds. Observations are an array of shape
-    (n, ...), or one such array a part where the space is a Dict.
+    """n copies of an environment, which keep neither clocks nor seeds. Observations are an array of
+    shape (n, ...), or one such array per part where the space is a Dict.
     """
 
     @property
@@ -44,16 +44,16 @@ class EnvBatch(Protocol):
         """Start an episode in some copies, each with its own random generator."""
 
     def observe(self) -> Observations:
-        """Observations of all copies."""
+        """Return the observations of all copies."""
 
     def info(self) -> dict[str, npt.NDArray[Any]]:
-        """Measurements of the present moment."""
+        """Return measurements of the present moment."""
 
     def step(self, actions: npt.NDArray[np.floating]) -> BatchStep:
         """Advance every copy by one control step."""
 
     def get_state(self) -> dict[str, Any]:
-        """Everything the next steps depend on."""
+        """Return everything that the next steps depend on."""
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`get_state` returned."""
@@ -157,7 +157,7 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
         ]
 
     def _make_generator(self, seed: int | None) -> np.random.Generator:
-        """Random generator of one copy, as a single environment makes it from a seed."""
+        """Make the random generator of one copy, as a single environment makes it from a seed."""
         return seeding.np_random(seed)[0]
 
     def step(
@@ -218,11 +218,11 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
         return values | {f"_{name}": self._everyone for name in values}
 
     def _after_step(self, observations: Observations) -> None:
-        """What a subclass does with the observations that reset and step return."""
+        """Do what a subclass needs with the observations that reset and step return."""
 
     def get_state(self) -> dict[str, Any]:
-        """Everything the next steps depend on: physics, clocks and random generators, as arrays and
-        JSON-able values.
+        """Return everything that the next steps depend on: physics, clocks and random generators,
+        as arrays and JSON-able values.
         """
         generators = [generator.bit_generator.state for generator in self._generators]
         clocks = {"steps": self._steps.copy(), "ended": self._ended.copy()}

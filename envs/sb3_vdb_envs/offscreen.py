@@ -33,12 +33,12 @@ _contexts: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def back_end() -> str:
-    """Back end of OpenGL: what ``MUJOCO_GL`` says, else the first that is installed; EGL must also
-    have a device that opens.
+    """Choose the back end of OpenGL: what ``MUJOCO_GL`` says, else the first that is installed; EGL
+    must also have a device that opens.
 
     Asked before any OpenGL library is loaded, so it also tells Mesa's software renderer, unless
-    ``LP_NUM_THREADS`` is set, to draw in the calling thread: on small pictures its own threads cost
-    a third of the speed.
+    ``LP_NUM_THREADS`` is set, to render in the calling thread: on small pictures its own threads
+    cost a third of the speed.
 
     :return: ``"egl"``, ``"osmesa"`` or ``"glfw"``
     :raises ValueError: ``MUJOCO_GL`` names none of them
@@ -65,8 +65,8 @@ def back_end() -> str:
 
 @functools.cache
 def _egl_has_a_display(library: str) -> bool:
-    """Whether a device of EGL can be initialised, as MuJoCo is going to: the library may be there
-    without a driver.
+    """Say whether a device of EGL can be initialised, as MuJoCo is going to: the library may be
+    there without a driver.
     """
     try:
         egl = ctypes.CDLL(library)
@@ -91,7 +91,7 @@ def _egl_has_a_display(library: str) -> bool:
 
 
 def make_context(width: int, height: int) -> Any:
-    """An OpenGL context for off-screen pictures, made current.
+    """Make an OpenGL context for off-screen pictures, and make it the current one.
 
     :param width: pixels
     :param height: pixels
@@ -114,10 +114,10 @@ def make_context(width: int, height: int) -> Any:
 
 
 class OffscreenRenderer:
-    """Pictures of a MuJoCo model without a display; OpenGL is opened by the first picture.
+    """Renders a MuJoCo model without a display; OpenGL is opened by the first picture.
 
     What the model says about quality (shadows, tessellation, samples) counts when OpenGL is opened.
-    A renderer belongs to the thread that draws with it.
+    A renderer belongs to the thread that renders with it.
 
     :param model: ``mujoco.MjModel``
     :param height: pixels
@@ -151,10 +151,10 @@ class OffscreenRenderer:
         self._context, self._thread = context, threading.get_ident()
 
     def render(self, data: Any) -> npt.NDArray[np.uint8]:
-        """Picture of a state of the model, shape (height, width, 3).
+        """Render a state of the model, shape (height, width, 3).
 
         :param data: ``mujoco.MjData`` with positions worked out
-        :raises RuntimeError: another thread drew the first picture
+        :raises RuntimeError: another thread rendered the first picture
         """
         if self._context is None:
             self._open()

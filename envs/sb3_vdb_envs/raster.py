@@ -1,4 +1,4 @@
-"""Anti-aliased drawing of capsules and discs in numpy: pictures without any graphics library."""
+"""Anti-aliased rendering of capsules and discs in numpy: pictures without any graphics library."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Canvas:
         return self._x[0], self._y[:, 0]
 
     def copy(self) -> Canvas:
-        """A canvas with the same content that can be drawn on."""
+        """Copy the canvas with its content; rendering on the copy does not change this one."""
         other = object.__new__(Canvas)
         other.pixel, other._x, other._y, other.image = (
             self.pixel,
@@ -56,7 +56,7 @@ class Canvas:
         colour: tuple[int, int, int],
         alpha: float = 1.0,
     ) -> None:
-        """Draw all points nearer than ``radius`` (m) to the segment from ``start`` to ``end``
+        """Render all points nearer than ``radius`` (m) to the segment from ``start`` to ``end``
         (m).
         """
         direction = np.subtract(end, start)
@@ -72,9 +72,9 @@ class Canvas:
     def disc(
         self, centre: Point, radius: float, colour: tuple[int, int, int], alpha: float = 1.0
     ) -> None:
-        """Draw a disc; ``centre`` and ``radius`` in m."""
+        """Render a disc; ``centre`` and ``radius`` in m."""
         self.capsule(centre, centre, radius, colour, alpha)
 
     def to_uint8(self) -> npt.NDArray[np.uint8]:
-        """The picture, shape (height, width, 3)."""
+        """Return the picture, shape (height, width, 3)."""
         return np.rint(self.image).astype(np.uint8)

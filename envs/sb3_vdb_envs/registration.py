@@ -126,7 +126,7 @@ _BY_ID = {row.id: row for row in ENVIRONMENTS}
 
 
 def environment(env_id: str) -> EnvironmentRow | None:
-    """Row of an id, of those that this package registers.
+    """Find the row of an id that this package registers.
 
     :param env_id: as :func:`gymnasium.make` takes it, also as ``"module:id"``
     :return: None for an id of another package

@@ -1,4 +1,4 @@
-"""The batch of one as a single Gymnasium environment."""
+"""A batch of one copy as a single Gymnasium environment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIRST = np.zeros(1, dtype=np.intp)  # index of the only copy
 
 
 class BatchOfOneEnv(gym.Env[Any, npt.NDArray[np.float32]]):
-    """The batch of one as a single environment; its time limit is Gymnasium's wrapper.
+    """A batch of one copy as a single environment; Gymnasium's wrapper sets its time limit.
 
     :param batch: one copy
     :param render_mode: one of the class's ``metadata`` or None
@@ -47,5 +47,5 @@ class BatchOfOneEnv(gym.Env[Any, npt.NDArray[np.float32]]):
 
 
 def _plain(infos: dict[str, npt.NDArray[Any]]) -> Infos:
-    """Infos of the only copy as plain numbers."""
+    """Give the infos of the only copy as plain numbers."""
     return {name: values[0].item() for name, values in infos.items()}

@@ -1,4 +1,4 @@
-"""What the package knows of an environment without making it: one row an id."""
+"""What the package knows of an environment without making it: one row per id."""
 
 from __future__ import annotations
 
@@ -65,17 +65,17 @@ class EnvironmentRow(NamedTuple):
         return None if self.simulator is None else SIMULATORS[self.simulator].extra
 
     def chosen_simulator(self, arguments: Mapping[str, Any]) -> str | None:
-        """Simulator of the environment with these arguments beside its own."""
+        """Return the simulator of the environment with these arguments beside its own."""
         return {**self.kwargs, **arguments}.get("simulator", self.simulator)
 
     def is_batched(self, arguments: Mapping[str, Any]) -> bool:
-        """Whether there is one batch of copies with these arguments: batches run in the simulator
-        of their id.
+        """Say whether there is one batch of copies with these arguments: batches run in the
+        simulator of their id.
         """
         has_batch = self.vector_entry_point is not None
         return has_batch and self.chosen_simulator(arguments) == self.simulator
 
 
 def id_of(name: str) -> str:
-    """Full id of a row's name."""
+    """Return the full id of a row's name."""
     return f"{NAMESPACE}/{name}-v0"

@@ -17,8 +17,8 @@ else:
     from gymnasium.experimental.vector import VectorEnv
 
     class AutoresetMode(Enum):
-        """When an ended environment restarts; Gymnasium 0.29 has no name for it and always means
-        ``SAME_STEP``.
+        """Says when an ended environment restarts; Gymnasium 0.29 has no name for it and always
+        means ``SAME_STEP``.
         """
 
         NEXT_STEP = "NextStep"
@@ -32,9 +32,9 @@ FINAL_OBSERVATION_KEY = "final_obs" if GYMNASIUM_1 else "final_observation"
 
 
 def row_of(observations: Observations, i: int) -> Any:
-    """Observation of one copy out of those of all.
+    """Take the observation of one copy out of those of all.
 
-    :param observations: shape (n, ...), or one such array a part
+    :param observations: shape (n, ...), or one such array per part
     :param i: which copy
     """
     if isinstance(observations, dict):
@@ -48,13 +48,13 @@ def same_step_infos(
     last_observations: Observations,
     last: dict[str, Any],
 ) -> dict[str, Any]:
-    """Infos of a step in which some environments ended and restarted, in the form the installed
-    Gymnasium uses.
+    """Make the infos of a step in which some environments ended and restarted, in the form that the
+    installed Gymnasium uses.
 
     :param restarted: infos of the new episodes (arrays of shape (num_envs,))
     :param ended: which environments ended, shape (num_envs,)
     :param last_observations: observations before the restart, shape (num_envs, ...), or one such
-        array a part
+        array per part
     :param last: infos before the restart
     :return: ``restarted`` with the last observations and infos of the ended environments
     """

@@ -16,7 +16,7 @@ from sb3_vdb_envs.table import id_of
 
 
 def __getattr__(name: str) -> Any:
-    """What makes the batch of the row of that name, with the row's arguments."""
+    """Return what makes the batch of the row of that name, with the row's arguments."""
     row = environment(id_of(name))
     if row is None or row.vector_entry_point is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -50,7 +50,7 @@ PARTS = ("discriminator", "generator")
 
 
 class Trainer(Protocol):
-    """What a file holds of an adversarial trainer."""
+    """The parts of an adversarial trainer that its file holds."""
 
     gen_algo: BaseAlgorithm
     venv: VecEnv
@@ -120,7 +120,7 @@ def _tensors(trainer: Trainer) -> dict[str, Any]:
 
 
 class SavedRun(NamedTuple):
-    """What a file holds, ready to be put into a trainer.
+    """The content of a trainer's file, ready to be put into a trainer.
 
     :param demonstrations: of the run
     :param generator: the SB3 algorithm, in the new environments
@@ -208,7 +208,7 @@ def _check_fits(kind: type, description: dict[str, Any], venv: VecEnv, path: Pat
 
 
 def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Description and parts of a trainer's file.
+    """Read the description and the parts of a trainer's file.
 
     :raises ValueError: truncated, not ours, or of a later version
     """

@@ -46,8 +46,8 @@ class LastFinite:
             ) from error
 
     def _what_is_not_finite(self, error: Exception) -> str | None:
-        """Say it, and restore the policy if it is the policy; None where the error is about
-        something else.
+        """Say what is not finite, and restore the policy if it is the policy; None where the error
+        is about something else.
         """
         if not is_finite(self.gen_algo.policy):
             if self._parameters is not None:

@@ -33,7 +33,7 @@ def log_to(gen_algo: BaseAlgorithm, folder: str, verbose: int, suffix: str) -> N
 
 
 def make_logger(folder: str, verbose: int, suffix: str = "") -> Logger:
-    """Logger to csv and TensorBoard files in a folder, and to the terminal if ``verbose``.
+    """Make a logger to csv and TensorBoard files in a folder, and to the terminal if ``verbose``.
 
     :param suffix: part of the csv's name, so that a run that goes on does not overwrite its past
     """

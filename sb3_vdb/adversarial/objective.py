@@ -17,7 +17,7 @@ PenaltySide = Literal["expert", "both"]
 
 
 class Objective(NamedTuple):
-    """What the loss depends on beside weights and samples.
+    """The settings of the loss: what it depends on beside weights and samples.
 
     :param batch_size: expert samples, and as many of the generator
     :param grad_penalty_coef: w_GP of eq. 15

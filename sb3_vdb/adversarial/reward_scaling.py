@@ -42,5 +42,5 @@ class RewardScaling:
         self.scale = 1.0 if self.kind == "none" else max(float(rewards.std()), SMALLEST_SCALE)
 
     def __call__(self, rewards: th.Tensor) -> npt.NDArray[np.float32]:
-        """Scaled rewards, same shape."""
+        """Scale rewards; the shape stays the same."""
         return ((rewards - self.shift) / self.scale).cpu().numpy()

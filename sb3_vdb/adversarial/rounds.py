@@ -23,7 +23,7 @@ from sb3_vdb.views import EncodedTransitions
 
 
 class RoundResult(NamedTuple):
-    """What a round gave.
+    """The result of a round of discriminator updates.
 
     :param rewards: of the round's transitions by the discriminator as it is now, not scaled, shape
         (batch,)

@@ -76,7 +76,9 @@ class AdversarialSettings:
                 )
 
     def _coerce(self) -> None:
-        """Plain numbers and strings, so that the settings can be written to a file."""
+        """Turn values into plain numbers and strings, so that the settings can be written to a
+        file.
+        """
         if callable(self.disc_learning_rate) or isinstance(self.disc_learning_rate, str):
             raise ValueError(
                 f"`disc_learning_rate` must be a number, got {self.disc_learning_rate!r}; "
@@ -94,7 +96,7 @@ class AdversarialSettings:
             object.__setattr__(self, "log_dir", str(self.log_dir))
 
     def round_length(self, gen_algo: BaseAlgorithm) -> int:
-        """Environment steps of one round: a rollout of an on-policy generator, else
+        """Count the environment steps of one round: a rollout of an on-policy generator, else
         ``gen_train_timesteps``.
         """
         if isinstance(gen_algo, OnPolicyAlgorithm):
@@ -144,7 +146,7 @@ class AdversarialSettings:
         return Path(self.log_dir or ".") / f"{name.lower()}_stopped_at_{num_timesteps}.zip"
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able values."""
+        """Return the settings as JSON-able values."""
         return asdict(self)
 
 
@@ -203,7 +205,8 @@ def make_dual(
     beta_step_size: float,
     constraint: Constraint,
 ) -> DualVariable | None:
-    """Dual variable of an algorithm with a bottleneck; the others take none of its arguments.
+    """Make the dual variable of an algorithm with a bottleneck; the others take none of its
+    arguments.
 
     :raises ValueError: an argument is out of range, or the algorithm has no bottleneck
     """

@@ -338,8 +338,8 @@ class AdversarialTrainer:
     def evaluate(
         self, venv: VecEnv, n_eval_episodes: int = 20, deterministic: bool = True
     ) -> EvaluationResult:
-        """Task returns and learned returns of the policy in other environments than those it trains
-        in.
+        """Compute task returns and learned returns of the policy in other environments than those
+        it trains in.
 
         :param venv: environments to evaluate in; wrapped like the training environments, without
             the learned reward. Statistics of a VecNormalize are taken from the training.

@@ -78,7 +78,7 @@ def insert_reward(
 
 
 def insert_pass_through(venv: VecEnv) -> VecEnv:
-    """Evaluation environments with as many wrappers as :func:`insert_reward` makes."""
+    """Give evaluation environments as many wrappers as :func:`insert_reward` makes."""
     return _insert(venv, TaskRewardVecEnv)[0]
 
 

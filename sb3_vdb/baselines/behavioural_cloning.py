@@ -118,7 +118,7 @@ class BehaviouralCloning:
         )
 
     def learn(self, n_updates: int, progress_bar: bool = False) -> BehaviouralCloning:
-        """Carry out updates.
+        """Carry out updates of the policy.
 
         :param n_updates: how many
         :param progress_bar: show one

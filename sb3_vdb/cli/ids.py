@@ -10,7 +10,7 @@ from sb3_vdb.environments import ENVIRONMENTS
 
 
 def known_id(env_id: str, hint: str) -> None:
-    """Refuse an id that is not registered, with the nearest that are."""
+    """Refuse an id that is not registered, and name the nearest ones that are."""
     known = [row.id for row in ENVIRONMENTS]
     if env_id not in known:
         near = difflib.get_close_matches(env_id, known, n=3)

@@ -124,7 +124,7 @@ def record_demos(
 
 
 def _controller(env_id: str) -> Any:
-    """The scripted expert of an environment, which acts on its states."""
+    """Make the scripted expert of an environment, which acts on its states."""
     row = environment(env_id)
     if row is None or row.scripted_expert is None:
         known = sorted({each.family for each in ENVIRONMENTS if each.scripted_expert is not None})
@@ -135,7 +135,7 @@ def _controller(env_id: str) -> Any:
 
 
 def _argument(text: str) -> tuple[str, Any]:
-    """``name=value`` with the value as JSON where it is such."""
+    """Split ``name=value``; the value is read as JSON where it is such."""
     name, separator, value = text.partition("=")
     if not separator:
         raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--arg")
@@ -146,8 +146,8 @@ def _argument(text: str) -> tuple[str, Any]:
 
 
 def _acting_env(env_id: str, kwargs: dict[str, Any], observed: Any) -> Any:
-    """Environment that an expert with these observations acts in, physics and frames those of
-    ``env_id``.
+    """Make the environment that an expert with these observations acts in, with the physics and
+    frames of ``env_id``.
     """
     env = gym.make(env_id, **kwargs)
     if env.observation_space == observed:
@@ -172,7 +172,7 @@ def _acting_env(env_id: str, kwargs: dict[str, Any], observed: Any) -> Any:
 
 
 def _policy(env_id: str, pretrained: bool, model: Path | None, algo: str) -> Any:
-    """What acts in a recording; None for random actions."""
+    """Load what acts in a recording; None for random actions."""
     if pretrained and model is not None:
         raise ValueError("give either --pretrained or --model, not both")
     if pretrained:

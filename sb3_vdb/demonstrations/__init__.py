@@ -1,4 +1,4 @@
-"""Demonstrations: what experts did, raw, and how batches of it are drawn."""
+"""Demonstrations: raw episodes of experts, and how batches of them are sampled."""
 
 from sb3_vdb.demonstrations.demonstrations import Demonstrations
 from sb3_vdb.demonstrations.sampling import EpochSampler

@@ -25,7 +25,7 @@ from sb3_vdb.vec_env import action_repeat_of
 
 
 class Demonstrations(Sequence[Trajectory]):
-    """Demonstrated episodes, raw.
+    """Demonstrated episodes, raw: as the environment gave them.
 
     :param trajectories: at least one trajectory of at least one step
     :raises ValueError: there is none, or one is inconsistent or not finite
@@ -64,11 +64,11 @@ class Demonstrations(Sequence[Trajectory]):
                 )
 
     def __len__(self) -> int:
-        """Number of trajectories."""
+        """Return the number of trajectories."""
         return len(self._trajectories)
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204
-        """Trajectory at ``index``; a slice gives demonstrations."""
+        """Return the trajectory at ``index``; a slice gives demonstrations."""
         chosen = self._trajectories[index]
         return chosen if isinstance(chosen, Trajectory) else Demonstrations(chosen)
 
@@ -78,7 +78,7 @@ class Demonstrations(Sequence[Trajectory]):
         return f"Demonstrations({len(self)} trajectories, {self.n_steps} steps{mean})"
 
     def __iter__(self) -> Iterator[Trajectory]:
-        """The trajectories in order."""
+        """Iterate over the trajectories in order."""
         return iter(self._trajectories)
 
     @property
@@ -101,7 +101,7 @@ class Demonstrations(Sequence[Trajectory]):
         )
 
     def transitions(self) -> Transitions:
-        """All steps of all trajectories, in order; observations are an array, or one a part."""
+        """Join the steps of all trajectories in order; observations: an array, or one per part."""
         actions = (
             np.concatenate([trajectory.actions for trajectory in self])
             if self.has_actions
@@ -169,11 +169,12 @@ class Demonstrations(Sequence[Trajectory]):
         terminals: Sequence[bool] | None = None,
         action_repeat: int | None = None,
     ) -> Demonstrations:
-        """Demonstrations from one array an episode.
+        """Make demonstrations from one array per episode.
 
-        :param observations: one array of shape (length + 1, ...) an episode, or one a part by name
-        :param actions: one array of shape (length, ...) an episode
-        :param rewards: one array of shape (length,) an episode
+        :param observations: one array of shape (length + 1, ...) per episode, or one per part by
+            name
+        :param actions: one array of shape (length, ...) per episode
+        :param rewards: one array of shape (length,) per episode
         :param terminals: whether each episode ended by itself; by default none did
         :param action_repeat: environment frames that an action lasted, which learners then compare
             with their environment's
@@ -237,8 +238,8 @@ class Demonstrations(Sequence[Trajectory]):
     def from_mocap(
         cls, env_id: str, rate: float | None = None, env_kwargs: dict[str, Any] | None = None
     ) -> Demonstrations:
-        """One cycle of a motion clip: what the environment would observe along it, phase included,
-        and no actions, since nobody knows them.
+        """Make demonstrations from one cycle of a motion clip: what the environment would observe
+        along it, phase included, and no actions, since nobody knows them.
 
         :param env_id: an environment that has a clip, for example ``"sb3_vdb/HumanoidRun-v0"``
         :param rate: samples a second, interpolated between frames; None for the environment's own
@@ -266,8 +267,8 @@ class Demonstrations(Sequence[Trajectory]):
         cache: bool = True,
         rerender: bool = False,
     ) -> Demonstrations:
-        """Demonstrations that are stored as physics states and actions (``sb3-vdb record-demos``),
-        reenacted at the first time and read from a cache afterwards.
+        """Make demonstrations from physics states and actions (``sb3-vdb record-demos``), which are
+        reenacted the first time and read from a cache afterwards.
 
         :param path: the recording, or the name of one that ships: ``"WalkerWalk"``, see
             :func:`~sb3_vdb.demonstrations.recording.shipped`

@@ -1,4 +1,4 @@
-"""The ``.npz`` format of demonstrations: one array a field, all episodes joined, plus their
+"""The ``.npz`` format of demonstrations: one array per field, all episodes joined, plus their
 lengths. No pickle.
 """
 
@@ -38,7 +38,7 @@ READING_ERRORS = (
 
 
 def to_bytes(trajectories: Sequence[Trajectory]) -> bytes:
-    """The file's content."""
+    """Encode trajectories as the content of a file."""
     fields = {
         "format": np.array(FORMAT),
         "version": np.array(VERSION),
@@ -60,7 +60,7 @@ def to_bytes(trajectories: Sequence[Trajectory]) -> bytes:
 
 
 def from_bytes(content: bytes, source: str) -> list[Trajectory]:
-    """Trajectories of a file's content.
+    """Read the trajectories from a file's content.
 
     :param source: where it came from, for the messages
     :raises ValueError: not of this format, truncated, or of a later version
@@ -88,7 +88,7 @@ def from_bytes(content: bytes, source: str) -> list[Trajectory]:
 
 
 def _checked_fields(content: bytes, source: str) -> dict[str, npt.NDArray[Any]]:
-    """Arrays of a file's content, of a format and version that can be read.
+    """Read the arrays from a file's content, and check that its format and version can be read.
 
     :raises ValueError: they are not, or one is missing
     """
@@ -110,7 +110,7 @@ def _checked_fields(content: bytes, source: str) -> dict[str, npt.NDArray[Any]]:
 
 
 def read_arrays(content: bytes, refusal: str) -> dict[str, npt.NDArray[Any]]:
-    """All arrays of an npz file, without pickle.
+    """Read all arrays of an npz file, without pickle.
 
     :param content: of the file
     :param refusal: message where it cannot be read
@@ -146,6 +146,6 @@ def write(trajectories: Sequence[Trajectory], path: str | Path) -> Path:
 
 
 def read(path: str | Path) -> list[Trajectory]:
-    """Trajectories of a file."""
+    """Read the trajectories of a file."""
     path = with_default_suffix(path, ".npz")
     return from_bytes(path.read_bytes(), str(path))

@@ -1,4 +1,5 @@
-"""Demonstrations as seeds, physics states and actions: tens of kB an episode, rendered when loaded.
+"""Demonstrations as seeds, physics states and actions: tens of kB per episode, rendered when
+loaded.
 
 Ten pixel episodes take tens of MB. What is stored instead: the seed of the start, which decides
 what a task chooses at random, the actions, the physics state after each of them, and the rewards.
@@ -30,7 +31,7 @@ SHIPPED = Path(__file__).parent / "recordings"  # one file a task, made by `repr
 
 
 class RecordedEpisode(NamedTuple):
-    """What makes one episode again."""
+    """What is needed to make one episode again."""
 
     seed: int  # of the environment's reset
     actions: npt.NDArray[Any]  # executed, shape (steps, ...)
@@ -40,7 +41,7 @@ class RecordedEpisode(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """Episodes of one environment."""
+    """Recorded episodes of one environment."""
 
     env_id: str
     env_kwargs: dict[str, Any]  # all of them, defaults included
@@ -54,8 +55,8 @@ class Recording(NamedTuple):
 
 
 def resolved_arguments(env_id: str, env_kwargs: dict[str, Any] | None) -> dict[str, Any]:
-    """All arguments that decide what an environment does, defaults included; those of pictures for
-    people are left out.
+    """Return all arguments that decide what an environment does, defaults included; those of
+    pictures for people are left out.
 
     :param env_id: a registered id
     :param env_kwargs: arguments beside the id's own
@@ -89,7 +90,7 @@ def record(
     deterministic: bool = True,
     least_return: float | None = None,
 ) -> Recording:
-    """Play whole episodes and keep what makes them again.
+    """Play whole episodes and keep what is needed to make them again.
 
     :param actor: whatever has SB3's ``predict``
     :param env_id: environment that the demonstrations are for
@@ -152,7 +153,7 @@ def _play(
 
 
 def physics_state(env: gym.Env[Any, Any]) -> npt.NDArray[np.float64]:
-    """Physics state where an environment shows one."""
+    """Return the physics state of an environment, empty where it shows none."""
     physics = getattr(env.unwrapped, "physics", None)
     if physics is None:
         return np.zeros(0)
@@ -187,12 +188,12 @@ def save(recording: Recording, path: str | Path) -> Path:
 
 
 def shipped() -> tuple[str, ...]:
-    """Names of the recordings that come with the package, for example ``WalkerWalk``."""
+    """List the recordings that come with the package, for example ``WalkerWalk``."""
     return tuple(sorted(path.stem for path in SHIPPED.glob("*.npz")))
 
 
 def find(path: str | Path) -> Path:
-    """The file of a path, or of the name of a shipped recording.
+    """Find the file of a path, or of the name of a shipped recording.
 
     :raises FileNotFoundError: neither
     """

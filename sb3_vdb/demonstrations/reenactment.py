@@ -67,7 +67,9 @@ def reenact(
 
 
 def _changed_versions(recording: Recording) -> dict[str, tuple[str, str | None]]:
-    """Versions of simulators that are others here, recorded and installed; warns of them."""
+    """Find simulators with another version here than in the recording, and warn of them; for each,
+    give the recorded and the installed version.
+    """
     installed = simulator_versions(recording.env_id, recording.env_kwargs)
     changed = {
         name: (recorded, installed.get(name))
@@ -161,7 +163,7 @@ def _remedy(changed: dict[str, Any]) -> str:
 
 
 def cache_folder() -> Path:
-    """Where reenacted recordings are kept: ``SB3_VDB_CACHE``, or the user's cache folder."""
+    """Return where reenacted recordings are kept: ``SB3_VDB_CACHE``, or the user's cache folder."""
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
         return Path(chosen)
@@ -176,7 +178,7 @@ def load_reenacted(
     cache: bool = True,
     rerender: bool = False,
 ) -> list[Trajectory]:
-    """Trajectories of a recording, reenacted at the first time and read from disk afterwards.
+    """Load the trajectories of a recording, reenacted the first time and read from disk afterwards.
 
     :param path: file of :func:`save`, or the name of a shipped recording
     :param env_kwargs: arguments of the learner's environment, compared with the recording's
@@ -206,7 +208,7 @@ def load_reenacted(
 
 
 def _cache_file(path: Path, recording: Recording, wanted: dict[str, Any] | None) -> Path:
-    """Where the trajectories of a recording are kept, by everything that decides them."""
+    """Return where the trajectories of a recording are kept, by everything that decides them."""
     installed = simulator_versions(recording.env_id, recording.env_kwargs)
     back_end = os.environ.get("MUJOCO_GL", "")
     key = hashlib.sha256(path.read_bytes())

@@ -22,7 +22,7 @@ class PlayedEpisode(NamedTuple):
 
 
 class _Recorder:
-    """The episode one environment is in."""
+    """Collects the episode that one environment is in."""
 
     def __init__(self, observation: Any, action_repeat: int | None) -> None:
         self.observations, self.action_repeat = [observation], action_repeat
@@ -37,7 +37,7 @@ class _Recorder:
 
 
 def _raw(normalizer: VecNormalize | None, values: Any, kind: str) -> Any:
-    """Observations or rewards as they were before a VecNormalize."""
+    """Return observations or rewards as they were before a VecNormalize."""
     if normalizer is None:
         return map_parts(np.array, values)
     original = (
@@ -49,7 +49,7 @@ def _raw(normalizer: VecNormalize | None, values: Any, kind: str) -> Any:
 
 
 def _row(observations: Any, i: int) -> Any:
-    """Observation of one environment."""
+    """Take the observation of one environment."""
     return map_parts(lambda part: part[i], observations)
 
 
@@ -79,7 +79,7 @@ def _collect(
     deterministic: bool,
     normalizer: VecNormalize | None,
 ) -> list[PlayedEpisode]:
-    """Body of :func:`collect_episodes`; ``normalizer`` is the stack's VecNormalize."""
+    """Do the work of :func:`collect_episodes`; ``normalizer`` is the stack's VecNormalize."""
     quota = [(n_episodes + i) // venv.num_envs for i in range(venv.num_envs)]
     episodes: list[list[PlayedEpisode]] = [[] for _ in range(venv.num_envs)]
     observations: Any = venv.reset()

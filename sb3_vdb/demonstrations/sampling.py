@@ -22,14 +22,14 @@ class EpochSampler:
         self._order: npt.NDArray[np.intp] = np.empty(0, dtype=np.intp)
 
     def sample(self, size: int) -> npt.NDArray[np.intp]:
-        """The next ``size`` indices."""
+        """Return the next ``size`` indices."""
         while len(self._order) < size:
             self._order = np.concatenate([self._order, self._generator.permutation(self.n)])
         sampled, self._order = self._order[:size], self._order[size:]
         return sampled
 
     def state_dict(self) -> dict[str, Any]:
-        """Remaining indices and generator, JSON-able."""
+        """Return the remaining indices and the generator, JSON-able."""
         return {"order": self._order.tolist(), "generator": self._generator.bit_generator.state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -38,5 +38,5 @@ class EpochSampler:
         self._generator.bit_generator.state = state["generator"]
 
     def spawn_seed(self) -> int:
-        """Seed for a sampler of other data, from this one's generator."""
+        """Sample a seed for a sampler of other data from this one's generator."""
         return int(self._generator.integers(2**63))

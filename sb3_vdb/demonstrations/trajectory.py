@@ -15,7 +15,7 @@ class Trajectory:
     """An episode or a part of one, as it was observed: raw, in the data type it was recorded in.
 
     :param observations: shape (length + 1, ...); the last one belongs to no action. One such array
-        a part, by name, where the observation space is a Dict.
+        per part, by name, where the observation space is a Dict.
     :param actions: executed actions, shape (length, ...); None where nobody knows them (mocap,
         video)
     :param rewards: task rewards, shape (length,); None where there are none. Never used for
@@ -32,12 +32,12 @@ class Trajectory:
     action_repeat: int | None = None
 
     def __len__(self) -> int:
-        """Number of steps."""
+        """Return the number of steps."""
         return max(0, len(next(iter(parts_of(self.observations).values()))) - 1)
 
 
 def trajectory_problem(trajectory: Trajectory) -> str | None:
-    """What is wrong with a trajectory in itself, with the remedy; None if nothing is."""
+    """Say what is wrong with a trajectory in itself, with the remedy; None if nothing is."""
     length, parts = len(trajectory), parts_of(trajectory.observations)
     if length < 1:
         return (

@@ -17,8 +17,8 @@ BOUND_TOLERANCE = 1e-4  # share of the range by which float32 rounding may leave
 def space_problem(
     values: npt.NDArray[np.generic], space: spaces.Space[Any], noun: str
 ) -> str | None:
-    """What keeps an array from being a sequence of elements of a space, with the remedy; None if
-    nothing does.
+    """Say what keeps an array from being a sequence of elements of a space, with the remedy; None
+    if nothing does.
 
     :param values: shape (length, ...)
     :param space: the environment's space
@@ -54,9 +54,9 @@ def space_problem(
 def observation_problem(
     observations: Observations, space: spaces.Space[Any], keys: Sequence[str] | None = None
 ) -> str | None:
-    """:func:`space_problem` of observations that may have several parts.
+    """Do the same as :func:`space_problem` for observations that may have several parts.
 
-    :param observations: shape (length, ...), or one such array a part
+    :param observations: shape (length, ...), or one such array per part
     :param space: the environment's space
     :param keys: parts of a Dict space that are compared, others may be missing; None for all
     """
@@ -84,7 +84,7 @@ def observation_problem(
 def _problem_without_parts(
     observations: Observations, space: spaces.Space[Any], keys: Sequence[str] | None
 ) -> str | None:
-    """:func:`observation_problem` of a space that is no Dict."""
+    """Do the same as :func:`observation_problem` for a space that is no Dict."""
     if keys is not None:
         return f"the environment's space {space} has no parts; leave out {', '.join(keys)}"
     if isinstance(observations, Mapping):

@@ -1,4 +1,4 @@
-"""Learning curves out of SB3's csv logs."""
+"""Learning curves from SB3's csv logs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 def read_curve(
     folder: str | Path, key: str, step_key: str = "time/total_timesteps"
 ) -> pd.DataFrame:
-    """One logged value over environment steps.
+    """Read one logged value over environment steps.
 
     A run that was stopped and went on has several files; where they overlap the later one counts.
 
@@ -31,6 +31,6 @@ def read_curve(
 
 
 def _first_step(path: Path) -> int:
-    """Steps that had been made when the file was begun."""
+    """Read how many steps had been made when the file was begun."""
     _, separator, steps = path.stem.partition("_from_")
     return int(steps) if separator else 0

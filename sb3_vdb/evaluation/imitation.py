@@ -17,7 +17,7 @@ FALLEN_ERROR = np.pi  # rad, what every step after a fall counts (VDB paper, sec
 
 
 class ImitationResult(NamedTuple):
-    """Means over episodes; no one number says it all.
+    """Means over episodes; no single number says how good an imitation is.
 
     A character that stands still scores an error of about 0.55 rad on most clips, and a shuffle
     survives the whole episode: read error, root speed and full episodes together.
@@ -61,7 +61,7 @@ def evaluate_imitation(
 
 
 class _Measurements:
-    """What the environments reported, of the first episode in each.
+    """Collects what the environments reported in the first episode of each.
 
     :param n: number of environments
     :param horizon: steps of a full episode
@@ -106,7 +106,7 @@ class _Measurements:
         self.alive &= ~dones
 
     def result(self) -> ImitationResult:
-        """Means over the episodes."""
+        """Compute the means over the episodes."""
         steps = np.arange(self.horizon)[:, None]
         full = np.minimum(self._full_lengths, self.horizon)
         counted, lived = steps < full, steps < self._lengths

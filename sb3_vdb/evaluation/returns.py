@@ -16,7 +16,7 @@ from sb3_vdb.reward_vec_env import RewardFunction
 
 @dataclass(frozen=True, repr=False)
 class EvaluationResult:
-    """Episodes of an evaluation.
+    """The episodes of an evaluation, with their returns and lengths.
 
     :param returns: undiscounted task returns, shape (n_episodes,)
     :param learned_returns: sums of the learned reward, shape (n_episodes,); None if there is none

@@ -30,11 +30,11 @@ def reward_map(
     resolution: int = 120,
     action: npt.NDArray[np.float32] | None = None,
 ) -> RewardMap:
-    """Rewards of all states of a two-dimensional observation space.
+    """Compute the rewards of all states of a two-dimensional observation space.
 
     :param reward: a reward of states, or of states and actions
     :param space: a Box of shape (2,) with finite bounds
-    :param action: the action at which a reward that looks at actions is drawn
+    :param action: the action at which a reward that looks at actions is computed
     :param resolution: grid points along the longer side
     :raises ValueError: the space has another shape
     """

@@ -82,7 +82,7 @@ def check_video_path(path: Path) -> None:
 
 
 def encode(frames: list[npt.NDArray[np.uint8]], suffix: str, rate: float) -> bytes:
-    """Frames as the content of a video file.
+    """Encode frames as the content of a video file.
 
     :param frames: each of shape (height, width, 3)
     :param suffix: ``".mp4"`` or ``".gif"``

@@ -27,7 +27,7 @@ SHORTEST_AXIS = 1e-6
 
 
 def absolute_targets(clip: MotionClip, form: str) -> Callable[[Array], Array]:
-    """PD targets that depend on the action alone.
+    """Make the function that computes PD targets from the action alone.
 
     :param clip: its mean pose is what an action of 0 asks for (``exp_map``)
     :param form: ``"exp_map"`` (28 numbers) or ``"axis_angle"`` (36, DeepMimic 2018)
@@ -40,7 +40,8 @@ def absolute_targets(clip: MotionClip, form: str) -> Callable[[Array], Array]:
 
 
 def axis_angle_targets(actions: Array) -> Array:
-    """Angle and axis for each ball joint, an angle for each hinge (36 numbers).
+    """Compute PD targets from angle and axis for each ball joint and an angle for each hinge (36
+    numbers).
 
     :param actions: shape (n, 36), in [-1, 1]
     :return: shape (n, 28), rad
@@ -63,7 +64,7 @@ def axis_angle_targets(actions: Array) -> Array:
 
 
 def reference_targets(clip: MotionClip, times: Array, actions: Array) -> Array:
-    """PD targets as the motion two control steps ahead, turned by the action.
+    """Compute PD targets: the motion two control steps ahead, turned by the action.
 
     :param clip: the motion
     :param times: of the characters, s, shape (n,)

@@ -43,7 +43,7 @@ FALL_BODIES = {
 
 
 class Settings(NamedTuple):
-    """What a user chooses; see :class:`HumanoidEnv`."""
+    """The arguments that a user chooses; see :class:`HumanoidEnv`."""
 
     clip: MotionClip
     fall_bodies: tuple[str, ...]
@@ -63,7 +63,7 @@ def make_settings(
     random_start: bool = True,
     sync_root: bool = True,
 ) -> Settings:
-    """Check the arguments of the environment.
+    """Check the arguments of the environment, and make the settings from them.
 
     :raises ValueError: one of them is not known
     """
@@ -87,7 +87,7 @@ def make_settings(
 
 
 def _warn_of_falls(clip: MotionClip, fall_bodies: tuple[str, ...]) -> None:
-    """Say so if the clip itself touches the ground with what must not touch it."""
+    """Warn if the clip itself touches the ground with what must not touch it."""
     state = clip.state(np.arange(0.0, clip.duration, STEP))
     _lift(state)
     touching = lowest_points(forward_kinematics(state)) < CONTACT_HEIGHT
@@ -115,7 +115,7 @@ def _fall_bodies(fall: str | Sequence[str], clip: MotionClip) -> tuple[str, ...]
 
 
 class HumanoidBatch:
-    """The environment's logic for n characters; simulators only step.
+    """The environment's logic for n characters; simulators only make the physics steps.
 
     :param settings: what the user chose
     :param simulator: simulates n characters
@@ -180,7 +180,7 @@ class HumanoidBatch:
                 mine[indices] = theirs
 
     def observe(self) -> npt.NDArray[np.float32]:
-        """Observations of all characters, shape (n, features)."""
+        """Return the observations of all characters, shape (n, features)."""
         values = features(self.phases, self._state, self._bodies, self.settings.rotation)
         return values.astype(np.float32)
 
@@ -230,7 +230,7 @@ class HumanoidBatch:
         return BatchStep(self.observe(), np.asarray(rewards), infos, fallen, ended)
 
     def info(self) -> dict[str, npt.NDArray[Any]]:
-        """Measurements of the present moment, each of shape (n,)."""
+        """Return measurements of the present moment, each of shape (n,)."""
         speed = rotations.length(self._state.root_velocity * (1.0, 1.0, 0.0))
         infos: dict[str, npt.NDArray[Any]] = {"phase": self.phases, "root_speed": speed}
         clip = self.settings.clip
@@ -266,7 +266,7 @@ class HumanoidBatch:
         return diverged
 
     def _target_now(self, new_cycle: Mask) -> CharacterState:
-        """The motion at the present times, over the ground where the character is.
+        """Compute the motion at the present times, over the ground where the character is.
 
         At the start of a cycle the motion's root is moved to the character's (horizontally), as
         DeepMimic does; otherwise the cycles' displacements add up.
@@ -279,7 +279,7 @@ class HumanoidBatch:
         return target
 
     def clip_observations(self, rate: float) -> npt.NDArray[np.float32]:
-        """One cycle of the clip as observations, lifted out of the ground as at a start.
+        """Compute one cycle of the clip as observations, lifted out of the ground as at a start.
 
         :param rate: samples a second
         :return: shape (steps + 1, features)
@@ -300,7 +300,7 @@ class HumanoidBatch:
         return values.astype(np.float32)
 
     def get_state(self) -> dict[str, Any]:
-        """Everything the next steps depend on, random generators apart."""
+        """Return everything that the next steps depend on, except the random generators."""
         clocks = {"times": self._times.copy(), "offsets": self._offsets.copy()}
         return clocks | {"physics": self.simulator.get_state()}
 
@@ -322,7 +322,7 @@ def _lift(state: CharacterState) -> None:
 
 
 def _both(state: CharacterState, target: CharacterState) -> tuple[Bodies, Bodies]:
-    """Bodies of the characters and of the motion, out of one walk over the tree."""
+    """Compute the bodies of the characters and of the motion in one walk over the tree."""
     n = len(state.root_position)
     joined = forward_kinematics(
         CharacterState(*(np.concatenate(pair) for pair in zip(state, target, strict=True)))

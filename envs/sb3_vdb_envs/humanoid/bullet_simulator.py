@@ -27,7 +27,7 @@ class BulletSimulator:
     """One character in a Bullet client of its own.
 
     Stable PD (Tan et al. 2011) computes torques at every physics step from the pose predicted
-    without contact; they are limited an axis, as in pybullet's own port of DeepMimic (DeepMimic
+    without contact; they are limited per axis, as in pybullet's own port of DeepMimic (DeepMimic
     itself limits the length of the torque vector). A loaded foot gets less ankle torque from it
     than the gain says, the less the longer the step; MuJoCo's controller has no such loss.
 
@@ -54,8 +54,8 @@ class BulletSimulator:
         }
 
     def _build(self) -> None:
-        """Make the world anew: contacts and the solver's memory of an earlier episode would
-        otherwise reach into the next one.
+        """Make the world anew: otherwise contacts and the solver's memory of an earlier episode
+        would reach into the next one.
         """
         bullet = self._bullet
         bullet.resetSimulation()
@@ -83,7 +83,7 @@ class BulletSimulator:
                 )  # fmt: skip
 
     def get(self) -> CharacterState:
-        """Present state."""
+        """Return the present state."""
         position, orientation = self._bullet.getBasePositionAndOrientation(self._body)
         velocity, spin = map(np.array, self._bullet.getBaseVelocity(self._body))
         pose = np.zeros((1, character.N_MOVING, 4))
@@ -141,11 +141,11 @@ class BulletSimulator:
             self._bullet.stepSimulation()
 
     def get_state(self) -> Array:
-        """Bullet keeps contacts that cannot be read."""
+        """Refuse, since Bullet keeps contacts that cannot be read."""
         raise NotImplementedError("Bullet's contacts cannot be saved; use the MuJoCo ids to resume")
 
     def set_state(self, state: Array) -> None:
-        """Bullet keeps contacts that cannot be set."""
+        """Refuse, since Bullet keeps contacts that cannot be set."""
         raise NotImplementedError("Bullet's contacts cannot be set; use the MuJoCo ids to resume")
 
     def close(self) -> None:
@@ -178,7 +178,7 @@ def _load(bullet: Any) -> int:
 
 
 def urdf() -> str:
-    """The character in the format that Bullet reads."""
+    """Describe the character in the format that Bullet reads."""
     robot = ElementTree.Element("robot", name="humanoid")
     for joint in JOINTS:
         link = ElementTree.SubElement(robot, "link", name=joint.name)

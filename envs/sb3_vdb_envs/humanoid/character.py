@@ -40,7 +40,7 @@ class Joint(NamedTuple):
 
 
 def _side(side: str, sign: float, first: int) -> list[Joint]:
-    """Leg and arm of one side; ``sign`` is that of y, ``first`` the index of the hip."""
+    """Make leg and arm of one side; ``sign`` is that of y, ``first`` the index of the hip."""
     return [
         Joint(f"{side}_hip", 0, "ball", (0, sign * 0.084887, 0), 200, 500, 50, 0.5,
               "capsule", (0.055, 0.15), (0, 0, -0.21), 4.5),

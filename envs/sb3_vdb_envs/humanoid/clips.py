@@ -104,7 +104,7 @@ class MotionClip:
         return cls(Frames(times, _z_up(values[:, 1:4]), pose), loops, name)
 
     def phase(self, time: Array) -> Array:
-        """Progress through the clip in [0, 1), or in [0, 1] where it does not loop.
+        """Compute the progress through the clip in [0, 1), or in [0, 1] where it does not loop.
 
         :param time: s, shape (n,)
         """
@@ -112,13 +112,13 @@ class MotionClip:
         return share - np.floor(share) if self.loops else np.clip(share, 0.0, 1.0)
 
     def cycle(self, time: Array) -> Array:
-        """Number of whole repetitions before ``time``, shape (n,)."""
+        """Count the whole repetitions before ``time``, shape (n,)."""
         if not self.loops:
             return np.zeros_like(time)
         return np.floor(np.asarray(time) / self.duration)
 
     def state(self, time: Array) -> CharacterState:
-        """Pose and velocity; a cycle starts where the one before ended (horizontally).
+        """Compute pose and velocity; a cycle starts where the one before ended (horizontally).
 
         :param time: s, at least 0, shape (n,)
         """
@@ -146,10 +146,10 @@ class MotionClip:
 
 
 def joint_targets(vectors: Array) -> Array:
-    """Targets of the actuated joints from their rotation vectors.
+    """Compute the targets of the actuated joints from their rotation vectors.
 
     :param vectors: shape (n, 12, 3), rad
-    :return: three numbers a ball joint and one a hinge, shape (n, 28)
+    :return: three numbers per ball joint and one per hinge, shape (n, 28)
     """
     targets = np.empty((*vectors.shape[:-2], character.N_TARGETS))
     balls = vectors[..., character.BALLS, :]
@@ -159,7 +159,7 @@ def joint_targets(vectors: Array) -> Array:
 
 
 def _parse_json(text: str, name: str) -> tuple[Array, bool]:
-    """Frames as an array of shape (frames, 44), and whether the clip loops."""
+    """Read the frames as an array of shape (frames, 44), and whether the clip loops."""
     try:
         content: dict[str, Any] = json.loads(text)
         rows = content["Frames"]
@@ -192,7 +192,7 @@ def _parse_json(text: str, name: str) -> tuple[Array, bool]:
 
 
 def _unit_rotations(columns: Array, name: str, tolerance: float) -> Array:
-    """Rotations of root and joints out of the columns after the root's position.
+    """Read the rotations of root and joints from the columns after the root's position.
 
     :param columns: shape (frames, 40)
     :return: unit quaternions in z-up coordinates, shape (frames, 13, 4)
@@ -221,5 +221,5 @@ def _unit_rotations(columns: Array, name: str, tolerance: float) -> Array:
 
 
 def _z_up(vectors: Array) -> Array:
-    """Vectors of y-up coordinates (x forward, z to the right), shape (..., 3)."""
+    """Turn vectors of y-up coordinates (x forward, z to the right) to z-up ones, shape (..., 3)."""
     return np.stack([vectors[..., 0], -vectors[..., 2], vectors[..., 1]], axis=-1)

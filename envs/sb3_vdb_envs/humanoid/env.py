@@ -27,7 +27,7 @@ class HumanoidEnv(BatchOfOneEnv, EzPickle):
     4 hinges (knees, elbows); 45 kg, 1.62 m. Policies act at 30 Hz through PD controllers.
 
     ## Action Space
-    ``Box(-1, 1, (28,), float32)``: PD targets as rotation vectors (3 a ball joint) and hinge
+    ``Box(-1, 1, (28,), float32)``: PD targets as rotation vectors (3 per ball joint) and hinge
     angles, in units of pi rad about the mean pose of the clip. ``action="axis_angle"`` is
     DeepMimic's form of 2018 with 36 numbers. Values beyond the bounds act as the bound.
 
@@ -71,7 +71,7 @@ class HumanoidEnv(BatchOfOneEnv, EzPickle):
     :param random_start: start anywhere in the clip
     :param sync_root: at each new cycle, move the clip's root over the character's
     :param simulator: ``"mujoco"`` or ``"bullet"`` (the paper's)
-    :param render_mode: ``"rgb_array"`` or None; the clip's pose is drawn beside the character
+    :param render_mode: ``"rgb_array"`` or None; the clip's pose is rendered beside the character
     :param render_height: height of pictures in pixels
     :raises ValueError: an argument is not known, or the clip is not sound
 
@@ -119,7 +119,7 @@ class HumanoidEnv(BatchOfOneEnv, EzPickle):
         return self.batch.diverged_episodes
 
     def clip_observations(self, rate: float = character.CONTROL_RATE) -> npt.NDArray[np.float32]:
-        """The clip as this environment would observe it, one cycle, for demonstrations.
+        """Compute one cycle of the clip as this environment would observe it, for demonstrations.
 
         :param rate: samples a second; poses between frames are interpolated
         :return: shape (steps + 1, features)
@@ -127,8 +127,8 @@ class HumanoidEnv(BatchOfOneEnv, EzPickle):
         return self.batch.clip_observations(rate)
 
     def render(self) -> npt.NDArray[np.uint8] | None:  # type: ignore[override]
-        """Character and clip side by side, shape (render_height, width, 3); None without a render
-        mode.
+        """Render character and clip side by side, shape (render_height, width, 3); None without a
+        render mode.
         """
         if self.render_mode is None:
             return None

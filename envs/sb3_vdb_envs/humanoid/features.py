@@ -15,7 +15,7 @@ FARTHEST = 1e4  # m, m/s or rad/s; more than 20 s at the velocity limit of 100 c
 
 
 def feature_bounds(rotation: str) -> npt.NDArray[np.float32]:
-    """Bounds of the absolute values of an observation, shape (197,) or (227,).
+    """Return the bounds of the absolute values of an observation, shape (197,) or (227,).
 
     Phase and rotations are numbers up to 1; positions and velocities stay far below ``FARTHEST``,
     since faster characters count as diverged.
@@ -30,7 +30,7 @@ def feature_bounds(rotation: str) -> npt.NDArray[np.float32]:
 
 
 def features(phase: Array, state: CharacterState, bodies: Bodies, rotation: str) -> Array:
-    """Phase, root height, then position and rotation of every body, then its velocities.
+    """Compute phase and root height, then position and rotation of every body, then its velocities.
 
     Positions are relative to the root; they, rotations and velocities are in axes turned with the
     root's heading, except for the root's own rotation and velocities, which are in world axes as in

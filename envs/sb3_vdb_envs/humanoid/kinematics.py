@@ -23,7 +23,7 @@ class CharacterState(NamedTuple):
     angular_velocities: Array  # rad/s, shape (n, 13, 3)
 
     def take(self, indices: npt.NDArray[np.intp]) -> CharacterState:
-        """Some of the characters."""
+        """Return the state of some of the characters."""
         return CharacterState(*(part[indices] for part in self))
 
     def put(self, indices: npt.NDArray[np.intp], other: CharacterState) -> None:
@@ -42,12 +42,12 @@ class Bodies(NamedTuple):
     angular_velocities: Array  # rad/s, shape (n, 15, 3)
 
     def centre_of_mass_velocity(self) -> Array:
-        """Velocity of the whole character's centre of mass, m/s, shape (n, 3)."""
+        """Compute the velocity of the whole character's centre of mass, m/s, shape (n, 3)."""
         return weighted_sum(self.velocities, character.MASSES / character.TOTAL_MASS)
 
 
 def _levels() -> tuple[tuple[Array, ...], ...]:
-    """Joints of equal depth, with their parents, for the walk from the root to the hands."""
+    """List joints of equal depth, with their parents, for the walk from the root to the hands."""
     depth = [0] * character.N_BODIES
     for i, joint in enumerate(character.JOINTS[1:], start=1):
         depth[i] = depth[joint.parent] + 1
@@ -66,7 +66,7 @@ _MOVING = np.array(character.MOVING)
 
 
 def forward_kinematics(state: CharacterState) -> Bodies:
-    """Poses and velocities of all bodies.
+    """Compute the poses and velocities of all bodies.
 
     :param state: n characters
     """
@@ -112,7 +112,7 @@ def weighted_sum(values: Array, weights: Array) -> Array:
 
 
 def lowest_points(bodies: Bodies) -> Array:
-    """Height of the lowest point of every body above the ground z = 0, m, shape (n, 15)."""
+    """Compute the height of every body's lowest point above the ground z = 0, m, shape (n, 15)."""
     heights = bodies.centres[:, :, 2].copy()
     w, x, y, z = (bodies.rotations[..., i] for i in range(4))
     # third row of the rotation matrix: how far each body axis points up

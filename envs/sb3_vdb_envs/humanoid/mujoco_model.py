@@ -5,7 +5,7 @@ The parts that decide whether simulation is stable and faithful, and why they ar
 * proportional and derivative gain both sit in the actuator, whose force is limited as a whole, as
   in DeepMimic. ``implicitfast`` integrates the derivative part implicitly; at the force limit
   MuJoCo drops it, and the light feet would chatter without ``ARMATURE``.
-* a ball joint has three actuators, one an axis, whose lengths are the joint's rotation vector.
+* a ball joint has three actuators, one per axis, whose lengths are the joint's rotation vector.
 * the solver's iterations, the pyramidal cone and self-collision are MuJoCo's usual ones.
 """
 
@@ -78,7 +78,7 @@ def add_body(
 
 
 def _add_actuators(root: ElementTree.Element, joint: Joint) -> None:
-    """Position actuators with the joint's gains and torque limit, one an axis."""
+    """Add position actuators with the joint's gains and torque limit, one per axis."""
     for axis in AXES if joint.kind == "ball" else ("1",):
         ElementTree.SubElement(
             root,
@@ -96,7 +96,7 @@ MIDDLE, LEFT, RIGHT = "0.75 0.72 0.68 1", "0.25 0.45 0.70 1", "0.80 0.35 0.25 1"
 
 
 def model_xml(timestep: float) -> str:
-    """MuJoCo's description of the character on a plane, actuators in the order of the targets.
+    """Describe the character on a plane for MuJoCo, with actuators in the order of the targets.
 
     :param timestep: s
     """

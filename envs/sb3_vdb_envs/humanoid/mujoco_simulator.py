@@ -21,7 +21,7 @@ CHUNKS = 8  # pieces of work a batch is cut into
 
 
 class MujocoSimulator:
-    """Batched stepping with ``mujoco.rollout``.
+    """Steps all characters as one batch with ``mujoco.rollout``.
 
     A control step depends on the state alone (the solver starts cold), so a batch of n gives the
     same numbers, bit for bit, as n single characters, and runs can be resumed exactly.
@@ -32,7 +32,7 @@ class MujocoSimulator:
 
     :param n: number of characters
     :param timestep: s; 1/240 trains, 1/1200 is the paper's
-    :param threads: worker threads; None for one a core, and none for small batches
+    :param threads: worker threads; None for one per core, and none for small batches
     :raises ValueError: a timestep that does not divide 1/30 s or is unstable
     """
 
@@ -62,7 +62,7 @@ class MujocoSimulator:
         self._sensors = np.empty((n, self._substeps, 0))
 
     def get(self) -> CharacterState:
-        """Present state of all characters."""
+        """Return the present state of all characters."""
         return self._columns.read(self._initial)
 
     def put(self, indices: npt.NDArray[np.intp], state: CharacterState) -> None:
@@ -92,7 +92,9 @@ class MujocoSimulator:
         self._initial[:, 0] = 0.0  # nothing depends on the time, and resumed runs stay equal
 
     def _corrected(self, targets: Array) -> Array:
-        """Targets of ball joints as log q + log(q^-1 q*), q the present rotation, q* the target."""
+        """Turn the targets of ball joints into log q + log(q^-1 q*), with q the present rotation
+        and q* the target.
+        """
         columns = character.BALL_COLUMNS
         present = self._initial[:, 1 + self._columns.ball_quaternions]
         wanted = rotations.from_rotation_vector(targets[:, columns].reshape(len(targets), -1, 3))
@@ -104,7 +106,7 @@ class MujocoSimulator:
         return corrected
 
     def get_state(self) -> Array:
-        """MuJoCo's state vectors, shape (n, size)."""
+        """Return MuJoCo's state vectors, shape (n, size)."""
         return self._initial.copy()
 
     def set_state(self, state: Array) -> None:
@@ -134,7 +136,7 @@ class _Columns:
         self.hinge_velocities = velocity[hinges]
 
     def read(self, rows: Array) -> CharacterState:
-        """Coordinates out of state vectors, shape (n, size)."""
+        """Read coordinates from state vectors, shape (n, size)."""
         n, first = len(rows), self.first_velocity
         pose = np.empty((n, character.N_MOVING, 4))
         spin = np.empty((n, character.N_MOVING, 3))
@@ -149,7 +151,7 @@ class _Columns:
         return CharacterState(rows[:, 1:4].copy(), pose, rows[:, first : first + 3].copy(), spin)
 
     def write(self, rows: Array, state: CharacterState) -> None:
-        """Coordinates into state vectors, shape (n, size)."""
+        """Write coordinates into state vectors, shape (n, size)."""
         first = self.first_velocity
         rows[:, 1:4], rows[:, first : first + 3] = state.root_position, state.root_velocity
         rows[:, 4:8] = state.rotations[:, 0]

@@ -25,10 +25,10 @@ PREFIXES, MOTION_GROUP = ("character_", "motion_"), 1
 
 
 class Picture(Protocol):
-    """Draws a character and the motion."""
+    """Renders a character and the motion."""
 
     def render(self, state: CharacterState, target: CharacterState) -> npt.NDArray[np.uint8]:
-        """Picture of one character (in its colours) and, left of it, the motion (grey).
+        """Render one character (in its colours) and, left of it, the motion (grey).
 
         :param state: batch of one
         :param target: batch of one
@@ -36,11 +36,11 @@ class Picture(Protocol):
         """
 
     def close(self) -> None:
-        """Release what drawing needs."""
+        """Release what rendering needs."""
 
 
 def image_size(height: int) -> tuple[int, int]:
-    """Height and width in even numbers of pixels, as video formats want them.
+    """Compute height and width in even numbers of pixels, as video formats want them.
 
     :raises ValueError: less than 32 pixels
     """
@@ -50,7 +50,7 @@ def image_size(height: int) -> tuple[int, int]:
 
 
 def _scene_xml(height: int, width: int) -> str:
-    """Both characters without physics, a checked floor, sky and a light that follows."""
+    """Describe both characters without physics, a checked floor, sky and a light that follows."""
     root = ElementTree.Element("mujoco")
     ElementTree.SubElement(root, "compiler", angle="radian", autolimits="false")
     visual = ElementTree.SubElement(root, "visual")
@@ -82,7 +82,7 @@ def _scene_xml(height: int, width: int) -> str:
 
 
 class MujocoPicture:
-    """Off-screen pictures with MuJoCo's renderer; OpenGL is opened by the first picture.
+    """Renders off screen with MuJoCo's renderer; OpenGL is opened by the first picture.
 
     :param height: pixels; the width follows as 16:9
     :param azimuth: direction of view about the vertical, degrees; 90 looks from the right side
@@ -104,7 +104,7 @@ class MujocoPicture:
         return renderer
 
     def render(self, state: CharacterState, target: CharacterState | None) -> npt.NDArray[np.uint8]:
-        """Picture of one character and the motion (None hides it), shape (height, width, 3)."""
+        """Render one character and the motion (None hides it), shape (height, width, 3)."""
         self._renderer = renderer = self._renderer or self._open()
         renderer.option.geomgroup[MOTION_GROUP] = target is not None
         self._place(PREFIXES[0], state)
@@ -141,7 +141,7 @@ class MujocoPicture:
 
 
 class BulletPicture:
-    """Pictures with Bullet's software renderer, which needs no OpenGL.
+    """Renders with Bullet's software renderer, which needs no OpenGL.
 
     :param height: pixels; the width follows as 16:9
     """
@@ -162,7 +162,7 @@ class BulletPicture:
         self._bullet = bullet
 
     def render(self, state: CharacterState, target: CharacterState) -> npt.NDArray[np.uint8]:
-        """Picture of one character and the motion, shape (height, width, 3)."""
+        """Render one character and the motion, shape (height, width, 3)."""
         if self._bullet is None:
             self._open()
         behind = target._replace(root_position=target.root_position + SHIFT)
@@ -192,7 +192,7 @@ class BulletPicture:
 
 
 def _visual_bodies(bullet: Any, colours: dict[str, str]) -> list[int]:
-    """The 15 bodies of a character as shapes that only are seen."""
+    """Make the 15 bodies of a character as shapes that can only be seen."""
     bodies = []
     for joint in character.JOINTS:
         colour = colours.get(joint.name.split("_")[0], colours["middle"])

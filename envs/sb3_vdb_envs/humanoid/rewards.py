@@ -1,4 +1,4 @@
-"""DeepMimic's hand-made imitation reward, one function a term, and the paper's error metric."""
+"""DeepMimic's hand-made imitation reward, one function per term, and the paper's error metric."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ POSE_SCALE, VELOCITY_SCALE, END_EFFECTOR_SCALE, ROOT_SCALE, COM_SCALE = 2.0, 0.1
 def imitation_terms(
     state: CharacterState, bodies: Bodies, target: CharacterState, target_bodies: Bodies
 ) -> dict[str, Array]:
-    """Weighted terms of the reward; their sum is in (0, 1].
+    """Compute the weighted terms of the reward; their sum is in (0, 1].
 
     :param state: n simulated characters
     :param bodies: their bodies
@@ -38,13 +38,13 @@ def imitation_terms(
 
 
 def pose_error(state: CharacterState, target: CharacterState) -> Array:
-    """Weighted squared angles between the rotations of root and joints, rad^2, shape (n,)."""
+    """Compute weighted squared angles between rotations of root and joints, rad^2, shape (n,)."""
     angles = rotations.geodesic(state.rotations, target.rotations)
     return weighted_sum(angles * angles, character.ERROR_WEIGHTS)
 
 
 def velocity_error(state: CharacterState, target: CharacterState) -> Array:
-    """Weighted squared differences of angular velocities, (rad/s)^2, shape (n,)."""
+    """Compute the weighted squared differences of angular velocities, (rad/s)^2, shape (n,)."""
     squares = rotations.squared_length(state.angular_velocities - target.angular_velocities)
     return weighted_sum(squares, character.ERROR_WEIGHTS)
 
@@ -52,7 +52,7 @@ def velocity_error(state: CharacterState, target: CharacterState) -> Array:
 def end_effector_error(
     state: CharacterState, bodies: Bodies, target: CharacterState, target_bodies: Bodies
 ) -> Array:
-    """Mean squared distance of wrists and ankles, m^2, shape (n,).
+    """Compute the mean squared distance of wrists and ankles, m^2, shape (n,).
 
     Positions are relative to the root over the ground, in the axes of its heading, and heights are
     above the ground.
@@ -66,7 +66,7 @@ def end_effector_error(
 def root_error(
     state: CharacterState, bodies: Bodies, target: CharacterState, target_bodies: Bodies
 ) -> Array:
-    """Squared errors of the root's position, rotation and velocities, shape (n,)."""
+    """Compute the squared errors of the root's position, rotation and velocities, shape (n,)."""
     angle = rotations.geodesic(state.rotations[:, 0], target.rotations[:, 0])
     spin = bodies.angular_velocities[:, 0] - target_bodies.angular_velocities[:, 0]
     return (
@@ -78,14 +78,14 @@ def root_error(
 
 
 def com_error(bodies: Bodies, target_bodies: Bodies) -> Array:
-    """A tenth of the squared difference of the centres of mass' velocities, shape (n,)."""
+    """Compute a tenth of the squared difference of the centres of mass' velocities, shape (n,)."""
     return 0.1 * rotations.squared_length(
         bodies.centre_of_mass_velocity() - target_bodies.centre_of_mass_velocity()
     )
 
 
 def joint_rotation_errors(state: CharacterState, target: CharacterState) -> dict[str, Array]:
-    """The VDB paper's "average joint rotation error" of one moment, in three readings, rad.
+    """Compute the VDB paper's "average joint rotation error" of one moment, in three readings, rad.
 
     The paper does not say whether the root counts or joints are weighted: ``joint_error`` is the
     plain mean over the 12 actuated joints, ``joint_error_with_root`` over 13, and
@@ -102,7 +102,7 @@ def joint_rotation_errors(state: CharacterState, target: CharacterState) -> dict
 
 
 def _hands_and_feet(state: CharacterState, bodies: Bodies) -> Array:
-    """Positions of the end effectors' joints, shape (n, 4, 3)."""
+    """Compute the positions of the end effectors' joints, shape (n, 4, 3)."""
     relative = bodies.origins[:, character.END_EFFECTORS, :].copy()
     relative[..., :2] -= state.root_position[:, None, :2]
     heading = rotations.about_vertical(-rotations.yaw(state.rotations[:, 0]))

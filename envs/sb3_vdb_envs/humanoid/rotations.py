@@ -13,27 +13,28 @@ SMALL_ANGLE = 1e-8  # rad; below it the series sin(a)/a = 1 is exact in double p
 
 
 def arctan2(y: Array, x: Array) -> Array:
-    """:func:`numpy.arctan2`, rounded alike for one character and for many: NumPy's vector and
-    scalar code differ in the last bit, and it chooses by the layout of the arrays.
+    """Compute :func:`numpy.arctan2` so that it rounds the same way for one character and for many:
+    NumPy's vector and scalar code differ in the last bit, and it chooses by the layout of the
+    arrays.
     """
     return np.arctan2(np.asarray(y, order="C"), np.asarray(x, order="C"))
 
 
 def squared_length(vector: Array) -> Array:
-    """Sums of squares in the last axis of three, in C order (see :func:`arctan2`; a general sum
-    would fuse multiplications and additions or not, by the layout).
+    """Compute sums of squares in the last axis of three, in C order (see :func:`arctan2`; a general
+    sum would fuse multiplications and additions or not, by the layout).
     """
     x, y, z = vector[..., 0], vector[..., 1], vector[..., 2]
     return np.asarray(x * x + y * y + z * z, order="C")
 
 
 def length(vector: Array) -> Array:
-    """Lengths in the last axis of three."""
+    """Compute lengths in the last axis of three."""
     return np.sqrt(squared_length(vector))
 
 
 def multiply(first: Array, second: Array) -> Array:
-    """Hamilton product: the rotation ``second`` followed by ``first``.
+    """Compute the Hamilton product: the rotation ``second`` followed by ``first``.
 
     :param first: quaternions, shape (..., 4)
     :param second: quaternions, shape (..., 4)
@@ -50,12 +51,14 @@ def multiply(first: Array, second: Array) -> Array:
 
 
 def conjugate(quaternion: Array) -> Array:
-    """Inverse of unit quaternions, shape (..., 4)."""
+    """Invert unit quaternions, shape (..., 4)."""
     return quaternion * np.array([1.0, -1.0, -1.0, -1.0])
 
 
 def cross(first: Array, second: Array) -> Array:
-    """Vector product in the last axis; :func:`numpy.cross` is several times slower for batches."""
+    """Compute the vector product in the last axis; :func:`numpy.cross` is several times slower for
+    batches.
+    """
     ax, ay, az = first[..., 0], first[..., 1], first[..., 2]
     bx, by, bz = second[..., 0], second[..., 1], second[..., 2]
     product = np.empty(np.broadcast_shapes(first.shape, second.shape))
@@ -66,7 +69,7 @@ def cross(first: Array, second: Array) -> Array:
 
 
 def rotate(quaternion: Array, vector: Array) -> Array:
-    """Vectors turned by quaternions.
+    """Turn vectors by quaternions.
 
     :param quaternion: shape (..., 4)
     :param vector: shape (..., 3)
@@ -78,7 +81,7 @@ def rotate(quaternion: Array, vector: Array) -> Array:
 
 
 def rotation_vector(quaternion: Array) -> Array:
-    """Logarithm: axis times angle, the angle in [0, pi].
+    """Compute the logarithm: axis times angle, the angle in [0, pi].
 
     :param quaternion: shape (..., 4)
     :return: shape (..., 3), rad
@@ -92,7 +95,7 @@ def rotation_vector(quaternion: Array) -> Array:
 
 
 def from_rotation_vector(vector: Array) -> Array:
-    """Exponential map, the inverse of :func:`rotation_vector`.
+    """Compute the exponential map, the inverse of :func:`rotation_vector`.
 
     :param vector: axis times angle, shape (..., 3), rad
     :return: shape (..., 4)
@@ -108,7 +111,7 @@ def from_rotation_vector(vector: Array) -> Array:
 
 
 def geodesic(first: Array, second: Array) -> Array:
-    """Angle of the rotation between two orientations, in [0, pi] rad.
+    """Compute the angle of the rotation between two orientations, in [0, pi] rad.
 
     :param first: shape (..., 4)
     :param second: shape (..., 4)
@@ -119,7 +122,7 @@ def geodesic(first: Array, second: Array) -> Array:
 
 
 def slerp(first: Array, second: Array, share: Array) -> Array:
-    """Spherical interpolation along the shorter way.
+    """Interpolate spherically along the shorter way.
 
     :param first: shape (..., 4)
     :param second: shape (..., 4)
@@ -131,7 +134,7 @@ def slerp(first: Array, second: Array, share: Array) -> Array:
 
 
 def yaw(quaternion: Array) -> Array:
-    """Direction in which the turned x axis points, about the vertical z axis.
+    """Compute the direction in which the turned x axis points, about the vertical z axis.
 
     :param quaternion: shape (..., 4)
     :return: rad in (-pi, pi], shape (...)
@@ -141,7 +144,7 @@ def yaw(quaternion: Array) -> Array:
 
 
 def about_vertical(angle: Array) -> Array:
-    """Rotations about the z axis.
+    """Make rotations about the z axis.
 
     :param angle: rad, shape (...)
     :return: shape (..., 4)
@@ -152,7 +155,7 @@ def about_vertical(angle: Array) -> Array:
 
 
 def tangent_and_normal(quaternion: Array) -> Array:
-    """Six numbers that vary continuously with the rotation: the turned x and z axes.
+    """Compute six numbers that vary continuously with the rotation: the turned x and z axes.
 
     :param quaternion: shape (..., 4)
     :return: shape (..., 6)

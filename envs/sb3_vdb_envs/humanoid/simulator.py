@@ -18,7 +18,7 @@ class Simulator(Protocol):
     timestep: float  # s
 
     def get(self) -> CharacterState:
-        """Present state of all characters; the arrays may be changed freely."""
+        """Return the present state of all characters; the arrays may be changed freely."""
 
     def put(self, indices: npt.NDArray[np.intp], state: CharacterState) -> None:
         """Place some characters.
@@ -34,7 +34,7 @@ class Simulator(Protocol):
         """
 
     def get_state(self) -> Array:
-        """What the next steps depend on, exactly.
+        """Return exactly what the next steps depend on.
 
         :raises NotImplementedError: the simulator keeps state that cannot be read
         """
@@ -47,7 +47,7 @@ class Simulator(Protocol):
 
 
 def substeps(timestep: float, rate: int) -> int:
-    """Number of physics steps in a control step.
+    """Compute the number of physics steps in a control step.
 
     :param timestep: s
     :param rate: control steps a second

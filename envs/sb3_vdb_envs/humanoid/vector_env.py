@@ -25,7 +25,7 @@ class HumanoidVectorEnv(BatchVectorEnv):
     single environment reset with ``seed=s + i``.
 
     :param num_envs: number of characters; 128 to 256 use the processor best
-    :param threads: worker threads; None for one a core
+    :param threads: worker threads; None for one per core
     :param max_episode_steps: time limit, which truncates; None for no limit
     :param autoreset_mode: ``"SameStep"`` (default), ``"NextStep"`` or ``"Disabled"``
     :raises ValueError: a bad argument
@@ -68,12 +68,12 @@ class HumanoidVectorEnv(BatchVectorEnv):
         return self.batch.diverged_episodes
 
     def clip_observations(self, rate: float = character.CONTROL_RATE) -> npt.NDArray[np.float32]:
-        """The clip as these environments would observe it; see :class:`HumanoidEnv`."""
+        """Compute the clip as these environments would observe it; see :class:`HumanoidEnv`."""
         return self.batch.clip_observations(rate)
 
     def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:
-        """One picture a character, each of shape (render_height, width, 3); None without a render
-        mode.
+        """Render one picture of each character, of shape (render_height, width, 3); None without a
+        render mode.
         """
         if self.render_mode is None:
             return None

@@ -20,13 +20,13 @@ START_SPEED = 0.01  # m/s, bound of each start velocity component
 
 
 def position_space(layout: MazeLayout) -> spaces.Box:
-    """Box of the positions in m that the outer walls allow."""
+    """Make the box of the positions in m that the outer walls allow."""
     low, high = np.array(layout.box[::2], np.float32), np.array(layout.box[1::2], np.float32)
     return spaces.Box(low, high, dtype=np.float32)
 
 
 def action_space() -> spaces.Box:
-    """Box of the force along x and y as a share of the layout's force limit."""
+    """Make the box of the force along x and y as a share of the layout's force limit."""
     return spaces.Box(-1.0, 1.0, (2,), dtype=np.float32)
 
 
@@ -57,7 +57,7 @@ class MazeBatch:
         )  # m, path length before the next step
 
     def positions(self) -> npt.NDArray[np.float32]:
-        """Positions in m, shape (n_mazes, 2)."""
+        """Return the positions in m, shape (n_mazes, 2)."""
         return self.physics.positions.T.astype(np.float32, order="C")
 
     @property
@@ -71,18 +71,18 @@ class MazeBatch:
         return action_space()
 
     def observe(self) -> npt.NDArray[Any]:
-        """Positions, shape (n_mazes, 2), or pictures, shape (n_mazes, image_size, image_size,
-        3).
+        """Return positions, shape (n_mazes, 2), or pictures, shape
+        (n_mazes, image_size, image_size, 3).
         """
         positions = self.positions()
         return positions if self._camera is None else self._camera.render(positions)
 
     def distances(self) -> npt.NDArray[np.float64]:
-        """Distances to the goal in m, shape (n_mazes,)."""
+        """Compute the distances to the goal in m, shape (n_mazes,)."""
         return goal_distance(self.layout, self.physics.positions)
 
     def info(self) -> dict[str, npt.NDArray[Any]]:
-        """What the environments report beside observation and reward; arrays of shape
+        """Return what the environments report beside observation and reward; arrays of shape
         (n_mazes,).
         """
         distances = self.distances()
@@ -143,7 +143,7 @@ class MazeBatch:
         return {"goal": goal_bonus(before), "progress": progress}
 
     def get_state(self) -> dict[str, npt.NDArray[np.float64]]:
-        """Everything the next step depends on, as arrays."""
+        """Return everything that the next step depends on, as arrays."""
         return {
             "positions": self.physics.positions.copy(),
             "displacements": self.physics.displacements.copy(),

@@ -41,13 +41,13 @@ class MazeCamera:
         self._still = self._shrunk(canvas.image[None])[0]
 
     def _shrunk(self, images: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Means over blocks of pixels; shape (n, height, width, channels)."""
+        """Compute the means over blocks of pixels; shape (n, height, width, channels)."""
         n, height, width, channels = images.shape
         blocks = (n, height // self._finer, self._finer, width // self._finer, self._finer)
         return images.reshape(*blocks, channels).mean(axis=(2, 4))
 
     def render(self, positions: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
-        """Pictures of particles.
+        """Render pictures of particles.
 
         :param positions: in m, shape (n, 2)
         :return: RGB, shape (n, image_size, image_size, 3)

@@ -113,8 +113,8 @@ class MazeEnv(BatchOfOneEnv, EzPickle):
         return result
 
     def render(self) -> npt.NDArray[np.uint8] | None:  # type: ignore[override]
-        """Picture of walls, goal, particle and trail, shape (render_height, width, 3); None without
-        a render mode.
+        """Render walls, goal, particle and trail, shape (render_height, width, 3); None without a
+        render mode.
         """
         if self.render_mode is None:
             return None

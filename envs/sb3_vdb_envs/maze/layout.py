@@ -87,8 +87,8 @@ def _c_maze(name: str, title: str, wall: Wall) -> MazeLayout:
 
 
 def _s_maze(name: str, title: str, side: float) -> MazeLayout:
-    """S-maze whose first gap lies on the right for ``side = 1`` and on the left for ``side =
-    -1``.
+    """Make the S-maze whose first gap lies on the right for ``side = 1`` and on the left for
+    ``side = -1``.
     """
     lower = Wall(0.6, *sorted((-0.3 * side, 0.1 * side)))
     upper = Wall(1.2, *sorted((-0.1 * side, 0.3 * side)))
@@ -121,7 +121,7 @@ LAYOUTS: Mapping[str, MazeLayout] = MappingProxyType(
 
 
 def layout_named(layout: str | MazeLayout, force_limit: float | None = None) -> MazeLayout:
-    """Layout of that name, or the layout itself.
+    """Return the layout of that name, or the layout itself.
 
     :param layout: either
     :param force_limit: largest force along each axis in N, in place of the layout's

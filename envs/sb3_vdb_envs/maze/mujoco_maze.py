@@ -14,7 +14,7 @@ WALL_HEIGHT = 0.01  # m, of the walls' axes above the plane of motion, as releas
 
 
 def maze_xml(layout: MazeLayout) -> str:
-    """MJCF of one maze: two slide joints, frictionless contacts, capsule walls."""
+    """Describe one maze in MJCF: two slide joints, frictionless contacts, capsule walls."""
     x_min, x_max, y_min, y_max = layout.box
     corners = [(x_min, y_min), (x_max, y_min), (x_max, y_max), (x_min, y_max), (x_min, y_min)]
     segments = [(*a, *b) for a, b in pairwise(corners)]
@@ -62,7 +62,7 @@ class MujocoMaze:
         self.data.qpos[:], self.data.qvel[:] = position, velocity
 
     def step(self, force: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """One control step under ``force`` (N); the position afterwards (m)."""
+        """Make one control step under ``force`` (N), and return the position afterwards (m)."""
         self.data.ctrl[:] = force
         self._mujoco.mj_step(self.model, self.data, FRAME_SKIP)
         position: npt.NDArray[np.float64] = self.data.qpos.copy()

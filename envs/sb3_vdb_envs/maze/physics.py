@@ -98,7 +98,7 @@ class PointMassPhysics:
             np.multiply(displacements, inside, out=displacements)
 
     def _select_walls(self) -> tuple[Any, Any, Any]:
-        """Axis of the one inner wall each particle can touch during a control step.
+        """Find the axis of the one inner wall that each particle can touch during a control step.
 
         A particle moves at most ``FRAME_SKIP * TIMESTEP * force_limit / DAMPING`` in a control
         step, less than the way from the middle between two walls to contact with either (checked on

@@ -17,7 +17,7 @@ AGENT_COLOUR, TRAIL_COLOUR = (214, 73, 51), (235, 160, 140)
 
 
 def render_walls(canvas: Canvas, layout: MazeLayout) -> None:
-    """Draw outer and inner walls."""
+    """Render outer and inner walls."""
     x_min, x_max, y_min, y_max = layout.box
     corners = [(x_min, y_min), (x_max, y_min), (x_max, y_max), (x_min, y_max), (x_min, y_min)]
     segments = list(pairwise(corners))
@@ -27,7 +27,7 @@ def render_walls(canvas: Canvas, layout: MazeLayout) -> None:
 
 
 class MazePicture:
-    """Draws one maze; what does not move is drawn once.
+    """Renders one maze; what does not move is rendered once.
 
     :param layout: the maze
     :param height: height of the picture in pixels
@@ -44,7 +44,7 @@ class MazePicture:
         render_walls(self._still, layout)
 
     def render(self, trail: Sequence[npt.NDArray[np.floating]]) -> npt.NDArray[np.uint8]:
-        """Picture of a particle at the end of its trail.
+        """Render a particle at the end of its trail.
 
         :param trail: positions in m since the reset, each of shape (2,); the last one is where the
             particle is

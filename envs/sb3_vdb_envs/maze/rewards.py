@@ -18,7 +18,7 @@ NEAR_BONUS, NEARER_BONUS = 1.0, 2.0  # S-maze, within twice and within once the 
 
 
 def goal_distance(layout: MazeLayout, positions: Array) -> Array:
-    """Straight distance to the goal.
+    """Compute the straight distance to the goal.
 
     :param positions: in m, shape (2, batch)
     :return: in m, shape (batch,)
@@ -30,7 +30,7 @@ def goal_distance(layout: MazeLayout, positions: Array) -> Array:
 
 
 def control_cost(forces: Array) -> Array:
-    """Action cost of the C-maze, ``-0.001 |f|^2``.
+    """Compute the action cost of the C-maze, ``-0.001 |f|^2``.
 
     :param forces: in N, shape (2, batch)
     :return: shape (batch,), not positive
@@ -39,7 +39,8 @@ def control_cost(forces: Array) -> Array:
 
 
 def goal_bonus(distances: Array) -> Array:
-    """Bonus of the S-maze: 2 within the goal radius, 1 within twice the goal radius, else 0.
+    """Compute the bonus of the S-maze: 2 within the goal radius, 1 within twice the goal radius,
+    else 0.
 
     :param distances: distance to the goal in m, shape (batch,)
     :return: shape (batch,)
@@ -67,7 +68,7 @@ class PathLength:
         self._remaining = np.array([sum(legs[i:]) for i in range(len(waypoints))])
 
     def __call__(self, positions: Array) -> Array:
-        """Length in m, shape (batch,), for positions of shape (2, batch)."""
+        """Compute the length in m, shape (batch,), for positions of shape (2, batch)."""
         following = np.searchsorted(self._passed_at, positions[1], side="right")
         x = positions[0] - self._x[following]
         y = positions[1] - self._y[following]

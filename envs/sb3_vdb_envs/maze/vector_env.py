@@ -61,8 +61,8 @@ class MazeVectorEnv(BatchVectorEnv):
                 self._trails[i] = trail
 
     def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:
-        """One picture a maze, each of shape (render_height, width, 3); None without a render
-        mode.
+        """Render one picture of each maze, of shape (render_height, width, 3); None without a
+        render mode.
         """
         if self.render_mode is None:
             return None

@@ -43,7 +43,7 @@ class WaypointController:
         episode_start: npt.NDArray[np.bool_] | None = None,
         deterministic: bool = False,
     ) -> tuple[npt.NDArray[np.float32], tuple[npt.NDArray[np.float64], ...]]:
-        """Actions for positions.
+        """Choose actions for positions.
 
         :param observation: positions in m, shape (n_mazes, 2), or (2,) of one maze
         :param state: the last positions, as returned by the last call

@@ -29,7 +29,7 @@ UNLIMITED_FRAMES = 1000  # time limit of tasks that have none (lqr)
 
 
 def legacy_random(seed: int | None) -> np.random.RandomState:
-    """The kind of generator that dm_control's tasks draw from.
+    """Make a generator of the kind that dm_control's tasks sample from.
 
     :param seed: as shimmy and dm_control take it; None for an unpredictable one
     """
@@ -37,7 +37,7 @@ def legacy_random(seed: int | None) -> np.random.RandomState:
 
 
 class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
-    """What state and pixel environments share: physics, actions, time limit, seeds.
+    """Base of the state and the pixel environments: physics, actions, time limit, seeds.
 
     :param task: name in the table, for example ``"WalkerWalk"``
     :param action_repeat: environment frames an action lasts; their rewards are summed
@@ -108,7 +108,7 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         return self._start(self._random)
 
     def _start(self, random: np.random.RandomState) -> tuple[Any, dict[str, Any]]:
-        """Start an episode with the task's draws from ``random``."""
+        """Start an episode; the task samples its start from ``random``."""
         self._suite.task._random = random
         with without_opengl(self.physics):
             state = self._suite.reset()
@@ -118,7 +118,7 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         return self._observe(state.observation, first=True), {"frames": 0}
 
     def _renderers(self) -> list[SuiteRenderer]:
-        """What draws this environment."""
+        """List the renderers of this environment."""
         return [] if self._shown is None else [self._shown]
 
     def step(
@@ -152,12 +152,12 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         return self._observe(state.observation, first=False), reward, terminated, truncated, info
 
     def _observe(self, observation: Any, first: bool) -> Any:
-        """The environment's observation out of the suite's."""
+        """Make the environment's observation from the suite's."""
         raise NotImplementedError
 
     def render(self) -> npt.NDArray[np.uint8] | None:  # type: ignore[override]
-        """Picture of the present state, shape (render_height, render_height, 3); None without a
-        render mode.
+        """Render the present state, shape (render_height, render_height, 3); None without a render
+        mode.
         """
         if self.render_mode is None:
             return None
@@ -166,8 +166,8 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         return self._shown.render()
 
     def get_state(self) -> dict[str, Any]:
-        """Everything the next steps depend on, the random generator apart: MuJoCo's state with its
-        solver's memory, what tasks draw into the model, and the clock.
+        """Return everything that the next steps depend on, except the random generator: MuJoCo's
+        state with its solver's memory, what tasks sample into the model, and the clock.
         """
         mujoco, model = require("mujoco"), self.physics.model.ptr
         kind = mujoco.mjtState.mjSTATE_INTEGRATION.value
@@ -302,9 +302,10 @@ class SuitePixelEnv(SuiteEnv, EzPickle):
         a small shadow map) or ``"default"`` (dm_control's own quality, sixty times slower)
     :param render_mode: ``"rgb_array"`` or None
     :param render_height: height and width of :meth:`render`, pixels
-    :param supersample: draw pictures this many times larger and average them down, so that thin
+    :param supersample: render pictures this many times larger and average them down, so that thin
         parts do not vanish in small pictures
-    :param floor: draw the floor; without it, less changes under a moving camera that tells nothing
+    :param floor: render the floor; without it, a moving camera causes fewer changes that carry no
+        information
     :raises ValueError: an argument is not known
     :raises DependencyNotInstalled: dm_control or OpenGL is missing, or MuJoCo 4 is installed
 
@@ -346,7 +347,7 @@ class SuitePixelEnv(SuiteEnv, EzPickle):
         self._pictures: deque[npt.NDArray[np.uint8]] = deque(maxlen=frame_stack)
 
     def get_state(self) -> dict[str, Any]:
-        """Everything the next steps depend on, with the pictures of the stack."""
+        """Return everything that the next steps depend on, with the pictures of the stack."""
         shape = (self.frame_stack, self.image_size, self.image_size, 3)
         pictures = np.array(self._pictures, dtype=np.uint8) if self._pictures else np.zeros(shape)
         return {**super().get_state(), "pictures": pictures.astype(np.uint8)}

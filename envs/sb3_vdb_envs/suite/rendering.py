@@ -1,4 +1,4 @@
-"""How pixel observations are drawn: presets that trade looks for speed, and the camera."""
+"""How pixel observations are rendered: presets that trade looks for speed, and the camera."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ PRESETS = {
 }
 LEAST_SIZE, LARGEST_SIZE = 16, 2048  # pixels
 FLOORS = ("floor", "ground")  # names of the geom; every task of the suite has one of them
-HIDDEN_GROUP = 5  # a group of geoms that MuJoCo does not draw
+HIDDEN_GROUP = 5  # a group of geoms that MuJoCo does not render
 
 
 def check_look(preset: str, size: int, name: str) -> None:
-    """Refuse what cannot be drawn.
+    """Refuse what cannot be rendered.
 
     :raises ValueError: unknown preset or image size
     """
@@ -73,16 +73,16 @@ def hide_floor(physics: Any) -> None:
 
 
 class SuiteRenderer:
-    """Square pictures of a dm_control physics through one of its cameras.
+    """Renders square pictures of a dm_control physics through one of its cameras.
 
-    dm_control's own renderer makes a scene for every picture and draws in full quality; the
+    dm_control's own renderer makes a scene for every picture and renders in full quality; the
     difference is a factor of sixty.
 
     :param physics: ``dm_control.mujoco.Physics``
     :param preset: key of :data:`PRESETS`
     :param image_size: height and width, pixels
     :param camera: number or name
-    :param supersample: the picture is drawn this many times larger and averaged down
+    :param supersample: the picture is rendered this many times larger and averaged down
     :raises ValueError: the model has no such camera
     """
 
@@ -99,7 +99,7 @@ class SuiteRenderer:
         apply_preset(model, preset)
 
     def render(self) -> npt.NDArray[np.uint8]:
-        """Picture of the present state, shape (image_size, image_size, 3)."""
+        """Render the present state, shape (image_size, image_size, 3)."""
         large = self._renderer.render(self._physics.data.ptr)
         if self._supersample == 1:
             return large

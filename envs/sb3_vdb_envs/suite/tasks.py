@@ -87,7 +87,7 @@ BY_NAME = {task.name: task for task in TASKS}
 
 
 def load_task(task: SuiteTask) -> Any:
-    """A dm_control environment.
+    """Make a dm_control environment.
 
     :param task: row of :data:`TASKS`
     :return: ``dm_control.rl.control.Environment``
@@ -157,7 +157,7 @@ class _NoContexts:
 @contextlib.contextmanager
 def _rendering_disabled() -> Iterator[None]:
     """Keep dm_control from opening OpenGL when it is imported: states need none, and pictures are
-    drawn by our own renderer.
+    rendered by our own renderer.
     """
     before = os.environ.get("MUJOCO_GL")
     os.environ["MUJOCO_GL"] = "disabled"
@@ -195,7 +195,7 @@ BAND_MARGIN = 1.0  # m/s beyond the band where half of the reward is left
 def band_reward(
     rewards: Any, height: float, upright: float, speed: float, speeds: tuple[float, float]
 ) -> float:
-    """The suite's walker reward with a band of speeds.
+    """Compute the suite's walker reward with a band of speeds.
 
     :param rewards: ``dm_control.utils.rewards``
     :param height: of the torso, m

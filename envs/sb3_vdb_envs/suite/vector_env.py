@@ -16,15 +16,16 @@ from sb3_vdb_envs.vector import AutoresetMode
 
 
 class SuiteBatch:
-    """n environments, each reset, stepped and drawn by a thread of its own or shared with others.
+    """n environments, each reset, stepped and rendered by one thread, which may serve several of
+    them.
 
-    MuJoCo lets go of Python's lock while it steps and draws, so threads are as fast as processes
-    here and need neither copies of pictures nor of the interpreter. OpenGL contexts belong to
-    threads, which is why an environment never changes its thread.
+    MuJoCo lets go of Python's lock while it steps and renders, so threads are as fast as
+    processes here and need neither copies of pictures nor of the interpreter. OpenGL contexts
+    belong to threads, which is why an environment never changes its thread.
 
     :param make: makes one environment
     :param n: number of environments
-    :param threads: None for one a core
+    :param threads: None for one per core
     """
 
     def __init__(self, make: Callable[[], SuiteEnv], n: int, threads: int | None) -> None:
@@ -77,11 +78,11 @@ class SuiteBatch:
         self._each(indices, start)
 
     def observe(self) -> npt.NDArray[Any]:
-        """Observations of all copies."""
+        """Return the observations of all copies."""
         return self._observations.copy()
 
     def info(self) -> dict[str, npt.NDArray[Any]]:
-        """Environment frames since the start of each episode."""
+        """Return the environment frames since the start of each episode."""
         return {"frames": self._frames.copy()}
 
     def step(self, actions: npt.NDArray[np.floating]) -> BatchStep:
@@ -102,7 +103,7 @@ class SuiteBatch:
         return BatchStep(self.observe(), rewards, infos, terminated, truncated)
 
     def get_state(self) -> dict[str, Any]:
-        """Everything the next steps depend on."""
+        """Return everything that the next steps depend on."""
         states = [env.get_state() for env in self.envs]
         arrays = {name: np.stack([state[name] for state in states]) for name in states[0]}
         randoms = [each and each.get_state(legacy=False) for each in self._randoms]
@@ -120,7 +121,7 @@ class SuiteBatch:
         self._frames = np.array(state["frames"], dtype=np.int64)
 
     def render(self) -> tuple[npt.NDArray[np.uint8], ...]:
-        """One picture a copy."""
+        """Render one picture of each copy."""
         pictures: list[Any] = [None] * len(self.envs)
 
         def render(i: int) -> None:
@@ -146,7 +147,7 @@ class SuiteVectorEnv(BatchVectorEnv):
 
     :param make: makes one environment
     :param num_envs: number of environments
-    :param threads: None for one a core
+    :param threads: None for one per core
     :param max_episode_steps: time limit in steps beside the suite's own in frames; None for none
     :param autoreset_mode: ``"SameStep"`` (default), ``"NextStep"`` or ``"Disabled"``
     :param render_mode: ``"rgb_array"`` or None
@@ -170,7 +171,7 @@ class SuiteVectorEnv(BatchVectorEnv):
         self.metadata = {**self.metadata, "render_fps": first.metadata["render_fps"]}
 
     def _make_generator(self, seed: int | None) -> np.random.Generator:
-        """The suite's tasks draw from NumPy's old generator, seeded in its old way."""
+        """Make NumPy's old generator, seeded in its old way: the suite's tasks sample from it."""
         return np.random.Generator(np.random.RandomState(seed)._bit_generator)
 
     def set_state(self, state: dict[str, Any]) -> npt.NDArray[Any]:
@@ -187,7 +188,7 @@ class SuiteVectorEnv(BatchVectorEnv):
         return observations
 
     def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:
-        """One picture a copy; None without a render mode."""
+        """Render one picture of each copy; None without a render mode."""
         return None if self.render_mode is None else self.batch.render()
 
     def close_extras(self, **kwargs: Any) -> None:
@@ -211,7 +212,9 @@ def pixel_vector_env(
     supersample: int = 1,
     floor: bool = True,
 ) -> SuiteVectorEnv:
-    """Copies of :class:`SuitePixelEnv`, with its arguments and those of :class:`SuiteVectorEnv`."""
+    """Make copies of :class:`SuitePixelEnv`, with its arguments and those of
+    :class:`SuiteVectorEnv`.
+    """
 
     def make() -> SuitePixelEnv:
         return SuitePixelEnv(
@@ -234,7 +237,9 @@ def state_vector_env(
     render_mode: str | None = None,
     render_height: int = RENDER_SIZE,
 ) -> SuiteVectorEnv:
-    """Copies of :class:`SuiteStateEnv`, with its arguments and those of :class:`SuiteVectorEnv`."""
+    """Make copies of :class:`SuiteStateEnv`, with its arguments and those of
+    :class:`SuiteVectorEnv`.
+    """
 
     def make() -> SuiteStateEnv:
         return SuiteStateEnv(task, action_repeat, preset, camera, render_mode, render_height)
