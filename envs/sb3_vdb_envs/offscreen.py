@@ -142,7 +142,7 @@ class OffscreenRenderer:
         except Exception as error:
             context.free()
             raise DependencyNotInstalled(
-                f"OpenGL opens but cannot draw {self.width} x {self.height} pixels here "
+                f"OpenGL opens but cannot render {self.width} x {self.height} pixels here "
                 f"({type(error).__name__}: {error}); {REMEDY}"
             ) from error
         self._scene, self._render_context = scene, render_context
@@ -160,7 +160,7 @@ class OffscreenRenderer:
             self._open()
         if self._thread != threading.get_ident():
             raise RuntimeError(
-                "this environment drew its first picture in another thread, to which OpenGL is "
+                "this environment rendered its first picture in another thread, to which OpenGL is "
                 "bound; use an environment in one thread, or make one in each"
             )
         mujoco = self._mujoco

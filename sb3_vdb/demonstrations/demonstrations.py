@@ -183,7 +183,7 @@ class Demonstrations(Sequence[Trajectory]):
         if isinstance(observations, np.ndarray) and observations.ndim <= 2:
             raise ValueError(
                 f"`observations` is one array of shape {observations.shape}; give a list with one "
-                "array an episode, for a single episode `[observations]`"
+                "array per episode, for a single episode `[observations]`"
             )
         n = len(observations)
         for name, values in (("actions", actions), ("rewards", rewards), ("terminals", terminals)):

@@ -24,7 +24,7 @@ WIDTH = 160  # characters of a printed table
 def bootstrap_interval(values: npt.ArrayLike) -> tuple[float, float] | None:
     """Return the 95 % bootstrap interval of the mean (percentiles, always the same resamples).
 
-    :param values: one a seed, shape (n,)
+    :param values: one per seed, shape (n,)
     :return: its ends; None for less than two values
     """
     sample = np.asarray(values, dtype=float)
@@ -45,7 +45,7 @@ def bootstrap_interval(values: npt.ArrayLike) -> tuple[float, float] | None:
 def spread(values: pd.Series[Any], digits: int) -> dict[str, float | None]:
     """Return the median over seeds, and the ends of the interval of the mean, for a row of a table.
 
-    :param values: one a seed
+    :param values: one per seed
     :param digits: decimal places
     """
     low, high = bootstrap_interval(values) or (None, None)
