@@ -1,10 +1,14 @@
 """Objects as plain values for files: a class is named by its import path, an object by its class
-and its arguments. Nothing in such a description is executed.
+and its arguments.
+
+The modules that a file names are imported, its views are made with its arguments, and whoever reads
+it makes its discriminator and trunk: load only files you trust.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -13,7 +17,7 @@ import numpy as np
 import torch as th
 from torch import nn
 
-CLASS, ARGUMENTS = "class", "arguments"  # keys of a described object
+CLASS, ARGUMENTS, ARRAY = "class", "arguments", "array"  # keys of what is described
 PLAIN = (bool, int, float, str, type(None), th.Tensor)
 
 
@@ -43,10 +47,14 @@ def find_class(path: str, bases: type | tuple[type, ...], source: str) -> type:
         kind: Any = importlib.import_module(module)
         for part in name.split("."):
             kind = getattr(kind, part)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        remedy = "install the module that defines it"
+        if module == "__main__":
+            remedy = (
+                "a script defined it; move it to a module that both scripts import, train again"
+            )
         raise ValueError(
-            f"{source} names the class {path}, which cannot be imported here ({error}); install or "
-            "import the module that defines it"
+            f"{source} names the class {path}, which cannot be imported here ({error}); {remedy}"
         ) from error
     if not (isinstance(kind, type) and issubclass(kind, bases)):
         expected = bases if isinstance(bases, tuple) else (bases,)
@@ -64,13 +72,19 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, PLAIN):
         return value
     if isinstance(value, np.ndarray):
-        return th.from_numpy(value.copy())
+        return {ARRAY: th.from_numpy(value.copy())}
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, (list, tuple)):
         return [to_plain(each) for each in value]
     if isinstance(value, Mapping):
-        return {str(name): to_plain(each) for name, each in value.items()}
+        wrong = [name for name in value if not isinstance(name, str) or name in (CLASS, ARRAY)]
+        if wrong:
+            raise ValueError(
+                f"a dictionary with the name {wrong[0]!r} cannot be written to a file; names are "
+                f'strings other than "{CLASS}" and "{ARRAY}"'
+            )
+        return {name: to_plain(each) for name, each in value.items()}
     if isinstance(value, type):
         return {CLASS: class_path(value)}
     if is_dataclass(value):
@@ -86,7 +100,8 @@ def from_plain(value: Any, bases: tuple[type, ...], source: str) -> Any:
     """Rebuild what :func:`to_plain` described; sequences come back as tuples.
 
     :param value: the description
-    :param bases: classes that a description may name are subclasses of these, or of ``nn.Module``
+    :param bases: dataclasses whose subclasses a description may have objects of; classes without
+        arguments may be networks as well
     :param source: of the description, for the messages
     :raises ValueError: it names a class of another kind
     """
@@ -94,9 +109,30 @@ def from_plain(value: Any, bases: tuple[type, ...], source: str) -> Any:
         return tuple(from_plain(each, bases, source) for each in value)
     if not isinstance(value, dict):
         return value
+    if ARRAY in value:
+        return value[ARRAY].cpu().numpy()
     if CLASS not in value:
         return {name: from_plain(each, bases, source) for name, each in value.items()}
-    kind = find_class(value[CLASS], (*bases, nn.Module), source)
     if ARGUMENTS not in value:
-        return kind
-    return kind(**from_plain(value[ARGUMENTS], bases, source))
+        return find_class(value[CLASS], (*bases, nn.Module), source)
+    kind = find_class(value[CLASS], bases, source)
+    return make(kind, from_plain(value[ARGUMENTS], bases, source), source)
+
+
+def make(kind: type, arguments: Mapping[str, Any], source: str, *first: Any) -> Any:
+    """Make an object of a class with the arguments that a file gives.
+
+    :param kind: of :func:`find_class`
+    :param arguments: keyword arguments
+    :param source: what gives them, for the messages
+    :param first: positional arguments, which the file does not give
+    :raises ValueError: the class takes other arguments
+    """
+    try:
+        inspect.signature(kind).bind(*first, **arguments)
+    except TypeError as error:
+        raise ValueError(
+            f"{source} describes a {kind.__name__} with other arguments than it takes here "
+            f"({error}); use the version of it that wrote the file"
+        ) from error
+    return kind(*first, **arguments)

@@ -52,6 +52,11 @@ class RecoveredReward:
             raise ValueError(f"`power` must be positive, got {power}")
         if power != 1.0 and not capped:
             raise ValueError(f"`power` {power} needs a reward that is `capped` at 0")
+        if reward_type not in discriminator.reward_types:
+            raise ValueError(
+                f"`reward_type` must be one of {', '.join(discriminator.reward_types)} for a "
+                f"{type(discriminator).__name__}, got {reward_type!r}"
+            )
         if "log_probs" in discriminator.reward_needs(reward_type):
             raise ValueError(
                 f'`reward_type` "{reward_type}" depends on the policy and cannot be frozen; use '
@@ -207,7 +212,7 @@ class RecoveredReward:
 
     @classmethod
     def load(cls, path: str | Path, device: th.device | str = "cpu") -> RecoveredReward:
-        """Read what :meth:`save` wrote; no code of the file is run, classes are imported by name.
+        """Read what :meth:`save` wrote. Its classes are imported: load only files you trust.
 
         :raises FileNotFoundError: no such file
         :raises ValueError: not a file of ours, truncated, or of another version

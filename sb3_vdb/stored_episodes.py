@@ -120,7 +120,8 @@ def _actions(trajectory: Trajectory, number: int, space: gym.spaces.Box) -> npt.
     actions = np.asarray(trajectory.actions, dtype=np.float64)
     if problem := space_problem(actions, space, "action"):
         raise ValueError(f"trajectory {number}: {problem}")
-    scaled = 2.0 * (actions - space.low) / (space.high - space.low) - 1.0
+    span = space.high - space.low
+    scaled = 2.0 * (actions - space.low) / np.where(span > 0, span, 1.0) - 1.0
     return np.clip(scaled, -1.0, 1.0).astype(np.float32).reshape(len(actions), -1)
 
 

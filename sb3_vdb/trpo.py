@@ -133,7 +133,7 @@ class FisherTRPO(TRPO):
         return Fisher(jacobian, is_mean, 1.0 / (std.square() * distribution.mean.numel()))
 
     def _observations(self) -> Any:
-        """Give the rollout's observations flat, in the buffer's order: a tensor, or one per part."""
+        """Return the rollout's observations flat, in the buffer's order."""
         observations: Any = self.rollout_buffer.observations
         if isinstance(observations, dict):
             return {key: self.rollout_buffer.to_torch(each) for key, each in observations.items()}

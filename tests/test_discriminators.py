@@ -165,6 +165,13 @@ def test_the_bounds_normaliser_maps_the_box_to_unit_range():
     )
 
 
+def test_bounds_matter_only_where_entries_are_normalised():
+    low, high = th.tensor([-th.inf, 0.0, 3.0]), th.tensor([th.inf, 4.0, 3.0])
+    normalizer = BoundsNormalizer(low, high, raw=th.tensor([True, False, False]))
+    assert normalizer(th.tensor([[7.0, 4.0, 3.0]])).tolist() == [[7.0, 1.0, 0.0]]
+    assert make_normalizer("bounds", 0, None)(th.zeros(2, 0)).shape == (2, 0)  # pictures alone
+
+
 @pytest.mark.parametrize(
     ("kind", "space", "message"),
     [
@@ -218,6 +225,7 @@ def test_the_layout_of_an_environments_arrays_does_not_matter():
         ({"trunk_class": th.nn.Flatten}, "Flatten cannot be made|must tell its `features_dim`"),
         ({"input_noise_std": -1.0}, "`input_noise_std`"),
         ({"view": "states"}, "`view` must be a View"),
+        ({"view": View(sees=("actions",))}, "and no observation"),
     ],
 )
 def test_bad_discriminators_are_named(changes, message):
@@ -241,15 +249,53 @@ def test_a_description_is_plain_and_names_nothing_but_networks_and_views():
     description = build().describe()
     assert description["class"] == "sb3_vdb.discriminators.gail:GAILDiscriminator"
     for path, message in (
-        ("builtins:eval", "which is no Discriminator or View"),
-        ("subprocess:Popen", "which is no Discriminator or View"),
+        ("builtins:eval", "which is no Discriminator"),
+        ("subprocess:Popen", "which is no Discriminator"),
         ("nowhere.at_all:Net", "cannot be imported here"),
-        ("torch.nn.modules.linear:Linear", "which is no discriminator"),
+        ("torch.nn.modules.linear:Linear", "which is no Discriminator"),
+        ("__main__:Mine", "move it to a module"),
+        (".relative:Mine", "cannot be imported here"),
     ):
         with pytest.raises(ValueError, match=message):
             Discriminator.rebuild(
                 {**description, "class": path, "arguments": {}}, OBSERVATIONS, ACTIONS, "file.pt"
             )
+
+
+def test_arguments_of_another_version_are_named():
+    description = build().describe()
+    description["arguments"]["depth"] = 3
+    with pytest.raises(ValueError, match=r"here describes a GAILDiscriminator .*'depth'"):
+        Discriminator.rebuild(description, OBSERVATIONS, ACTIONS, "here")
+
+
+class Tempered(GAILDiscriminator):
+    """Forgets to tell one of its arguments."""
+
+    def __init__(self, *spaces, temperature=1.0, **arguments):
+        super().__init__(*spaces, **arguments)
+        self.temperature = temperature
+
+
+def test_an_argument_that_a_class_does_not_tell_is_refused_before_it_is_lost():
+    with pytest.raises(ValueError, match=r"`arguments\(\)` of Tempered lacks temperature"):
+        Tempered(OBSERVATIONS, ACTIONS, temperature=7.0).describe()
+
+
+def test_actions_that_are_seen_have_to_be_there():
+    alone = Transitions(
+        np.zeros((2, 3), np.float32), None, np.zeros((2, 3), np.float32), np.zeros(2)
+    )
+    with pytest.raises(ValueError, match="have no actions, which the view sees"):
+        build().encode(alone)
+
+
+def test_an_action_with_one_possible_value_is_a_number():
+    still = spaces.Box(np.array([-1, 3], np.float32), np.array([1, 3], np.float32))
+    rows = np.zeros((2, 3), np.float32)
+    transitions = Transitions(rows, np.array([[0, 3], [1, 3]], np.float32), rows, np.zeros(2, bool))
+    encoded = TransitionEncoder(View(), OBSERVATIONS, still).encode(transitions, th.device("cpu"))
+    assert encoded.actions.tolist() == [[0.0, -1.0], [1.0, -1.0]]
 
 
 def test_a_class_inside_a_function_is_refused_before_it_is_needed():

@@ -39,7 +39,7 @@ class BatchOfOneEnv(gym.Env[Any, npt.NDArray[np.float32]]):
     def step(self, action: npt.NDArray[np.float32]) -> tuple[Any, float, bool, bool, Infos]:
         """Advance by one control step."""
         result = self._batch.step(np.asarray(action)[None])
-        infos = _plain({**self._batch.info(), **result.infos})
+        infos = _plain({**result.infos, **self._batch.info()})
         terminated = result.terminated is not None and bool(result.terminated[0])
         truncated = result.truncated is not None and bool(result.truncated[0])
         observation, reward = row_of(result.observations, 0), float(result.rewards[0])

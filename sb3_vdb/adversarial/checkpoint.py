@@ -196,8 +196,11 @@ def _check_fits(kind: type, description: dict[str, Any], venv: VecEnv, path: Pat
     :raises ValueError: naming what differs
     """
     if description["class"] != class_path(kind):
-        name = description["class"].partition(":")[2]
-        raise ValueError(f"{path} holds a {name}, no {kind.__name__}; load it with {name}.load")
+        held, name = description["class"], description["class"].partition(":")[2]
+        raise ValueError(
+            f"{path} holds a {name} ({held}), no {kind.__name__} ({class_path(kind)}); load it "
+            f"with {name}.load"
+        )
     if not isinstance(venv, VecEnv):
         raise ValueError(f"`venv` must be an SB3 VecEnv, got {type(venv).__name__}")
     if venv.num_envs != description["n_envs"]:

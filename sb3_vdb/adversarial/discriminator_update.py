@@ -52,10 +52,17 @@ def update_gradients(discriminator: Discriminator, objective: Objective) -> Grad
             lambda *args: functional_call(discriminator, tensors, args), batch, beta
         )
         metrics = UpdateMetrics.of(loss, output.logits_expert_is_high, output.kl)
-        slopes = th.autograd.grad(loss.total(), weights[:n])
+        slopes = _slopes(loss.total(), weights[:n])
         norms = th.stack(th._foreach_norm(slopes)).sum()
         finite = th.isfinite(loss.total().detach() + norms)
         figures = th.stack([each.detach() for each in metrics])
-        return UpdateResult([*slopes], figures, output.kl.detach(), finite)
+        return UpdateResult(slopes, figures, output.kl.detach(), finite)
 
     return gradients
+
+
+def _slopes(loss: th.Tensor, parameters: Sequence[th.Tensor]) -> list[th.Tensor]:
+    """Compute the gradients of parameters, zeros for those that are frozen or not used."""
+    learned = [each for each in parameters if each.requires_grad]
+    gradients = iter(th.autograd.grad(loss, learned, materialize_grads=True))
+    return [next(gradients) if each.requires_grad else th.zeros_like(each) for each in parameters]

@@ -113,9 +113,10 @@ class AdversarialSettings:
 
     def check_batch(self, n_expert: int, n_generator: int) -> None:
         """Refuse batches larger than the data they are sampled from."""
+        longer_round = "a larger `n_steps`, `n_envs` or (off-policy) `gen_train_timesteps`"
         for source, n, remedy in (
             ("the demonstrations have", n_expert, "more demonstrations"),
-            ("a round of the generator has", n_generator, "a larger `n_steps` or `n_envs`"),
+            ("a round of the generator has", n_generator, longer_round),
         ):
             if self.demo_batch_size > n:
                 raise ValueError(

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
+import numpy as np
 import torch as th
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -42,9 +45,9 @@ def traced_gradients(
     tensors = (*weights, *batch.tensors())
     key = (
         tuple(type(module) for module in discriminator.modules()),
-        str(discriminator.describe()),
+        _exact(discriminator.arguments()),
         objective,
-        tuple((each.shape, each.dtype, each.device) for each in tensors),
+        tuple((each.shape, each.dtype, each.device, each.requires_grad) for each in tensors),
     )
     if key not in _TRACES:
         copied = copy.deepcopy(discriminator).train()
@@ -63,6 +66,23 @@ def traced_gradients(
         return UpdateResult(list(results[:n]), *results[n:])
 
     return gradients
+
+
+def _exact(value: Any) -> Any:
+    """Return a value that can be a key and is equal where the same is computed: arrays by their
+    bytes, objects by their class and fields.
+    """
+    if isinstance(value, th.Tensor):
+        value = value.detach().cpu().numpy()
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    if is_dataclass(value) and not isinstance(value, type):
+        return type(value), tuple(_exact(getattr(value, each.name)) for each in fields(value))
+    if isinstance(value, Mapping):
+        return tuple((name, _exact(each)) for name, each in value.items())
+    if isinstance(value, (list, tuple)):
+        return tuple(_exact(each) for each in value)
+    return type(value), value
 
 
 def _trace(function: Gradients, weights: Weights, batch: EncodedTransitions) -> Any:

@@ -78,8 +78,8 @@ class AdversarialTrainer:
     :param constraint: ``"average"`` (eq. 9) or ``"pointwise"``, which raises beta by the largest
         divergence (appendix A)
     :param reward_type: what the policy is paid, see :mod:`sb3_vdb.rewards`: ``"gail"`` (default),
-        ``"log_d"`` or ``"logit"`` for GAIL and VAIL; ``"g"`` (default), ``"f"`` or ``"logit"`` for
-        AIRL and VAIRL
+        ``"log_d"``, ``"logit"`` or ``"probability"`` for GAIL and VAIL; ``"g"`` (default), ``"f"``
+        or ``"logit"`` for AIRL and VAIRL
     :param reward_scaling: ``"none"``; ``"std"`` divides rewards by their standard deviation in the
         last round; ``"mean_std"`` also subtracts their mean, only for tasks of fixed length
     :param relabel_rollouts: pay an on-policy rollout at once, after the discriminator has learned
@@ -205,7 +205,7 @@ class AdversarialTrainer:
         self.relabels = settings.relabels(gen_algo, venv)
         if settings.seed is not None:
             th.manual_seed(settings.seed)
-        self.discriminator = make_discriminator().to(self.device)
+        self.discriminator = make_discriminator().to(self.device).eval()
         self.discriminator.describe()
         types = self.discriminator.reward_types
         self.reward_type = checked_reward_type(settings.reward_type, types)

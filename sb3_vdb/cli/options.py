@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from gymnasium.error import DependencyNotInstalled
 
 from sb3_vdb.experiments.framework.job import BACKENDS, Workers
 from sb3_vdb_envs.cores import available_cores
 
 PATH = click.Path(path_type=Path)
+# what the package refuses or misses, which the command line says without a traceback
+REFUSALS = (ValueError, TypeError, RuntimeError, ImportError, DependencyNotInstalled)
 
 
 def seed() -> click.Option:
@@ -119,8 +122,9 @@ def study_arguments(values: dict[str, Any]) -> dict[str, Any]:
         name: tuple(dict.fromkeys(value)) if isinstance(value, tuple) else value
         for name, value in values.items()
     }
-    if arguments.get("out") is not None:
-        arguments["out"] = arguments["out"].resolve()
+    for name, value in arguments.items():
+        if isinstance(value, Path):
+            arguments[name] = value.resolve()
     if "first_seed" in arguments:
         first = arguments.pop("first_seed")
         arguments["seeds"] = range(first, first + arguments["seeds"])

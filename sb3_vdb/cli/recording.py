@@ -11,6 +11,7 @@ import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
 
 from sb3_vdb.cli.ids import known_id
+from sb3_vdb.cli.options import REFUSALS
 from sb3_vdb.demonstrations.recording import resolved_arguments
 from sb3_vdb.environments import ENVIRONMENTS, environment
 
@@ -62,7 +63,7 @@ def record(
         check_video_path(path)
         policy = _policy(env_id, pretrained, model, algo)
         click.echo(record_video(env_id, policy, path, seconds, seed, env_kwargs, every))
-    except (ValueError, TypeError, ImportError, gym.error.DependencyNotInstalled) as error:
+    except REFUSALS as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -118,7 +119,7 @@ def record_demos(
             expert, env_id, episodes, seed, kwargs, acting_env, least_return=least_return
         )
         path = recording.save(made, out)
-    except (ValueError, TypeError, gym.error.DependencyNotInstalled) as error:
+    except REFUSALS as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{path}: {episodes} episodes, mean return {made.returns.mean():.1f}")
 

@@ -37,7 +37,7 @@ def errors_in_words(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(**values: Any) -> Any:
         try:
             return function(**values)
-        except (ValueError, RuntimeError, ImportError) as error:
+        except options.REFUSALS as error:
             raise click.ClickException(str(error)) from error
 
     return wrapper

@@ -4,7 +4,7 @@ environment.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +184,11 @@ class Demonstrations(Sequence[Trajectory]):
             raise ValueError(
                 f"`observations` is one array of shape {observations.shape}; give a list with one "
                 "array per episode, for a single episode `[observations]`"
+            )
+        if isinstance(observations, Mapping):
+            raise ValueError(
+                f"`observations` is one mapping of {', '.join(observations)}; give a list with one "
+                "per episode, for a single episode `[observations]`"
             )
         n = len(observations)
         for name, values in (("actions", actions), ("rewards", rewards), ("terminals", terminals)):

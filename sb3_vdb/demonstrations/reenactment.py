@@ -25,6 +25,7 @@ from sb3_vdb.demonstrations.recording import (
 )
 from sb3_vdb.demonstrations.trajectory import Trajectory
 from sb3_vdb.environments import look_arguments, simulator_versions
+from sb3_vdb.transitions import map_parts
 from sb3_vdb.version import __version__
 
 # How far one step may depart from the recording: machines and versions round differently, and
@@ -107,7 +108,7 @@ def _reenact_episode(
 ) -> Trajectory:
     show = getattr(env.unwrapped, "set_physics", None)
     observation, _ = env.reset(seed=episode.seed)
-    observations = [np.asarray(observation)]
+    observations = [map_parts(np.asarray, observation)]
     for step, action in enumerate(episode.actions):
         observation, reward, terminated, truncated, _ = env.step(action)
         _verify(env, episode, step, float(reward), f"episode {number}, step {step + 1}", changed)
@@ -118,9 +119,9 @@ def _reenact_episode(
             )
         if show is not None and (physics_state(env) != episode.states[step]).any():
             observation = show(episode.states[step])
-        observations.append(np.asarray(observation))
+        observations.append(map_parts(np.asarray, observation))
     return Trajectory(
-        np.stack(observations),
+        map_parts(lambda *steps: np.stack(steps), *observations),
         episode.actions,
         episode.rewards.astype(np.float32),
         episode.terminal,

@@ -33,7 +33,7 @@ class Trajectory:
 
     def __len__(self) -> int:
         """Return the number of steps."""
-        return max(0, len(next(iter(parts_of(self.observations).values()))) - 1)
+        return max(0, len(next(iter(parts_of(self.observations).values()), ())) - 1)
 
 
 def trajectory_problem(trajectory: Trajectory) -> str | None:
@@ -41,8 +41,8 @@ def trajectory_problem(trajectory: Trajectory) -> str | None:
     length, parts = len(trajectory), parts_of(trajectory.observations)
     if length < 1:
         return (
-            f"has {len(next(iter(parts.values())))} observations and so no step; drop it, or give "
-            "it length + 1 observations (the last one is the observation after the last action)"
+            f"has {len(next(iter(parts.values()), ()))} observations and so no step; drop it, or "
+            "give it length + 1 of them (the last one is the observation after the last action)"
         )
     for name in ("actions", "rewards"):
         values = getattr(trajectory, name)

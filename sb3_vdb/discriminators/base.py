@@ -13,8 +13,9 @@ import torch as th
 from gymnasium import spaces
 from torch import nn
 
-from sb3_vdb.class_paths import from_plain, to_plain
+from sb3_vdb.class_paths import class_path, find_class, from_plain, make, to_plain
 from sb3_vdb.discriminators.unit import CodeUnit, UnitOutput
+from sb3_vdb.networks.observation_scales import PIXEL_RANGE
 from sb3_vdb.networks.trunks import DenseTrunk, make_trunk
 from sb3_vdb.transitions import Transitions
 from sb3_vdb.vdb import add_noise
@@ -22,7 +23,6 @@ from sb3_vdb.views import EncodedTransitions, Inputs, ObservationView, Seen, Tra
 
 PenaltyTarget = Literal["logits", "probabilities", "terms"]
 PENALTY_TARGETS: tuple[PenaltyTarget, ...] = ("logits", "probabilities", "terms")
-PIXEL_RANGE = 255.0
 Space = spaces.Space[Any]
 
 
@@ -101,6 +101,11 @@ class Discriminator(nn.Module, ABC):
                 'View(..., sees=("observations",)), from sb3_vdb.views'
             )
         self.view = chosen.of(observation_space)
+        if not {"observations", "next_observations"} & self.needs:
+            raise ValueError(
+                f'`view` sees {self.view.sees} and no observation; add "observations" or '
+                '"next_observations" to `sees`'
+            )
         self.observation_space, self.action_space = observation_space, action_space
         self.trunk_class, self.trunk_kwargs = trunk_class, dict(trunk_kwargs or {})
         if code_dim is not None and code_dim < 1:
@@ -168,9 +173,18 @@ class Discriminator(nn.Module, ABC):
         """Describe it by plain values and import paths, from which :meth:`rebuild` makes another of
         its shape.
 
-        :raises ValueError: it has arguments that no file can hold
+        :raises ValueError: it has arguments that no file can hold, or does not tell
         """
-        return {"class": to_plain(type(self))["class"], "arguments": to_plain(self.arguments())}
+        kind, arguments = type(self), self.arguments()
+        untold = [name for name in self.argument_names() if name not in arguments]
+        if untold:
+            raise ValueError(
+                f"`arguments()` of {kind.__name__} lacks {', '.join(untold)}, so that no file can "
+                "describe it; let it return {**super().arguments(), ...} with them"
+            )
+        described = to_plain(arguments)
+        from_plain(described, (View, ObservationView), f"`arguments()` of {kind.__name__}")
+        return {"class": class_path(kind), "arguments": described}
 
     @staticmethod
     def rebuild(
@@ -182,14 +196,14 @@ class Discriminator(nn.Module, ABC):
         :param observation_space: of the environment
         :param action_space: of the environment
         :param source: of the description, for the messages
-        :raises ValueError: it names a class that is not here, or no discriminator
+        :raises ValueError: it names a class that is not here, no discriminator, or one that takes
+            other arguments
         """
-        bases = (Discriminator, View, ObservationView)
-        kind = from_plain({"class": description["class"]}, bases, source)
-        arguments = from_plain(description["arguments"], bases, source)
-        if not issubclass(kind, Discriminator):
-            raise ValueError(f"{source} names {description['class']}, which is no discriminator")
-        discriminator: Discriminator = kind(observation_space, action_space, **arguments)
+        kind = find_class(description["class"], Discriminator, source)
+        arguments = from_plain(description["arguments"], (View, ObservationView), source)
+        discriminator: Discriminator = make(
+            kind, arguments, source, observation_space, action_space
+        )
         return discriminator
 
     # ------------------------------------------------------------------ what it sees

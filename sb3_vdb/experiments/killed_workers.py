@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import torch as th
 
+from sb3_vdb.experiments.framework.folder import sole_user
 from sb3_vdb.experiments.framework.job import BACKENDS, BackendName, Job, Report, Workers
 from sb3_vdb.experiments.framework.jobs import run_jobs
 from sb3_vdb.experiments.framework.plots import new_figure
@@ -235,9 +236,10 @@ def run_trials(
     """
     if "ray" in backends:  # or say now that it is missing
         importlib.import_module("sb3_vdb.experiments.framework.ray_backend")
-    trials = [try_out(out, Workers(workers), False, n_jobs, policy)]
-    for backend in backends:
-        trials.append(try_out(out, Workers(workers, backend), True, n_jobs, policy))
+    with sole_user(out):
+        trials = [try_out(out, Workers(workers), False, n_jobs, policy)]
+        for backend in backends:
+            trials.append(try_out(out, Workers(workers, backend), True, n_jobs, policy))
     table = compare(trials)
     show(table)
     for target in filter(None, (out, docs)):

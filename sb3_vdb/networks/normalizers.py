@@ -10,7 +10,6 @@ from torch import nn
 
 STD_FLOOR = 1e-2  # smallest standard deviation by which an entry is divided
 CLIP = 10.0  # normalised entries are held within +-CLIP
-KINDS = ("running", "bounds", "none")
 
 Bounds = tuple[th.Tensor, th.Tensor]  # low and high, each of shape (dim,)
 
@@ -79,17 +78,20 @@ class BoundsNormalizer(Normalizer):
     :param low: shape (dim,)
     :param high: shape (dim,)
     :param raw: as for :class:`Normalizer`
-    :raises ValueError: a bound is not finite
+    :raises ValueError: a bound of an entry that is normalised is not finite
     """
 
     def __init__(self, low: th.Tensor, high: th.Tensor, raw: th.Tensor | None = None) -> None:
+        if raw is not None:
+            low, high = th.where(raw, -1.0, low), th.where(raw, 1.0, high)
         if not bool(th.isfinite(high - low).all()):
             raise ValueError(
                 '`normalize_inputs="bounds"` needs finite observation bounds; use "running" instead'
             )
         super().__init__(low.numel(), raw)
         self.mean.copy_((high + low) / 2)
-        self.std.copy_((high - low) / 2)
+        half = (high - low) / 2
+        self.std.copy_(th.where(half > 0, half, 1.0))  # an entry of one possible value becomes 0
 
 
 def box_bounds(space: spaces.Box) -> Bounds:
@@ -113,7 +115,7 @@ def make_normalizer(
         return RunningNormalizer(dim, raw)
     if kind == "bounds" and bounds is not None:
         return BoundsNormalizer(*bounds, raw)
-    if kind == "none":
+    if kind == "none" or (kind == "bounds" and dim == 0):  # a picture alone
         return Normalizer(dim, raw)
     raise ValueError(
         f'`normalize_inputs` must be "running", "none" or, for a Box, "bounds", got {kind!r}'

@@ -11,7 +11,6 @@ import numpy as np
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import (
-    get_flattened_obs_dim,
     is_image_space,
     is_image_space_channels_first,
     preprocess_obs,
@@ -283,11 +282,6 @@ def flatten(values: Array, space: Space, device: th.device) -> th.Tensor:
     encoded = preprocess_obs(shaped, space)  # type: ignore[misc]
     assert isinstance(encoded, th.Tensor)
     return encoded.float().reshape(len(values), -1).contiguous()
-
-
-def flat_dim(space: Space) -> int:
-    """Count the entries of :func:`flatten`'s rows."""
-    return get_flattened_obs_dim(space)
 
 
 def zero_observation(space: Space) -> Observations:

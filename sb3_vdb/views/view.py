@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch as th
 from gymnasium import spaces
+from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 
 from sb3_vdb.transitions import Transitions
 from sb3_vdb.views.observations import (
@@ -14,7 +15,6 @@ from sb3_vdb.views.observations import (
     Space,
     check_flat,
     default_view,
-    flat_dim,
     flatten,
 )
 from sb3_vdb.views.seen import EncodedTransitions, Inputs, Seen
@@ -54,7 +54,9 @@ class View:
 
         :raises ValueError: the space has parts, and the view does not choose among them
         """
-        return self if self.observation is not None else type(self)(default_view(space), self.sees)
+        if self.observation is not None:
+            return self
+        return replace(self, observation=default_view(space))
 
     def inputs(self, observations: Inputs, actions: th.Tensor, next_observations: Inputs) -> Inputs:
         """Join what is seen into the input of one network; a subclass may compute something else of
@@ -79,7 +81,7 @@ class TransitionEncoder:
     :param view: what is seen; observations are filled in (:meth:`View.of`)
     :param observation_space: of the environment
     :param action_space: of the environment
-    :param needs: fields of a transition that are encoded; the others are left out
+    :param needs: which observations are encoded; actions are where the view sees them
     :raises ValueError: a space cannot be seen so
     """
 
@@ -96,7 +98,7 @@ class TransitionEncoder:
         self._observation_view = self.view.observation
         self.probe = self._observation_view.probe(observation_space)
         check_flat(action_space, "action")
-        self.action_dim = flat_dim(action_space) if "actions" in view.sees else 0
+        self.action_dim = get_flattened_obs_dim(action_space) if "actions" in view.sees else 0
 
     @property
     def keys(self) -> tuple[str, ...] | None:
@@ -127,13 +129,18 @@ class TransitionEncoder:
         """Encode actions flat, those of a bounded Box scaled to [-1, 1]."""
         if "actions" not in self.view.sees:
             return th.zeros((transitions.n_steps, 0), device=device)
-        assert transitions.actions is not None
+        if transitions.actions is None:
+            raise ValueError(
+                "the transitions have no actions, which the view sees; give some with actions, or "
+                'let the view see observations alone: View(sees=("observations",))'
+            )
         actions = flatten(transitions.actions, self.action_space, device)
         if isinstance(self.action_space, spaces.Box):
             low, high = (
                 th.as_tensor(bound.reshape(-1), device=device).float()
                 for bound in (self.action_space.low, self.action_space.high)
             )
-            if bool(th.isfinite(high - low).all()):
-                actions = 2.0 * (actions - low) / (high - low) - 1.0
+            span = high - low
+            if bool(th.isfinite(span).all()):  # of a single possible value, -1
+                actions = 2.0 * (actions - low) / th.where(span > 0, span, 1.0) - 1.0
         return actions

@@ -100,7 +100,8 @@ class DiscriminatorEvalCallback(BaseCallback):
         )
         likeness = self._judge(played)
         best = -1.0 if self.best is None else self._judge(self.best)
-        if likeness > best:
+        is_chosen = likeness >= best  # a run that goes on makes its best policy again
+        if is_chosen:
             self.best = played
             self.model.save(self.best_model_path)
             played.save(self.folder / BEST_EPISODES)
@@ -109,7 +110,7 @@ class DiscriminatorEvalCallback(BaseCallback):
             "updates": self.model._n_updates,
             "likeness": round(likeness, 4),
             "best_before": round(best, 4),
-            "chosen": likeness > best,
+            "chosen": is_chosen,
             "frames": played.n_steps * (played[0].action_repeat or 1),
             "return": float("nan") if played.returns is None else played.returns.mean().round(2),
         }

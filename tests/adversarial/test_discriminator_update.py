@@ -12,11 +12,12 @@ from torch import nn
 from sb3_vdb.adversarial.discriminator_learner import DiscriminatorLearner
 from sb3_vdb.adversarial.round_metrics import UpdateMetrics
 from sb3_vdb.adversarial.settings import AdversarialSettings
+from sb3_vdb.adversarial.traced_update import traced_gradients
 from sb3_vdb.discriminators import AIRLDiscriminator, GAILDiscriminator
 from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.networks import ConvTrunk
 from sb3_vdb.vdb import DualVariable
-from sb3_vdb.views import EncodedTransitions, Picture, Seen, View
+from sb3_vdb.views import EncodedTransitions, Inputs, Picture, Seen, View
 
 SPACE = spaces.Box(-1.0, 1.0, (3,), np.float32)
 PICTURES = spaces.Box(0, 255, (1, 16, 16), np.uint8)
@@ -226,3 +227,62 @@ def test_a_network_that_cannot_be_traced_is_refused_with_the_remedy():
     with pytest.warns(UserWarning, match=message):
         metrics = learner.train_round(samples(0.3, "airl"), samples(0.0, "airl"))
     assert th.isfinite(metrics.loss_expert).all()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Weighted(View):
+    """Sees the observation, each entry with a weight."""
+
+    weights: np.ndarray | None = None
+
+    def inputs(self, observations, actions, next_observations):
+        return Inputs(observations.vectors * th.from_numpy(self.weights))
+
+
+def test_traces_are_shared_only_where_the_same_is_computed():
+    """Arrays that print alike, or a class that is defined anew, are not the same."""
+    space = spaces.Box(-1.0, 1.0, (2000,), np.float32)
+    ends = np.ones(2000, np.float32), np.ones(2000, np.float32)
+    ends[1][1000] = 0.0
+    assert str(th.from_numpy(ends[0])) == str(th.from_numpy(ends[1]))
+    gradients = []
+    for weights in ends:
+        view = Weighted(sees=("observations",), weights=weights)
+        th.manual_seed(0)
+        network = GAILDiscriminator(space, SPACE, view=view, normalize_inputs="none")
+        row = Seen.of(th.ones(2 * SIZE, 2000))
+        batch = EncodedTransitions(
+            row, th.zeros(2 * SIZE, 0), row, th.zeros(2 * SIZE), th.zeros(2 * SIZE)
+        )
+        objective = DiscriminatorLearner(network, SETTINGS, None).objective
+        run = traced_gradients(network, objective, batch)
+        tensors = [*network.parameters(), *network.buffers()]
+        gradients.append(run(tensors, batch, th.tensor(0.0)).gradients[0])
+    assert gradients[0][:, 1000].any()
+    assert not gradients[1][:, 1000].any()
+
+
+class HalfFrozen(nn.Module):
+    """A trunk with a layer that is frozen and one that is not used."""
+
+    features_dim = 4
+
+    def __init__(self, input_shape):
+        super().__init__()
+        self.frozen, self.unused = nn.Linear(*input_shape, 4), nn.Linear(2, 2)
+        self.learned = nn.Linear(4, 4)
+        self.frozen.requires_grad_(False)
+
+    def forward(self, inputs):
+        return self.learned(th.tanh(self.frozen(inputs)))
+
+
+@pytest.mark.parametrize("traced", [True, False])
+def test_layers_that_are_frozen_or_unused_stay_as_they_are(traced):
+    settings = dataclasses.replace(SETTINGS, trace_updates=traced)
+    network = GAILDiscriminator(SPACE, SPACE, trunk_class=HalfFrozen)
+    before = {name: value.clone() for name, value in network.named_parameters()}
+    learner = DiscriminatorLearner(network, settings, None)
+    learner.train_round(samples(1.0, "gail", 1), samples(0.0, "gail", 2))
+    for name, value in network.named_parameters():
+        assert th.equal(value, before[name]) == ("frozen" in name or "unused" in name), name

@@ -5,6 +5,7 @@ from inspect import signature
 
 import pytest
 from click.testing import CliRunner
+from gymnasium.error import DependencyNotInstalled
 
 from sb3_vdb.cli import main
 from sb3_vdb.cli.reproduce import DEMO, study_command
@@ -24,16 +25,18 @@ def test_the_options_of_every_study_are_the_arguments_of_its_function(name):
 def test_options_that_belong_together_are_one_argument(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command = study_command("experts", STUDIES["humanoid"])
-    options = ["--first-seed", "7", "--seeds", "2", "--out", "runs", "--skill", "Run"]
+    options = ["--first-seed", "7", "--seeds", "2", "--out", "runs", "--docs", "docs"]
+    options += ["--skill", "Run"]
     context = command.make_context("x", [*options, "--skill", "Run", "--workers", "3"])
     arguments = STUDIES["humanoid"].arguments(context.params)
     assert arguments["seeds"] == range(7, 9)
     assert arguments["workers"] == Workers(3, "local", None)
     assert arguments["out"] == tmp_path / "runs"  # Ray's workers are elsewhere
+    assert arguments["docs"] == tmp_path / "docs"
     assert arguments["skills"] == ("Run",)
 
 
-@pytest.mark.parametrize("error", [ValueError, RuntimeError, ImportError])
+@pytest.mark.parametrize("error", [ValueError, RuntimeError, ImportError, DependencyNotInstalled])
 def test_what_a_study_refuses_is_an_error_of_the_command_line(monkeypatch, error):
     def refuse(**_):
         raise error("choose another folder")

@@ -216,6 +216,66 @@ def test_views_of_ones_own_work_and_survive_their_description():
     assert TransitionEncoder(again, BOTH, ACTIONS).keys == ("state",)
 
 
+@dataclass(frozen=True, eq=False)
+class Projected(ObservationView):
+    """Sees the state times a matrix."""
+
+    matrix: np.ndarray
+
+    def encode(self, observations, space, device):
+        seen = Vector("state").encode(observations, space, device)
+        return seen._replace(vectors=seen.vectors @ th.from_numpy(self.matrix).to(device))
+
+
+@dataclass(frozen=True)
+class Scaled(View):
+    factor: float = 1.0
+
+
+def test_arrays_of_a_view_come_back_as_arrays():
+    view = View(Projected(np.arange(8, dtype=np.float32).reshape(4, 2)))
+    again = from_plain(to_plain(view), (View, ObservationView), "here")
+    np.testing.assert_array_equal(again.observation.matrix, view.observation.matrix)
+    assert isinstance(again.observation.matrix, np.ndarray)
+
+
+def test_a_view_keeps_its_own_fields_when_it_is_filled_in():
+    view = Scaled(sees=("observations",), factor=5.0).of(STATE)
+    assert view == Scaled(Vector(), ("observations",), 5.0)
+
+
+@dataclass(frozen=True)
+class Conf:
+    depth: int = 2
+
+
+class Configured(th.nn.Module):
+    def __init__(self, input_shape, conf):
+        super().__init__()
+        self.features_dim = conf.depth
+        self.layer = th.nn.Linear(*input_shape, conf.depth)
+
+    def forward(self, inputs):
+        return self.layer(inputs)
+
+
+def test_files_make_nothing_but_views():
+    for kind in ("torch.nn:Linear", f"{__name__}:Conf"):
+        described = {"class": kind, "arguments": {}}
+        with pytest.raises(ValueError, match="which is no View or ObservationView"):
+            from_plain(described, (View, ObservationView), "file.pt")
+    with pytest.raises(ValueError, match="no View or ObservationView"):  # and so none is written
+        GAILDiscriminator(
+            STATE, ACTIONS, trunk_class=Configured, trunk_kwargs={"conf": Conf()}
+        ).describe()
+
+
+@pytest.mark.parametrize("names", [{1: 2}, {"class": 2}, {"array": 2}])
+def test_dictionaries_that_would_not_come_back_are_refused(names):
+    with pytest.raises(ValueError, match="cannot be written to a file"):
+        to_plain(names)
+
+
 class NotAView:
     pass
 

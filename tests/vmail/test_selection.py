@@ -82,6 +82,19 @@ def test_a_run_that_goes_on_keeps_its_best_and_a_new_one_begins_anew(tmp_path, m
     assert pd.read_csv(tmp_path / HISTORY)["timesteps"].tolist() == [10, 10]
 
 
+def test_a_policy_that_is_made_again_after_a_kill_is_kept_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(DiscriminatorEvalCallback, "_judge", lambda self, episodes: 0.5)
+    model = make_model()
+    callback = DiscriminatorEvalCallback(dots(), tmp_path, 2, eval_freq=10)
+    model.learn(10, callback=callback)
+    (tmp_path / HISTORY).write_text("timesteps,updates,likeness,best_before,chosen\n")
+    again = DiscriminatorEvalCallback(dots(), tmp_path, 2, eval_freq=10)  # from the checkpoint
+    again.init_callback(model)
+    again._evaluate()
+    assert again.history[-1]["best_before"] == again.history[-1]["likeness"]
+    assert again.history[-1]["chosen"]
+
+
 def test_numbers_out_of_range_and_other_algorithms_are_refused(tmp_path):
     env = dots()
     for changes in ({"n_eval_episodes": 0}, {"eval_freq": 0}, {"first": -1}):

@@ -21,11 +21,10 @@ from sb3_vdb.experiments.experts.training import (
     ExpertSettings,
     train_expert,
 )
-from sb3_vdb.experiments.framework.folder import sole_user
 from sb3_vdb.experiments.framework.job import Job, Workers
 from sb3_vdb.experiments.framework.jobs import run_jobs
 from sb3_vdb.experiments.framework.plots import new_figure
-from sb3_vdb.experiments.framework.run import claim_all, read_result, versions_of
+from sb3_vdb.experiments.framework.run import claimed, read_result, versions_of
 from sb3_vdb.experiments.framework.table import show, write_tables
 from sb3_vdb.experiments.vmail.settings import FRAMES_A_DECISION
 
@@ -60,8 +59,7 @@ def train_experts(
     if stochastic and demos is None:
         raise ValueError("`stochastic` is about demonstrations; say where they go with --demos")
     runs = [ExpertRun(out, task, seed, settings) for task in dict.fromkeys(tasks)]
-    claim_all(runs)
-    with sole_user(out):
+    with claimed(out, runs):
         run_jobs([Job(run.name, run.frames, partial(train_expert, run)) for run in runs], workers)
     table = pd.DataFrame([_row(run, demos, stochastic) for run in runs])
     show(table)

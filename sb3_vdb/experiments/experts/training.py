@@ -159,8 +159,8 @@ class KeepBest(BaseCallback):
             return True
         self._next = frames + self.run.settings.evaluate_every
         self._log.stop()
+        self._save_checkpoint()  # first: a best model must not be of a stretch that is lost
         mean = self._evaluate(frames)
-        self._save_checkpoint()
         self.report(frames, f"return {mean:.0f}")
         if mean >= self.run.aim and not self._was_luck():
             self._is_confirmed = True  # and not an earlier one that had more luck

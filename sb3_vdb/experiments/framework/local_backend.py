@@ -71,7 +71,7 @@ class LocalBackend:
         try:
             while inbox.poll():
                 self._states[name] = self._states[name]._replace(**inbox.recv())
-        except EOFError:
+        except (EOFError, OSError):  # the worker was killed, perhaps within a message
             pass
 
     def _end(self, name: str, process: Any, inbox: Connection) -> None:

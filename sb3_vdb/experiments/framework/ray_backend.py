@@ -45,6 +45,11 @@ class RayBackend:
                 **(own if address is None else {}),
             )
         except (ConnectionError, RuntimeError) as error:
+            if address is None:
+                raise ValueError(
+                    f"Ray did not start on this machine ({error}); use --backend local, or join a "
+                    "cluster with --address"
+                ) from error
             raise ValueError(
                 f"no Ray cluster answers at {address!r} ({error}); start one with `ray start "
                 "--head`, or leave the address out to start Ray on this machine"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from sb3_vdb.experiments.framework.folder import sole_user
 from sb3_vdb.experiments.framework.job import Report
 from sb3_vdb.experiments.framework.versions import (
     combined_versions,
@@ -19,6 +21,7 @@ from sb3_vdb.experiments.framework.versions import (
 from sb3_vdb.files import write_text
 
 CONFIG, RESULT, VERSIONS = "config.json", "result.json", "versions.json"
+ABSENT = object()  # in place of an argument that a config lacks
 WRITE_EVERY = 5.0  # seconds between two notes of the time spent
 
 
@@ -65,10 +68,12 @@ class Run(ABC):
             if not any(f"{each}.".startswith(f"{name}.") for each in there):
                 there |= flat({name: value})
         for name in sorted(there.keys() | here.keys()):
-            if there.get(name) != here.get(name) and not self._may_differ(name):
+            before, asked = there.get(name, ABSENT), here.get(name, ABSENT)
+            if before != asked and not self._may_differ(name):
+                before, asked = ("nothing" if v is ABSENT else repr(v) for v in (before, asked))
                 raise ValueError(
-                    f"{self.folder} holds a run with {name} {there.get(name)!r}, asked for is "
-                    f"{here.get(name)!r}; choose another folder with --out, or delete this one"
+                    f"{self.folder} holds a run with {name} {before}, asked for is {asked}; "
+                    "choose another folder with --out, or delete this one"
                 )
 
     def _may_differ(self, name: str) -> bool:
@@ -134,15 +139,40 @@ def defaults_of(settings: Any, prefix: str = "") -> dict[str, Any]:
     return defaults
 
 
-def claim_all(runs: Sequence[Run]) -> None:
-    """Claim the folders of runs, or none if one of them holds another run.
+def check_all(runs: Iterable[Run]) -> None:
+    """See whether what is in the folders of runs, if anything, is these runs.
 
-    :raises ValueError: see :meth:`Run.claim`
+    :raises ValueError: see :meth:`Run.check`
     """
     for run in runs:
         run.check()
-    for run in runs:
-        run.claim()
+
+
+@contextmanager
+def claimed(out: Path, runs: Sequence[Run]) -> Iterator[None]:
+    """Work alone in the folder of a study while the block runs; its runs are claimed, or none of
+    them if the folder of one holds another run.
+
+    :param out: folder of the study
+    :param runs: that are worked on
+    :raises ValueError: another command is at work there, or see :meth:`Run.claim`
+    """
+    with sole_user(out):
+        check_all(runs)
+        for run in runs:
+            run.claim()
+        yield
+
+
+def nothing_finished(folder: Path) -> ValueError:
+    """Make the error of a table without a row.
+
+    :param folder: of the study
+    """
+    return ValueError(
+        f"{folder} holds no finished run of what is asked for; leave --table-only out to train, or "
+        "name another folder with --out"
+    )
 
 
 def versions_of(runs: Iterable[Run]) -> dict[str, str]:

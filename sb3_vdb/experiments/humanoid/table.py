@@ -15,11 +15,10 @@ import pandas as pd
 from sb3_vdb.baselines import DeepMimicPPO
 from sb3_vdb.evaluation import ImitationResult, evaluate_imitation
 from sb3_vdb.evaluation.videos import record_video
-from sb3_vdb.experiments.framework.folder import sole_user
 from sb3_vdb.experiments.framework.job import Job, Report, Workers
 from sb3_vdb.experiments.framework.jobs import run_jobs
 from sb3_vdb.experiments.framework.plots import new_figure
-from sb3_vdb.experiments.framework.run import CONFIG, claim_all, versions_of
+from sb3_vdb.experiments.framework.run import CONFIG, claimed, nothing_finished, versions_of
 from sb3_vdb.experiments.framework.table import bootstrap_interval, show, summarise, write_tables
 from sb3_vdb.experiments.humanoid.training import (
     EVALUATION_SEED,
@@ -83,9 +82,8 @@ def run_table(
     :raises ValueError: a folder holds another run
     """
     runs = [SkillRun(out, skill, seed, settings) for skill in skills for seed in seeds]
-    claim_all(runs)
     jobs = [Job(run.name, settings.samples, partial(train_and_evaluate, run)) for run in runs]
-    with sole_user(out):
+    with claimed(out, runs):
         run_jobs(jobs, workers)
     return write_table(out, docs)
 
@@ -141,7 +139,7 @@ def finished_runs(out: Path) -> list[SkillRun]:
         settings = MocapSettings(**config["settings"])
         runs.append(SkillRun(out, config["skill"], config["seed"], settings))
     if not runs:
-        raise ValueError(f"no finished run in {out}")
+        raise nothing_finished(out)
     for run in runs:
         if run.settings != runs[0].settings:
             raise ValueError(

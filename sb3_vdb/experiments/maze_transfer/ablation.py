@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from sb3_vdb.experiments.framework.folder import sole_user
 from sb3_vdb.experiments.framework.job import Job, Workers
 from sb3_vdb.experiments.framework.jobs import JobsFailedError, try_jobs
-from sb3_vdb.experiments.framework.run import claim_all, read_result, versions_of
+from sb3_vdb.experiments.framework.run import check_all, claimed, read_result, versions_of
 from sb3_vdb.experiments.framework.table import (
     mean_and_std,
     show,
@@ -100,8 +99,7 @@ def run_ablation(ablation: Ablation, workers: Workers, docs: Path | None = None)
     :raises JobsFailedError: some jobs failed; the others are kept
     """
     lines = ablation.lines()
-    claim_all([line.cell for line in lines])
-    with sole_user(ablation.out):
+    with claimed(ablation.out, [line.cell for line in lines]):
         failures = _run(lines, partial(try_jobs, workers=workers))
     summary = write_results(ablation, docs)
     if failures:
@@ -191,8 +189,11 @@ def write_results(ablation: Ablation, docs: Path | None = None) -> pd.DataFrame:
     :param ablation: what was run
     :param docs: where they go besides the run folder; other runs that are there are kept
     :return: one row a maze and variation
+    :raises ValueError: a folder holds a run with other settings
     """
-    finished = [line for line in ablation.lines() if line.is_finished]
+    lines = ablation.lines()
+    check_all(line.cell for line in lines)
+    finished = [line for line in lines if line.is_finished]
     if not finished:
         return pd.DataFrame()
     table = pd.DataFrame([_row(line) for line in finished]).round(3)

@@ -10,9 +10,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from sb3_vdb.experiments.framework.folder import sole_user
 from sb3_vdb.experiments.framework.job import Workers
 from sb3_vdb.experiments.framework.jobs import run_jobs
+from sb3_vdb.experiments.framework.run import claimed
 from sb3_vdb.experiments.maze_transfer.report import write_demo_report
 from sb3_vdb.experiments.maze_transfer.runs import Cell, result_rows
 from sb3_vdb.experiments.maze_transfer.settings import TransferSettings
@@ -44,9 +44,8 @@ def run_demo(
     """
     console, start = Console(), time.monotonic()
     cell = Cell(out, settings, seed)
-    cell.claim()
     try:
-        with sole_user(cell.folder):
+        with claimed(cell.folder, [cell]):
             run_jobs([cell.expert_job()], Workers(1), console)
             jobs = [cell.method_job(method) for method in methods]
             run_jobs(jobs, Workers(workers), console)

@@ -10,7 +10,13 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from sb3_vdb.demonstrations import Demonstrations
-from sb3_vdb.experiments.framework.run import has_result, read_result, versions_of
+from sb3_vdb.experiments.framework.run import (
+    check_all,
+    has_result,
+    nothing_finished,
+    read_result,
+    versions_of,
+)
 from sb3_vdb.experiments.framework.table import (
     mean_and_std,
     spread,
@@ -114,11 +120,13 @@ class Results(NamedTuple):
 def collect_all(plan: TransferPlan) -> Results:
     """Collect results, curves and versions of all finished runs.
 
-    :raises ValueError: nothing is finished
+    :raises ValueError: nothing is finished, or a folder holds a run with other settings
     """
+    runs = [*plan.cells, *plan.guides]
+    check_all(runs)
     table = collect(plan)
     if table.empty:
-        raise ValueError(f"{plan.out} holds no finished run of these methods and seeds")
+        raise nothing_finished(plan.out)
     curves_of = {
         maze: curves.curve_table(finished_cells(plan, maze), plan.cells_of(maze)).round(4)
         for maze in dict.fromkeys(table["maze"])
@@ -128,7 +136,7 @@ def collect_all(plan: TransferPlan) -> Results:
         summarise_methods(table, plan),
         collect_snapshots(plan),
         curves_of,
-        versions_of([*plan.cells, *plan.guides]),
+        versions_of(runs),
     )
 
 

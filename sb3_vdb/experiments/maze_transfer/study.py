@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sb3_vdb.experiments.framework.job import Workers
+from sb3_vdb.experiments.framework.run import nothing_finished
 from sb3_vdb.experiments.maze_transfer.ablation import Ablation, run_ablation
 from sb3_vdb.experiments.maze_transfer.ablation import write_results as write_ablation
 from sb3_vdb.experiments.maze_transfer.demo import DEMO_METHODS, run_demo
@@ -66,7 +67,7 @@ def ablation(
     if not table_only:
         run_ablation(plan, workers, docs)
     elif write_ablation(plan, docs).empty:
-        raise ValueError(f"{folder} holds no finished run of these variations and seeds")
+        raise nothing_finished(folder)
 
 
 def demo(out: Path, seed: int, methods: Sequence[str], share: float) -> None:

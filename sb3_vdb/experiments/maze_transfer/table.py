@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from sb3_vdb.experiments.framework.folder import sole_user
 from sb3_vdb.experiments.framework.job import Job, Workers
 from sb3_vdb.experiments.framework.jobs import JobsFailedError, try_jobs
-from sb3_vdb.experiments.framework.run import claim_all
+from sb3_vdb.experiments.framework.run import claimed
 from sb3_vdb.experiments.framework.table import show, write_tables
 from sb3_vdb.experiments.maze_transfer import curves, pictures
 from sb3_vdb.experiments.maze_transfer.phases import scripted_return
@@ -37,13 +36,12 @@ def run_table(plan: TransferPlan, workers: Workers, docs: Path | None = None) ->
     :raises JobsFailedError: some jobs failed; the others are kept
     """
     cells, guides = plan.cells, plan.guides
-    claim_all([*cells, *guides])
     failures: list[str] = []
 
     def run(jobs: Sequence[Job]) -> None:
         failures.extend(try_jobs(jobs, workers))
 
-    with sole_user(plan.out):
+    with claimed(plan.out, [*cells, *guides]):
         run([*(guide.job() for guide in guides), *(cell.expert_job() for cell in cells)])
         taught = [cell for cell in cells if cell.is_taught]
         run([cell.method_job(method) for cell in taught for method in plan.methods])
@@ -70,7 +68,7 @@ def write_results(plan: TransferPlan, docs: Path | None = None) -> pd.DataFrame:
     :param docs: where tables and figures go as well; what is there of other mazes and
         methods is kept
     :return: one row a maze, method and seed
-    :raises ValueError: nothing is finished
+    :raises ValueError: nothing is finished, or a folder holds a run with other settings
     """
     results = collect_all(plan)
     show(results.summary)

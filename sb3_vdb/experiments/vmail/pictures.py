@@ -220,7 +220,7 @@ def choices(runs: Sequence[PixelRun], path: Path) -> bool:
         axis = figure.subplots()
         for i, run in enumerate(tables):
             rows = pd.read_csv(run.folder / CHOSEN / HISTORY)
-            kept = rows[rows["chosen"]].iloc[-1]
+            kept = rows[rows["chosen"]].tail(1)
             label = f"{_name(run)}, seed {run.seed}"
             axis.scatter(rows["likeness"], rows["return"], s=14, color=f"C{i % 10}", label=label)
             axis.scatter(

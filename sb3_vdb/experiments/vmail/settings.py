@@ -171,7 +171,8 @@ def vmail_arguments(settings: TaskSettings, method: str) -> dict[str, Any]:
     """
     algorithm, changes = VMAIL_METHODS[method]
     if not issubclass(algorithm, VMAIL):
-        raise ValueError(f"{method} is no form of V-MAIL")
+        forms = [name for name, each in VMAIL_METHODS.items() if issubclass(each.algorithm, VMAIL)]
+        raise ValueError(f"{method} is no form of V-MAIL; choose from {', '.join(forms)}")
     own = _changed(preset(settings.preset), settings.changes)
     arguments = _changed(own, changes)
     before = {name: each.default for name, each in signature(VMAIL).parameters.items()} | own

@@ -9,11 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from sb3_vdb.experiments.framework.folder import sole_user
 from sb3_vdb.experiments.framework.job import Job, Workers
 from sb3_vdb.experiments.framework.jobs import run_jobs
 from sb3_vdb.experiments.framework.page import write_page
-from sb3_vdb.experiments.framework.run import claim_all, versions_of
+from sb3_vdb.experiments.framework.run import check_all, claimed, nothing_finished, versions_of
 from sb3_vdb.experiments.framework.table import mean_and_std, show, spread, summarise, write_tables
 from sb3_vdb.experiments.vmail import pictures
 from sb3_vdb.experiments.vmail.runs import REPLAY, PixelRun, train
@@ -48,9 +47,8 @@ def run_table(runs: Sequence[PixelRun], workers: Workers, docs: Path | None = No
     :raises ValueError: a method changes nothing of its task's settings, or the folder holds runs of
         other ones
     """
-    claim_all(runs)
     jobs = [Job(run.name, run.settings.frames, partial(train, run)) for run in runs]
-    with sole_user(runs[0].out):
+    with claimed(runs[0].out, runs):
         run_jobs(jobs, workers)
     return write_results(runs, docs)
 
@@ -61,15 +59,13 @@ def write_results(runs: Sequence[PixelRun], docs: Path | None = None) -> pd.Data
     :param runs: of :func:`plan`, at least one
     :param docs: also write tables and figures here
     :return: one row a run that has finished
-    :raises ValueError: the folder holds runs of other settings
-    :raises RuntimeError: no run has finished
+    :raises ValueError: the folder holds runs of other settings, or no run has finished
     """
     out = runs[0].out
-    for run in runs:
-        run.check()
+    check_all(runs)
     table = collect(runs)
     if table.empty:
-        raise RuntimeError(f"no run in {out} has finished")
+        raise nothing_finished(out)
     summary = summarise_runs(table)
     show(summary)
     tables = {"runs": table, "summary": summary, "curves": collect_curves(runs)}

@@ -9,10 +9,11 @@ import pytest
 from sb3_vdb.experiments.framework import run as run_module
 from sb3_vdb.experiments.framework import versions as versions_module
 from sb3_vdb.experiments.framework.evaluations import EvaluationLog
+from sb3_vdb.experiments.framework.folder import sole_user
 from sb3_vdb.experiments.framework.run import (
     Run,
     Stopwatch,
-    claim_all,
+    claimed,
     defaults_of,
     versions_of,
     write_result,
@@ -48,6 +49,19 @@ class SmallRun(Run):
 
     def defaults(self):
         return defaults_of(self.settings, "settings.")
+
+
+@dataclass(frozen=True)
+class PlainRun(Run):
+    """Passes on what it is given, and class defaults hold for the others."""
+
+    given: dict
+
+    name = "plain"
+    MAY_DIFFER = ("changes",)
+
+    def arguments(self):
+        return {"arguments": {"rate": 1.0, **self.given}, "changes": self.given}
 
 
 @pytest.fixture
@@ -92,7 +106,7 @@ def test_what_a_config_lacks_is_as_it_is_by_default(run):
         replace(run, settings=Settings(rate=0.2)).check()
     config["settings"]["sizes"] = {"depth": 2}  # a width has no default
     path.write_text(json.dumps(config))
-    with pytest.raises(ValueError, match=r"settings\.sizes\.width None, asked for is 8"):
+    with pytest.raises(ValueError, match=r"settings\.sizes\.width nothing, asked for is 8"):
         run.check()
 
 
@@ -113,9 +127,30 @@ def test_arguments_that_are_dictionaries_are_compared_as_they_are(run, tmp_path)
 
 def test_several_folders_are_claimed_together_or_not_at_all(run, tmp_path):
     fresh = SmallRun(tmp_path / "other")
-    with pytest.raises(ValueError, match=r"settings\.rate"):
-        claim_all([fresh, replace(run, settings=Settings(rate=0.5))])
+    other = replace(run, settings=Settings(rate=0.5))
+    with pytest.raises(ValueError, match=r"settings\.rate"), claimed(run.out, [fresh, other]):
+        pass
     assert not fresh.folder.exists()
+    with claimed(run.out, [fresh]):
+        assert (fresh.folder / "config.json").exists()
+
+
+def test_nothing_is_claimed_while_another_command_is_at_work(run, tmp_path):
+    fresh = SmallRun(tmp_path / "other")
+    with (
+        sole_user(run.out),
+        pytest.raises(ValueError, match="another command"),
+        claimed(run.out, [fresh]),
+    ):
+        pass
+    assert not fresh.folder.exists()
+
+
+def test_an_argument_that_is_not_there_is_not_none(tmp_path):
+    made = PlainRun(tmp_path, {})
+    made.claim()
+    with pytest.raises(ValueError, match=r"arguments\.penalty nothing, asked for is None"):
+        PlainRun(tmp_path, {"penalty": None}).check()
 
 
 def test_versions_are_of_all_that_worked_on_a_run(run, monkeypatch):
