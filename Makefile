@@ -43,17 +43,17 @@ demo: $(VENV)/.installed  ## recover a reward in one maze and solve its mirror i
 test: test-main test-imitation  ## all tests, on the second stack those that it can change
 
 test-main: $(VENV)/.installed system
-	@$(VENV)/bin/python -m pytest -n 2
+	@$(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
 test-imitation: $(IMITATION_VENV)/.installed system
-	@$(IMITATION_VENV)/bin/python -m pytest -n 2 -m stacks
+	@$(IMITATION_VENV)/bin/python -m pytest -n 2 --dist worksteal -m stacks
 
 # TESTED=1 leaves out the tests, where all of them have just been run
 check: $(VENV)/.installed docs  ## format, lint, types, docs and the fast tests
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
-	@$(if $(TESTED),true,$(VENV)/bin/python -m pytest -n 2 -m "not slow and not browser")
+	@$(if $(TESTED),true,$(VENV)/bin/python -m pytest -n 2 --dist worksteal -m "not slow and not browser")
 
 docs: $(VENV)/.installed  ## build the documentation, warnings as errors
 	@$(VENV)/bin/sphinx-build -q -W --keep-going -b html docs docs/_build/html

@@ -21,7 +21,7 @@ from sb3_vdb.evaluation.curves import read_curve
 from tests.adversarial.generators import ALGORITHMS, GENERATORS, make_generator, make_trainer
 from tests.conftest import MAZE
 
-N = 600  # steps of each half: six rounds, and episodes that are cut by the interruption
+N = 400  # steps of each half: four rounds, and episodes that are cut by the interruption
 
 
 def make_venv(normalize):
@@ -245,7 +245,9 @@ def test_a_truncated_file_is_refused(saved, share):
 
 
 def test_a_file_of_another_class_is_refused(saved):
-    with pytest.raises(ValueError, match=r"holds a VAIL, no AIRL; load it with VAIL\.load"):
+    with pytest.raises(
+        ValueError, match=r"holds a VAIL \(.*:VAIL\), no AIRL .*; load it with VAIL\.load"
+    ):
         load(saved, AIRL)
 
 

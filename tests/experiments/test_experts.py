@@ -19,7 +19,9 @@ from sb3_vdb.experiments.framework.run import write_result
 
 pytest.importorskip("dm_control")
 TASK = "CartpoleSwingup"
-SMALL = ExpertSettings(n_envs=2, first_steps=100, width=16, batch_size=32, evaluate_every=1000)
+SMALL = ExpertSettings(
+    n_envs=2, first_steps=100, width=16, batch_size=32, updates=1, evaluate_every=1000
+)
 
 
 class Stopped(Exception):

@@ -175,8 +175,10 @@ def table_folder(tmp_path_factory) -> Path:
 def small_preset(name, maze) -> TransferSettings:
     """A preset with fewer mazes at a time, and one retraining."""
     settings = preset(name, maze)
-    fewer = {key: replace(phase, mazes=20) for key, phase in settings.phases().items()}
-    return replace(settings, **fewer, demos_per_policy=20, max_retrainings=1)
+    fewer = {key: replace(phase, mazes=10) for key, phase in settings.phases().items()}
+    return replace(
+        settings, **fewer, demos_per_policy=10, n_disc_updates_per_round=10, max_retrainings=1
+    )
 
 
 @pytest.mark.slow
