@@ -177,7 +177,12 @@ def small_preset(name, maze) -> TransferSettings:
     settings = preset(name, maze)
     fewer = {key: replace(phase, mazes=10) for key, phase in settings.phases().items()}
     return replace(
-        settings, **fewer, demos_per_policy=10, n_disc_updates_per_round=10, max_retrainings=1
+        settings,
+        **fewer,
+        demos_per_policy=10,
+        n_disc_updates_per_round=10,
+        max_retrainings=1,
+        snapshot_every=1,
     )
 
 
@@ -208,7 +213,7 @@ def test_the_tables_page_opens_in_a_browser(table_folder, width):
 
 @pytest.mark.slow
 def test_snapshots_are_retrained_on_and_shown(table_folder):
-    settings = [replace(small_preset("demo", "C").shortened(0.03), snapshot_every=1)]
+    settings = [small_preset("demo", "C").shortened(0.03)]
     path = table_folder / "C_0" / "VAIL" / "irl"
     reward = (path / "reward.pt").read_bytes()
     for n in (1, 2):
@@ -529,7 +534,10 @@ def test_a_run_of_a_version_with_fewer_settings_goes_on(tmp_path):
 def test_the_table_names_the_versions_of_its_runs(trained_cell):
     versions = trained_cell.folder / "AIRL" / "versions.json"
     versions.write_text(json.dumps([{"commit": "two"}, {"commit": "three"}]))
-    (trained_cell.folder / "config.json").write_text('{"versions": {"commit": "one"}}')
+    trained_cell.claim()
+    config = trained_cell.folder / "config.json"
+    arguments = json.loads(config.read_text())
+    config.write_text(json.dumps({**arguments, "versions": {"commit": "one"}}))
     for other in ("expert", "VAIL"):
         (trained_cell.folder / other / "versions.json").unlink()
     assert [each["commit"] for each in trained_cell.versions()] == ["one", "two", "three"]

@@ -157,8 +157,9 @@ def claimed(out: Path, runs: Sequence[Run]) -> Iterator[None]:
     :param runs: that are worked on
     :raises ValueError: another command is at work there, or see :meth:`Run.claim`
     """
+    check_all(runs)  # before a folder is made
     with sole_user(out):
-        check_all(runs)
+        check_all(runs)  # another command may have claimed some meanwhile
         for run in runs:
             run.claim()
         yield
