@@ -333,3 +333,8 @@ def test_how_long_an_action_lasted_is_recorded_saved_and_compared(tmp_path):
         GAIL(other, venv, generator, demo_batch_size=4)
     unknown = make_vec_env("sb3_vdb/CMaze-v0", 1)  # the mazes do not say
     demos.check_action_repeat(unknown)
+
+
+def test_the_parts_of_a_single_episode_are_asked_for_in_a_list():
+    with pytest.raises(ValueError, match="is one mapping of frame; give a list"):
+        Demonstrations.from_arrays({"frame": np.zeros((3, 2), np.float32)})

@@ -180,16 +180,7 @@ class Demonstrations(Sequence[Trajectory]):
             with their environment's
         :raises ValueError: the lists differ in length, or an episode is inconsistent
         """
-        if isinstance(observations, np.ndarray) and observations.ndim <= 2:
-            raise ValueError(
-                f"`observations` is one array of shape {observations.shape}; give a list with one "
-                "array per episode, for a single episode `[observations]`"
-            )
-        if isinstance(observations, Mapping):
-            raise ValueError(
-                f"`observations` is one mapping of {', '.join(observations)}; give a list with one "
-                "per episode, for a single episode `[observations]`"
-            )
+        _check_is_list(observations)
         n = len(observations)
         for name, values in (("actions", actions), ("rewards", rewards), ("terminals", terminals)):
             if values is not None and len(values) != n:
@@ -302,3 +293,17 @@ class Demonstrations(Sequence[Trajectory]):
         :raises ValueError: not a file of ours, truncated, or of a later version
         """
         return cls(npz.read(path))
+
+
+def _check_is_list(observations: object) -> None:
+    """Refuse the observations of a single episode."""
+    what = None
+    if isinstance(observations, np.ndarray) and observations.ndim <= 2:
+        what = f"array of shape {observations.shape}"
+    elif isinstance(observations, Mapping):
+        what = f"mapping of {', '.join(observations)}"
+    if what is not None:
+        raise ValueError(
+            f"`observations` is one {what}; give a list with one entry per episode, for a single "
+            "episode `[observations]`"
+        )
