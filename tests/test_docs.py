@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
-# what a page says to its test: a budget that is too long for it, and from where on it needs a package
+# what a page says to its test: a budget too long for it, and from where on it needs a package
 IN_TESTS = re.compile(r"^<!-- in tests: (.+) -> (.+) -->$", re.MULTILINE)
 NEEDS = re.compile(r"^<!-- needs: (\w+) -->$", re.MULTILINE)
 
