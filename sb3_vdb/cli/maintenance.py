@@ -35,6 +35,26 @@ TOOLS: Mapping[str, Study] = {
         "The best policy of every skill goes into the package.",
         [options.out("runs/humanoid", "run folder of `reproduce humanoid`")],
     ),
+    "datasheets": Study(
+        "datasheets:datasheets",
+        "Datasheets of the recordings, policies and clips that come with the package.",
+        [
+            click.Option(
+                ["--records"],
+                type=options.PATH,
+                default="docs/benchmarks",
+                show_default=True,
+                help="folder of the committed tables",
+            ),
+            click.Option(
+                ["--page"],
+                type=options.PATH,
+                default="docs/shipped_files.md",
+                show_default=True,
+                help="page of the documentation",
+            ),
+        ],
+    ),
     "humanoid-pictures": _pictures("humanoid", "Joints and clips of the humanoid"),
     "pixel-pictures": _pictures("pixel_presets", "Rendering presets of the pixel environments"),
     "maze-pictures": _pictures("mazes", "Top views of all mazes"),

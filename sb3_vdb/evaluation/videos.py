@@ -77,7 +77,8 @@ def check_video_path(path: Path) -> None:
             import imageio_ffmpeg  # noqa: F401
         except ImportError as error:
             raise ImportError(
-                "writing .mp4 needs imageio-ffmpeg: pip install imageio-ffmpeg; or write a .gif"
+                'writing .mp4 needs imageio-ffmpeg: pip install "sb3-vdb[humanoid]"; or write a '
+                ".gif"
             ) from error
 
 

@@ -169,7 +169,7 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         """Return everything that the next steps depend on, except the random generator: MuJoCo's
         state with its solver's memory, what tasks sample into the model, and the clock.
         """
-        mujoco, model = require("mujoco"), self.physics.model.ptr
+        mujoco, model = require("mujoco", "pixels"), self.physics.model.ptr
         kind = mujoco.mjtState.mjSTATE_INTEGRATION.value
         state = np.empty(mujoco.mj_stateSize(model, kind))
         mujoco.mj_getState(model, self.physics.data.ptr, state, kind)
@@ -183,7 +183,11 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
 
         :return: the observation
         """
-        mujoco, model, data = require("mujoco"), self.physics.model.ptr, self.physics.data.ptr
+        mujoco, model, data = (
+            require("mujoco", "pixels"),
+            self.physics.model.ptr,
+            self.physics.data.ptr,
+        )
         if not self._begun:  # some tasks work out constants when an episode starts
             self._start(legacy_random(0))
         for name in START_FIELDS:
