@@ -76,5 +76,11 @@ def headings_as_rubrics(app, what, name, obj, options, lines):
     ]
 
 
+def leave_out_fields(app, what, name, obj, skip, options):
+    """Fields of named tuples are described as parameters, not once more."""
+    return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field number") else None
+
+
 def setup(app):
+    app.connect("autodoc-skip-member", leave_out_fields)
     app.connect("autodoc-process-docstring", headings_as_rubrics)
