@@ -24,9 +24,9 @@ def scaled_to_bounds(values: Values, low: Values, high: Values) -> Values:
     span = high - low
     fixed = span <= 0
     scaled: Any = 2.0 * (values - low) / (span + fixed) - 1.0
-    if isinstance(scaled, th.Tensor):
-        return scaled.masked_fill(fixed, 0.0)
-    return np.where(fixed, 0.0, scaled)
+    chosen: Any = th if isinstance(values, th.Tensor) else np
+    result: Values = chosen.where(fixed, chosen.zeros_like(scaled), scaled)
+    return result
 
 
 def has_finite_range(space: spaces.Space[Any]) -> bool:
