@@ -8,6 +8,7 @@ from collections.abc import Callable
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 
+from sb3_vdb.adversarial.generator_spaces import check_generator_spaces
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.discriminators import Discriminator
 from sb3_vdb.reward_vec_env import RewardFunction, RewardVecEnv, TaskRewardVecEnv
@@ -42,6 +43,7 @@ def check_compatible(venv: VecEnv, gen_algo: BaseAlgorithm) -> None:
             f"{venv.num_envs}; "
             "make `gen_algo` with `venv`"
         )
+    check_generator_spaces(gen_algo)
 
 
 def check_demonstrations(
