@@ -24,7 +24,11 @@ def space_to_dict(space: spaces.Space[Any]) -> dict[str, Any]:
     if isinstance(space, spaces.Discrete):
         return {"kind": "Discrete", "n": int(space.n), "start": int(space.start)}
     if isinstance(space, spaces.MultiDiscrete):
-        return {"kind": "MultiDiscrete", "nvec": space.nvec.tolist()}
+        return {
+            "kind": "MultiDiscrete",
+            "nvec": space.nvec.tolist(),
+            "start": space.start.tolist(),
+        }
     if isinstance(space, spaces.MultiBinary):
         return {"kind": "MultiBinary", "n": space.n if isinstance(space.n, int) else list(space.n)}
     if isinstance(space, spaces.Dict):
@@ -49,5 +53,5 @@ def space_from_dict(description: dict[str, Any]) -> spaces.Space[Any]:
     if kind == "Discrete":
         return spaces.Discrete(description["n"], start=description["start"])
     if kind == "MultiDiscrete":
-        return spaces.MultiDiscrete(description["nvec"])
+        return spaces.MultiDiscrete(description["nvec"], start=description.get("start"))
     return spaces.MultiBinary(description["n"])

@@ -197,7 +197,8 @@ class AdversarialTrainer:
         log_suffix: str = "",
     ) -> None:
         """Check that everything fits together, then put the discriminator into the environments."""
-        class_path(type(self))  # files name it
+        for kind in (type(self), type(gen_algo)):
+            class_path(kind)  # files name it
         self.settings, self.dual = settings, dual
         self.gen_algo, self.demonstrations = gen_algo, demonstrations
         self.device = get_device(settings.device)
@@ -216,6 +217,8 @@ class AdversarialTrainer:
         self.rounds = Rounds(
             self.discriminator, demonstrations, gen_algo, settings, dual, self.reward_type
         )
+        self.venv = venv
+        checkpoint.check_can_be_saved(self)
         self.venv, self.reward_venv = insert_reward(
             venv, None if self.relabels else self.reward, collect=True
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from sb3_vdb.experiments.framework.page import write_page
-from sb3_vdb.experiments.framework.run import CONFIG, read_result
+from sb3_vdb.experiments.framework.run import read_config, read_result
 from sb3_vdb.experiments.maze_transfer import curves, pictures
 from sb3_vdb.experiments.maze_transfer.phases import scripted_return
 from sb3_vdb.experiments.maze_transfer.runs import Cell
@@ -40,7 +39,7 @@ def write_demo_report(
     return write_page(
         cell.folder / "report.html",
         "maze_transfer/demo.html",
-        config=json.loads((cell.folder / CONFIG).read_text()),
+        config=read_config(cell.folder),
         settings=cell.settings,
         rows=rows,
         results={method: read_result(cell.folder / method) for method in finished},
