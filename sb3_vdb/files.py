@@ -68,19 +68,19 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def make_temporary(folder: Path, name: str) -> tuple[int, Path]:
-    """Make a temporary file that says whose it is, and remove those of the same name that killed
+    """Make a temporary file that says whose it is, and remove those in the same folder that killed
     processes left behind.
 
     :param folder: where
     :param name: what it is for
     :return: an open descriptor and the path
     """
-    start = f".{name[:_MAX_PREFIX]}.{_HOST}-"
     for each in folder.iterdir():
-        owner = re.fullmatch(rf"{re.escape(start)}(\d+)\..*", each.name)
+        owner = re.fullmatch(rf"\..+\.{_HOST}-(\d+)\.\w+", each.name)
         if owner and not _is_alive(int(owner[1])):
             each.unlink(missing_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f"{start}{os.getpid()}.")
+    prefix = f".{name[:_MAX_PREFIX]}.{_HOST}-{os.getpid()}."
+    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=prefix)
     return descriptor, Path(temporary)
 
 

@@ -16,16 +16,17 @@ REMEDIES = {
 }
 
 
-def require(module: str) -> Any:
+def require(module: str, remedy_of: str | None = None) -> Any:
     """Import a module, or say how to install it.
 
     :param module: dotted name
+    :param remedy_of: module whose remedy is given, where it needs this one; None for this one
     :raises DependencyNotInstalled: it is missing
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = module.split(".")[0]
+        package = (remedy_of or module).split(".")[0]
         raise DependencyNotInstalled(
             f"{module} is needed here and cannot be imported ({error}): {REMEDIES[package]}"
         ) from error

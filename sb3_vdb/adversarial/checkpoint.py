@@ -83,10 +83,21 @@ class Trainer(Protocol):
     dual: DualVariable | None
     rounds: Rounds
     device: th.device
+    is_within_step: bool
+
+    @property
+    def is_on_policy(self) -> bool:
+        """Whether the generator learns from whole rollouts."""
 
 
 def save(trainer: Trainer, path: str | Path) -> Path:
     """Write the trainer's file; see :meth:`AdversarialTrainer.save`."""
+    if trainer.is_within_step and not trainer.is_on_policy:
+        raise ValueError(
+            f"`save` was called by a step callback, before {type(trainer.gen_algo).__name__} has "
+            "stored the step; use TrainerCheckpoint, or save in `_on_rollout_start`, so that the "
+            "run goes on exactly"
+        )
     path = with_default_suffix(path, ".zip")
     buffer = getattr(trainer.gen_algo, "replay_buffer", None)
     outside = {

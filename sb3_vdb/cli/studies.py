@@ -18,6 +18,7 @@ from sb3_vdb.experiments.maze_transfer.variations import VARIATIONS
 from sb3_vdb.experiments.vmail.settings import SUITES, VMAIL_METHODS
 
 AGAIN = "Running it again continues what is missing."
+RELIABILITY_PARTS = ("kills", "damage", "not-finite", "memory", "drawn", "seeds")
 MAZE_OPTION = options.several("--maze", "mazes", "both by default", click.Choice(MAZES))
 
 
@@ -167,6 +168,17 @@ STUDIES: Mapping[str, Study] = {
             options.out("runs/killed-workers"),
             options.docs(),
             options.n_workers(),
+        ],
+    ),
+    "reliability": Study(
+        "reliability.study:reliability",
+        "What holds when processes are killed, files damaged and numbers not finite; about a "
+        "quarter of an hour on one core.",
+        [
+            options.several("--part", "parts", "all by default", click.Choice(RELIABILITY_PARTS)),
+            options.out("runs/reliability"),
+            options.docs("folder of the documentation, whose page is written"),
+            options.share(),
         ],
     ),
     "humanoid-pictures": _pictures("humanoid", "Joints and clips of the humanoid"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterable
@@ -11,9 +12,11 @@ from typing import Any, TypeVar
 
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.save_util import data_to_json
 from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_vdb.class_paths import warn_of_script
 from sb3_vdb.files import expanded, replacing, with_default_suffix
 from sb3_vdb.run_state import get_env_state, get_random_state, set_env_state, set_random_state
 from sb3_vdb.vec_env import action_repeat_of
@@ -64,6 +67,24 @@ class RunFiles(BaseAlgorithm):
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         return ["policy", *(f"policy.{name}_optimizer" for name in NETWORKS)], []
+
+    def _check_can_be_saved(self) -> None:
+        """Build the settings that a file will hold, so that what no file can hold is refused when
+        a run is made, not when it is saved.
+
+        :raises ValueError: naming what is wrong
+        """
+        warn_of_script(type(self))
+        warn_of_script(self.policy_class)
+        left_out = {*self._excluded_save_params(), "policy"}
+        settings = {name: value for name, value in vars(self).items() if name not in left_out}
+        try:
+            data_to_json(settings)
+        except (TypeError, AttributeError, pickle.PicklingError) as error:
+            raise ValueError(
+                f"an argument holds something that no file can hold ({error}); schedules and "
+                "`policy_kwargs` have to be picklable"
+            ) from error
 
     def save(
         self,

@@ -94,7 +94,7 @@ def load_task(task: SuiteTask) -> Any:
     :raises DependencyNotInstalled: dm_control is missing, or MuJoCo 4 is installed, with which it
         does not work
     """
-    mujoco = require("mujoco")
+    mujoco = require("mujoco", remedy_of="dm_control")
     if int(mujoco.__version__.split(".")[0]) >= 4:
         raise DependencyNotInstalled(
             f"dm_control does not work with mujoco {mujoco.__version__}: "
