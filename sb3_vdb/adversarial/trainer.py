@@ -42,7 +42,6 @@ from sb3_vdb.adversarial.wiring import (
     insert_reward,
     lowest_normalize,
 )
-from sb3_vdb.class_paths import class_path
 from sb3_vdb.demonstrations import Demonstrations, Trajectory
 from sb3_vdb.discriminators import Discriminator, PenaltyTarget
 from sb3_vdb.evaluation.returns import EvaluationResult, evaluate_returns
@@ -113,6 +112,7 @@ class AdversarialTrainer:
 
     discriminator_class: ClassVar[type[Discriminator]]
     has_bottleneck: ClassVar[bool]
+    is_within_step = False  # callbacks are looking at a step that is not stored yet
 
     def __init__(
         self,
@@ -197,7 +197,6 @@ class AdversarialTrainer:
         log_suffix: str = "",
     ) -> None:
         """Check that everything fits together, then put the discriminator into the environments."""
-        class_path(type(self))  # files name it
         self.settings, self.dual = settings, dual
         self.gen_algo, self.demonstrations = gen_algo, demonstrations
         self.device = get_device(settings.device)
@@ -216,6 +215,8 @@ class AdversarialTrainer:
         self.rounds = Rounds(
             self.discriminator, demonstrations, gen_algo, settings, dual, self.reward_type
         )
+        self.venv = venv
+        checkpoint.check_can_be_saved(self)
         self.venv, self.reward_venv = insert_reward(
             venv, None if self.relabels else self.reward, collect=True
         )
@@ -261,6 +262,7 @@ class AdversarialTrainer:
         return self
 
     def _save_before_error(self) -> Path:
+        self.is_within_step = False
         self.reward_venv.drop_collected()
         return self.save(self.settings.emergency_path(type(self).__name__, self.num_timesteps))
 
@@ -370,6 +372,7 @@ class AdversarialTrainer:
         page on saving).
 
         :return: the path written to, with the suffix ``.zip`` if it had none
+        :raises ValueError: a step callback of an off-policy generator saves
         """
         return checkpoint.save(self, path)
 

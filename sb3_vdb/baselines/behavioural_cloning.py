@@ -148,4 +148,4 @@ class BehaviouralCloning:
 
     def save(self, path: str | Path) -> None:
         """Write the policy; ``ClonedPolicy.load(path)`` reads it."""
-        self.policy.save(str(path))
+        self.policy.save(path)

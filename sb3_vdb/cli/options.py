@@ -124,7 +124,7 @@ def study_arguments(values: dict[str, Any]) -> dict[str, Any]:
     }
     for name, value in arguments.items():
         if isinstance(value, Path):
-            arguments[name] = value.resolve()
+            arguments[name] = value.expanduser().resolve()
     if "first_seed" in arguments:
         first = arguments.pop("first_seed")
         arguments["seeds"] = range(first, first + arguments["seeds"])

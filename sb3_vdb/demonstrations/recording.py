@@ -11,7 +11,6 @@ stored states.
 from __future__ import annotations
 
 import inspect
-import io
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,12 +20,19 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.envs.registration import load_env_creator
 
+from sb3_vdb import array_files
 from sb3_vdb.acting import ActingPolicy, Predictor
 from sb3_vdb.demonstrations import npz
 from sb3_vdb.environments import simulator_versions
-from sb3_vdb.files import with_default_suffix, write_bytes
+from sb3_vdb.files import check_entries, parse_json, with_default_suffix, write_bytes
 
 FORMAT, VERSION = "sb3_vdb.recording", 1
+REMEDY = (
+    "record or copy it again (sb3-vdb record-demos makes recordings, Demonstrations.load reads "
+    "demonstrations)"
+)
+HEADER = {"env_id": str, "env_kwargs": dict, "versions": dict, "seeds": list, "terminals": list}
+FIELDS = ("actions", "rewards", "states")  # rows of all episodes
 SHIPPED = Path(__file__).parent / "recordings"  # one file a task, made by `reproduce experts`
 
 
@@ -179,11 +185,9 @@ def save(recording: Recording, path: str | Path) -> Path:
         "header": np.array(json.dumps(header)),
         "lengths": np.array([len(episode.actions) for episode in recording.episodes]),
     }
-    for name in ("actions", "rewards", "states"):
+    for name in FIELDS:
         fields[name] = np.concatenate([getattr(each, name) for each in recording.episodes])
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **fields)  # type: ignore[arg-type]
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, array_files.to_bytes(fields))
     return path
 
 
@@ -212,28 +216,19 @@ def load(path: str | Path) -> Recording:
 
     :param path: of the file, or the name of a shipped recording
     :raises FileNotFoundError: there is no such file
-    :raises ValueError: truncated, of another format, or of a later version
+    :raises DamagedFileError: truncated, changed, of another format, or of a later version
     """
     path = find(path)
-    fields = npz.read_arrays(
-        path.read_bytes(), f"{path} is truncated or no recording; record or copy it again"
-    )
-    if str(fields.get("format", "")) != FORMAT:
-        raise ValueError(
-            f"{path} is no recording of sb3_vdb; sb3-vdb record-demos makes one "
-            "(Demonstrations.load reads demonstrations)"
-        )
-    npz.check_version(fields, str(path), VERSION)
-    header, lengths = json.loads(str(fields["header"])), fields["lengths"]
-    steps = np.cumsum(lengths)[:-1]
-    parts = zip(
-        header["seeds"],
-        np.split(fields["actions"], steps),
-        np.split(fields["rewards"], steps),
-        np.split(fields["states"], steps),
-        header["terminals"],
-        strict=True,
-    )
+    with npz.open_ours(path.read_bytes(), str(path), (FORMAT, VERSION), REMEDY) as arrays:
+        header = parse_json(arrays.text("header"), dict, str(path), REMEDY)
+        check_entries(header, HEADER, str(path), REMEDY)
+        lengths = arrays.counts("lengths")
+        if not len(lengths) == len(header["seeds"]) == len(header["terminals"]):
+            raise arrays.damaged("its lists of episodes have several lengths")
+        for name in FIELDS:
+            arrays.check_rows(name, int(lengths.sum()))
+        fields = [np.split(arrays.read(name), np.cumsum(lengths)[:-1]) for name in FIELDS]
+    parts = zip(header["seeds"], *fields, header["terminals"], strict=True)
     return Recording(
         header["env_id"],
         header["env_kwargs"],

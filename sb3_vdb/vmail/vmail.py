@@ -228,6 +228,7 @@ class VMAIL(SequenceAlgorithm):
             self._check()  # and in _setup_model, for settings changed in loading
             episodes = self._stored(demonstrations)
             self._setup_model()
+            self._check_can_be_saved()
             self._put_demonstrations(episodes)
 
     # ------------------------------------------------------------------ set-up

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from sb3_vdb.evaluation.intervals import bootstrap_interval, interquartile_mean
 from sb3_vdb.experiments.framework.versions import combined_versions
-from sb3_vdb.files import write_text
+from sb3_vdb.files import read_json, reading, write_text
 
 WIDTH = 160  # characters of a printed table
 
@@ -68,7 +68,8 @@ def with_kept_rows(
     """
     if not path.exists():
         return rows
-    earlier = pd.read_csv(path, dtype_backend="numpy_nullable")
+    with reading(path, "restore it, or delete it with the rows that it keeps"):
+        earlier = pd.read_csv(path, dtype_backend="numpy_nullable")
     if rows.empty:
         return earlier
     replaced = pd.MultiIndex.from_frame(rows[list(keys)])
@@ -87,7 +88,7 @@ def with_kept_rows(
 
 def with_kept_versions(path: Path, made_with: Mapping[str, str]) -> dict[str, str]:
     """Return versions together with those of a file next to a table of which rows are kept."""
-    kept = [json.loads(path.read_text())] if path.exists() else []
+    kept = [read_json(path, dict, "restore it, or delete it")] if path.exists() else []
     return combined_versions([made_with, *kept])
 
 

@@ -4,7 +4,6 @@ every policy evaluated in both simulators; finished jobs are kept.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,12 @@ from sb3_vdb.evaluation.videos import record_video
 from sb3_vdb.experiments.framework.job import Job, Report, Workers
 from sb3_vdb.experiments.framework.jobs import run_jobs
 from sb3_vdb.experiments.framework.plots import new_figure
-from sb3_vdb.experiments.framework.run import CONFIG, claimed, nothing_finished, versions_of
+from sb3_vdb.experiments.framework.run import (
+    claimed,
+    nothing_finished,
+    read_config,
+    versions_of,
+)
 from sb3_vdb.experiments.framework.table import show, spread, summarise, write_tables
 from sb3_vdb.experiments.humanoid.training import (
     EVALUATION_SEED,
@@ -135,7 +139,7 @@ def finished_runs(out: Path) -> list[SkillRun]:
     """
     runs = []
     for path in sorted(out.glob(f"*/{SIMULATOR_TABLE}")):
-        config = json.loads((path.parent / CONFIG).read_text())
+        config = read_config(path.parent)
         settings = MocapSettings(**config["settings"])
         runs.append(SkillRun(out, config["skill"], config["seed"], settings))
     if not runs:
