@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.type_aliases import GymEnv
 
 from sb3_vdb.acting import Predictor
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.demonstrations.rollouts import collect_episodes
 from sb3_vdb.reward_vec_env import RewardFunction
+from sb3_vdb.vec_env import as_vec_env
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,7 +63,7 @@ class EvaluationResult:
 
 def evaluate_returns(
     model: Predictor,
-    venv: VecEnv,
+    venv: GymEnv,
     n_eval_episodes: int,
     deterministic: bool = True,
     reward: RewardFunction | None = None,
@@ -70,12 +71,14 @@ def evaluate_returns(
     """Run whole episodes and sum their rewards.
 
     :param model: whatever has SB3's ``predict``
-    :param venv: environments that pay the task's reward
+    :param venv: environments that pay the task's reward, wrapped as in the policy's training; or
+        one of Gymnasium's
     :param n_eval_episodes: number of episodes
     :param deterministic: whether the policy acts without noise
     :param reward: learned reward to sum beside the task's
+    :raises ValueError: the environments pay a learned reward, see :func:`sb3_vdb.acting.steps`
     """
-    episodes = collect_episodes(model, venv, n_eval_episodes, deterministic)
+    episodes = collect_episodes(model, as_vec_env(venv), n_eval_episodes, deterministic)
     demonstrations = Demonstrations(episode.trajectory for episode in episodes)
     lengths = np.array([len(trajectory) for trajectory in demonstrations])
     learned = None
