@@ -243,7 +243,7 @@ def _read_sb3(path: Path, algorithm: str | None, device: th.device | str) -> Bas
     """Read a file of SB3's format."""
     try:
         kind = _find_algorithm(path) if algorithm is None else named_algorithm(algorithm)
-        smaller = {}
+        smaller: dict[str, Any] = {}
         if issubclass(kind, OffPolicyAlgorithm):  # no memory for steps that nobody collects
             smaller = {
                 "buffer_size": 1,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from stable_baselines3.common.type_aliases import GymEnv
 
 from sb3_vdb.acting import Predictor
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.demonstrations.rollouts import collect_episodes
+from sb3_vdb.evaluation.intervals import bootstrap_interval, interquartile_mean
 from sb3_vdb.reward_vec_env import RewardFunction
 from sb3_vdb.vec_env import as_vec_env
 
@@ -54,6 +57,39 @@ class EvaluationResult:
     def success_rate(self) -> float | None:
         """Share of episodes that ended in success."""
         return None if self.successes is None else float(self.successes.mean())
+
+    @property
+    def interquartile_mean(self) -> float:
+        """Mean of the middle half of the task returns."""
+        return float(interquartile_mean(self.returns))
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % bootstrap interval of the interquartile mean; None for a single episode."""
+        return bootstrap_interval(self.returns)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a table with one row an episode."""
+        columns: dict[str, Any] = {
+            "episode": np.arange(len(self.returns)),
+            "return": self.returns,
+            "length": self.lengths,
+        }
+        if self.learned_returns is not None:
+            columns["learned_return"] = self.learned_returns
+        if self.successes is not None:
+            columns["success"] = self.successes
+        return pd.DataFrame(columns)
+
+    def summary(self) -> str:
+        """Say the interquartile mean with its interval, and the share of successes."""
+        interval, success = self.interval, self.success_rate
+        ends = "" if interval is None else f" [{interval[0]:.2f}, {interval[1]:.2f}]"
+        shown = "" if success is None else f"; success rate {success:.2f}"
+        return (
+            f"interquartile mean of {len(self.returns)} returns {self.interquartile_mean:.2f}{ends}"
+            f"{' (95 % bootstrap interval)' if ends else ''}{shown}"
+        )
 
     @property
     def learned_mean(self) -> float | None:
