@@ -18,13 +18,15 @@ FLOORS = (
     "errors version",
     "files",
     "zip_files",
-    "acting arguments array_files box_scaling class_paths environments jacobians networks rewards "
+    "arguments array_files box_scaling class_paths environments jacobians networks rewards "
     "schedules space_dicts tensor_files transitions vdb",
     "extractors policy_files reward_vec_env trpo vec_env views",
+    "acting",
     "demonstrations discriminators run_state",
     "recovered_reward stored_episodes",
     "baselines evaluation",
     "adversarial pretrained vmail",
+    "saved_models",
     "sb3_vdb",  # its __init__
     "experiments",
     "cli",

@@ -51,6 +51,7 @@ from sb3_vdb.run_state import (
 )
 from sb3_vdb.tensor_files import load_tensors, load_weights, to_bytes
 from sb3_vdb.vdb import DualVariable
+from sb3_vdb.vec_env import raw_observation_space
 from sb3_vdb.version import __version__
 from sb3_vdb.zip_files import check_zip, read_zip, zipped
 
@@ -249,7 +250,7 @@ def read(kind: type, path: str | Path, venv: VecEnv, device: th.device | str | N
     devices = description["devices"] if device is None else dict.fromkeys(PARTS, str(device))
     generator = _load_generator(description, parts["generator.zip"], venv, devices, path)
     source = f"demonstrations.npz in {path}"
-    spaces = venv.observation_space, venv.action_space
+    spaces = raw_observation_space(venv), venv.action_space
     with reading(f"trainer.json in {path}", EARLIER):
         numbers = {**description["settings"], "device": devices["discriminator"]}
         settings = AdversarialSettings(**numbers)
@@ -330,3 +331,25 @@ def _load_generator(
     except (ValueError, AssertionError) as error:
         raise ValueError(f"`venv` does not fit the generator in {path}: {error}") from error
     return generator
+
+
+def read_generator(
+    path: str | Path, device: th.device | str
+) -> tuple[BaseAlgorithm, str, list[dict[str, Any] | None]]:
+    """Read the generator of a trainer's file without environments, to act with it.
+
+    :param path: of the file
+    :param device: of its networks
+    :return: the generator, the name of the trainer's class, and the states of the environments'
+        layers, outermost first, of which one may have the statistics of a VecNormalize
+    """
+    path = with_default_suffix(path, ".zip")
+    description, parts = _read(path)
+    tensors = load_tensors(parts["tensors.pt"], f"tensors.pt in {path}", FORMAT, VERSION, "cpu")
+    kind: Any = find_class(description["generator_class"], BaseAlgorithm, str(path))
+    try:
+        generator: BaseAlgorithm = kind.load(io.BytesIO(parts["generator.zip"]), device=device)
+    except (ValueError, AssertionError) as error:
+        raise ValueError(f"generator.zip in {path} is damaged: {error}") from error
+    name = description["class"].partition(":")[2]
+    return generator, name, to_arrays(tensors["state"])["environments"]

@@ -17,10 +17,10 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.adversarial.objective import PenaltySide
 from sb3_vdb.adversarial.reward_scaling import SCALINGS, Scaling
-from sb3_vdb.adversarial.wiring import lowest_normalize
 from sb3_vdb.discriminators import PENALTY_TARGETS, Discriminator, PenaltyTarget
 from sb3_vdb.files import expanded
 from sb3_vdb.vdb import Constraint, DualVariable
+from sb3_vdb.vec_env import lowest_normalize
 
 # arguments of a discriminator that its trainer has itself
 OWN_ARGUMENTS = ("normalize_inputs", "input_noise_std", "hidden_noise_std")
