@@ -17,8 +17,9 @@ SIMULATORS = {"mujoco", "pybullet", "dm_control", "Box2D", "shimmy"}
 FLOORS = (
     "acting class_paths environments errors files jacobians networks policy_files rewards "
     "schedules space_dicts tensor_files transitions vdb version",
+    "finite_steps",
     "extractors reward_vec_env trpo vec_env views",
-    "demonstrations discriminators run_state",
+    "demonstrations discriminators replay_state run_state",
     "recovered_reward stored_episodes",
     "baselines evaluation",
     "adversarial pretrained vmail",

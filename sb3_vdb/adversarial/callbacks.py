@@ -11,13 +11,13 @@ from typing import Any, Protocol
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
 from stable_baselines3.common.type_aliases import MaybeCallback
 
-from sb3_vdb.reward_vec_env import RewardVecEnv
+from sb3_vdb.adversarial.training_venv import TrainingRewardVecEnv
 
 
 class Trainer(Protocol):
     """What the callbacks need of an adversarial trainer."""
 
-    reward_venv: RewardVecEnv
+    reward_venv: TrainingRewardVecEnv
     gen_train_timesteps: int
 
     @property

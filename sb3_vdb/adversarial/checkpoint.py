@@ -23,20 +23,23 @@ import gymnasium as gym
 import stable_baselines3 as sb3
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.adversarial.rounds import Rounds
 from sb3_vdb.adversarial.settings import AdversarialSettings
+from sb3_vdb.adversarial.training_venv import TrainingRewardVecEnv, absent, spaces_of
 from sb3_vdb.class_paths import class_path, find_class
 from sb3_vdb.demonstrations import Demonstrations, npz
 from sb3_vdb.discriminators import Discriminator
 from sb3_vdb.files import read_zip, with_default_suffix, write_bytes
+from sb3_vdb.replay_state import get_buffer_state, set_buffer_state
 from sb3_vdb.run_state import (
-    get_buffer_state,
     get_env_state,
+    get_memory,
     get_random_state,
-    set_buffer_state,
     set_env_state,
+    set_memory,
     set_random_state,
     to_arrays,
     to_tensors,
@@ -54,6 +57,7 @@ class Trainer(Protocol):
 
     gen_algo: BaseAlgorithm
     venv: VecEnv
+    reward_venv: TrainingRewardVecEnv
     settings: AdversarialSettings
     discriminator: Discriminator
     demonstrations: Demonstrations
@@ -108,6 +112,8 @@ def _tensors(trainer: Trainer) -> dict[str, Any]:
         "environments": get_env_state(trainer.venv),
         "replay": get_buffer_state(buffer) if buffer is not None else None,
         "action_space": trainer.gen_algo.action_space.np_random.bit_generator.state,
+        "memory": get_memory(trainer.gen_algo),
+        "spaces": spaces_of(trainer.reward_venv),
     }
     return {
         "format": FORMAT,
@@ -123,6 +129,7 @@ class SavedRun(NamedTuple):
     """The content of a trainer's file, ready to be put into a trainer.
 
     :param demonstrations: of the run
+    :param venv: environments to go on in, or what stands for them
     :param generator: the SB3 algorithm, in the new environments
     :param settings: numbers of the run
     :param make_discriminator: makes a discriminator of the run's shape, with fresh weights
@@ -134,6 +141,7 @@ class SavedRun(NamedTuple):
     """
 
     demonstrations: Demonstrations
+    venv: VecEnv
     generator: BaseAlgorithm
     settings: AdversarialSettings
     make_discriminator: Callable[[], Discriminator]
@@ -142,10 +150,13 @@ class SavedRun(NamedTuple):
     tensors: dict[str, Any]
     last: dict[str, Any]
 
-    def arguments(self, venv: VecEnv) -> tuple[Any, ...]:
-        """Give what a trainer is set up from, in environments to go on in."""
+    def arguments(self) -> tuple[Any, ...]:
+        """Give what a trainer is set up from."""
         suffix = f"_from_{self.generator.num_timesteps}"  # of its logs
-        before, after = (self.demonstrations, venv), (self.make_discriminator, self.dual, suffix)
+        before, after = (
+            (self.demonstrations, self.venv),
+            (self.make_discriminator, self.dual, suffix),
+        )
         return (*before, self.generator, self.settings, *after)
 
     def restore(self, trainer: Trainer) -> None:
@@ -157,31 +168,40 @@ class SavedRun(NamedTuple):
         generator.action_space.np_random.bit_generator.state = state["action_space"]
         if state["replay"] is not None:
             set_buffer_state(generator.replay_buffer, state["replay"])  # type: ignore[attr-defined]
-        if set_env_state(trainer.venv, state["environments"]):
+        same_number = trainer.venv.num_envs == self.description["n_envs"]
+        if set_env_state(trainer.venv, state["environments"], same_number):
             vars(generator).update(self.last)
+            if state["memory"] is not None:
+                set_memory(generator, state["memory"])
         set_random_state(state["random"])
 
 
-def read(kind: type, path: str | Path, venv: VecEnv, device: th.device | str | None) -> SavedRun:
+def read(
+    kind: type, path: str | Path, venv: VecEnv | None, device: th.device | str | None
+) -> SavedRun:
     """Read a trainer's file; see :meth:`AdversarialTrainer.load`.
 
     :param kind: class of the trainer
     :param path: of the file
-    :param venv: environments to go on in
+    :param venv: environments to go on in; None for none
     :param device: of generator and discriminator; None for where they were
     """
     path = with_default_suffix(path, ".zip")
     description, parts = _read(path)
     _check_fits(kind, description, venv, path)
     tensors = load_tensors(parts["tensors.pt"], f"tensors.pt in {path}", FORMAT, VERSION, "cpu")
+    if venv is None:
+        state = tensors["state"]
+        venv = absent(description["n_envs"], state["spaces"], state["environments"])
     devices = description["devices"] if device is None else dict.fromkeys(PARTS, str(device))
     generator = _load_generator(description, parts["generator.zip"], venv, devices, path)
     source = f"demonstrations.npz in {path}"
     spaces = venv.observation_space, venv.action_space
     return SavedRun(
         Demonstrations(npz.from_bytes(parts["demonstrations.npz"], source)),
+        venv,
         generator,
-        AdversarialSettings(**{**description["settings"], "device": devices["discriminator"]}),
+        _settings(description, generator, devices),
         partial(Discriminator.rebuild, tensors["description"], *spaces, str(path)),
         None if description["dual"] is None else DualVariable.from_state(description["dual"]),
         description,
@@ -190,8 +210,17 @@ def read(kind: type, path: str | Path, venv: VecEnv, device: th.device | str | N
     )
 
 
-def _check_fits(kind: type, description: dict[str, Any], venv: VecEnv, path: Path) -> None:
-    """Refuse a file of another class, or environments unlike the run's.
+def _settings(
+    description: dict[str, Any], generator: BaseAlgorithm, devices: dict[str, str]
+) -> AdversarialSettings:
+    settings = {**description["settings"], "device": devices["discriminator"]}
+    if generator.n_envs != description["n_envs"] and isinstance(generator, OnPolicyAlgorithm):
+        settings["train_timesteps"] = None  # its rollout has another length now
+    return AdversarialSettings(**settings)
+
+
+def _check_fits(kind: type, description: dict[str, Any], venv: VecEnv | None, path: Path) -> None:
+    """Refuse a file of another class, or what is no environments.
 
     :raises ValueError: naming what differs
     """
@@ -201,13 +230,8 @@ def _check_fits(kind: type, description: dict[str, Any], venv: VecEnv, path: Pat
             f"{path} holds a {name} ({held}), no {kind.__name__} ({class_path(kind)}); load it "
             f"with {name}.load"
         )
-    if not isinstance(venv, VecEnv):
-        raise ValueError(f"`venv` must be an SB3 VecEnv, got {type(venv).__name__}")
-    if venv.num_envs != description["n_envs"]:
-        raise ValueError(
-            f"`venv` has {venv.num_envs} environments, the run in {path} had "
-            f"{description['n_envs']}; make as many"
-        )
+    if venv is not None and not isinstance(venv, VecEnv):
+        raise ValueError(f"`venv` must be an SB3 VecEnv or None, got {type(venv).__name__}")
 
 
 def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, bytes]]:

@@ -6,11 +6,14 @@ import copy
 from collections.abc import Callable
 
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 
+from sb3_vdb.adversarial.training_venv import TrainingRewardVecEnv
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.discriminators import Discriminator
-from sb3_vdb.reward_vec_env import RewardFunction, RewardVecEnv, TaskRewardVecEnv
+from sb3_vdb.reward_vec_env import RewardFunction, TaskRewardVecEnv
 from sb3_vdb.vec_env import wrappers
 
 
@@ -27,6 +30,12 @@ def check_compatible(venv: VecEnv, gen_algo: BaseAlgorithm) -> None:
     if not isinstance(gen_algo, BaseAlgorithm):
         raise ValueError(
             f"`gen_algo` must be an SB3 algorithm made with `venv`, got {type(gen_algo).__name__}"
+        )
+    if not isinstance(gen_algo, (OnPolicyAlgorithm, OffPolicyAlgorithm)):
+        raise ValueError(
+            f"`gen_algo` is {type(gen_algo).__name__}, which learns without gradients from the "
+            "returns of whole episodes, while the learned reward changes all the time; use an "
+            "on-policy (PPO, TRPO) or off-policy (SAC) algorithm"
         )
     # SB3's algorithms see pictures with channels first, whatever the environments give
     seen = BaseAlgorithm._wrap_env(venv, verbose=0)
@@ -63,18 +72,31 @@ def check_demonstrations(
 
 
 def insert_reward(
-    venv: VecEnv, reward: RewardFunction | None, collect: bool
-) -> tuple[VecEnv, RewardVecEnv]:
-    """Put a :class:`RewardVecEnv` between environments and the generator.
+    venv: VecEnv, reward: RewardFunction | None
+) -> tuple[VecEnv, TrainingRewardVecEnv]:
+    """Put a :class:`TrainingRewardVecEnv` between environments and the generator.
 
     :param venv: environments, which may be normalised
     :param reward: reward to pay; None for 0
-    :param collect: whether the wrapper keeps every step
     :return: the outermost environment and the reward wrapper
     """
-    outermost, wrapper = _insert(venv, lambda inner: RewardVecEnv(inner, reward, collect))
-    assert isinstance(wrapper, RewardVecEnv)
+    outermost, wrapper = _insert(venv, lambda inner: TrainingRewardVecEnv(inner, reward))
+    assert isinstance(wrapper, TrainingRewardVecEnv)
     return outermost, wrapper
+
+
+def check_still_inserted(gen_algo: BaseAlgorithm, reward_venv: TrainingRewardVecEnv) -> None:
+    """Refuse a generator whose environments were exchanged behind the trainer's back.
+
+    :raises ValueError: it would learn from another reward
+    """
+    layers = [] if gen_algo.env is None else wrappers(gen_algo.env)
+    if not any(layer is reward_venv for layer in layers):
+        raise ValueError(
+            "the environments of `gen_algo` are not those of this trainer (`gen_algo.set_env` was "
+            "called, or another trainer took it), and the learned reward is not paid there; call "
+            "trainer.set_env(venv)"
+        )
 
 
 def insert_pass_through(venv: VecEnv) -> VecEnv:
@@ -103,29 +125,18 @@ def _insert(
 def _copied_onto(layer: VecEnv, lowest: VecEnv, inner: VecEnv) -> VecEnv:
     """Copy the wrappers from ``layer`` down to ``lowest``, on top of ``inner``."""
     assert isinstance(layer, VecEnvWrapper)
-    clone = copy.copy(layer)  # a VecNormalize leaves its environment behind and shares its moments
     below = inner if layer is lowest else _copied_onto(layer.venv, lowest, inner)
-    if isinstance(clone, VecNormalize):
+    if isinstance(layer, VecNormalize):
+        clone = copy.copy(layer)  # leaves its environment behind and shares its moments
         clone.set_venv(below)
-    else:
-        clone.venv = below
-    return clone
+        return clone
+    # not copy.copy, in which SB3's wrappers look for what they wrap and do not have yet
+    other = type(layer).__new__(type(layer))
+    vars(other).update({**vars(layer), "venv": below})
+    return other
 
 
 def lowest_normalize(venv: VecEnv) -> VecNormalize | None:
     """Find the innermost ``VecNormalize`` of a stack, the one just above the reward."""
     layers = [each for each in wrappers(venv) if isinstance(each, VecNormalize)]
     return layers[-1] if layers else None
-
-
-def check_normalised_alike(training: VecEnv, evaluation: VecEnv) -> None:
-    """Refuse evaluation environments that are normalised otherwise than those of the training.
-
-    :raises ValueError: one is a VecNormalize and the other is not
-    """
-    ours, theirs = lowest_normalize(training), lowest_normalize(evaluation)
-    if (ours is None) != (theirs is None):
-        raise ValueError(
-            f"`venv` must {'not ' if ours is None else ''}be a VecNormalize, since the training "
-            f"environments are {'none' if ours is None else 'one'}"
-        )
