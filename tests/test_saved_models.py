@@ -13,7 +13,7 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from sb3_vdb import GAIL, VDAC, VMAIL, Demonstrations, make_vec_env
-from sb3_vdb.baselines import BehaviouralCloning, DeepMimicPPO
+from sb3_vdb.baselines import BehaviouralCloning
 from sb3_vdb.cli import main
 from sb3_vdb.evaluation import evaluate_returns
 from sb3_vdb.saved_models import NormalizedPolicy, load_model
