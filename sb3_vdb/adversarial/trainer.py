@@ -95,7 +95,7 @@ class AdversarialTrainer:
     :param normalize_inputs: ``"running"`` statistics, the observation space's ``"bounds"``, or
         ``"none"``
     :param discriminator_kwargs: ``view``, what the discriminator sees (a
-        :class:`~sb3_vdb.views.View`: states and actions for GAIL types, states for AIRL types,
+        :class:`~sb3_vdb.View`: states and actions for GAIL types, states for AIRL types,
         whose reward then transfers), ``trunk_class`` (:class:`~sb3_vdb.networks.DenseTrunk`) and
         ``trunk_kwargs`` (for that one ``net_arch``, (64, 64), and ``activation_fn``, ReLU),
         ``gamma`` (AIRL types: discount of the potential; the generator's) and ``code_dim`` (VAIL

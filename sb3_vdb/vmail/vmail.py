@@ -268,7 +268,7 @@ class VMAIL(SequenceAlgorithm):
     def learning_rate_of(self, network: str) -> float:
         """Return the present learning rate of a network.
 
-        :param network: its name in :data:`~sb3_vdb.vmail.policies.NETWORKS`
+        :param network: its name in ``sb3_vdb.vmail.policies.NETWORKS``
         """
         rate = self.lr_schedule if network == "model" else getattr(self, f"{network}_learning_rate")
         return value_at(rate, self._current_progress_remaining)

@@ -790,7 +790,7 @@ def test_the_picture_of_the_mazes_has_each_once(tmp_path, monkeypatch):
 
     monkeypatch.setattr(documentation_pictures, "new_figure", spy)
     out = ["--out", str(tmp_path)]
-    assert CliRunner().invoke(cli.main, ["reproduce", "maze-pictures", *out]).exit_code == 0
+    assert CliRunner().invoke(cli.main, ["maintain", "maze-pictures", *out]).exit_code == 0
     assert (tmp_path / "mazes.png").exists()
     titles = [axes.get_title() for axes in figures[0].axes]
     assert titles == ["CMaze", "CMazeFlipped", "SMaze", "SMazeFlipped"]
