@@ -28,7 +28,6 @@ from sb3_vdb.adversarial.reward_scaling import Scaling
 from sb3_vdb.adversarial.rounds import Rounds
 from sb3_vdb.adversarial.settings import (
     DEFAULT_BETA,
-    DEFAULT_BETA_STEP_SIZE,
     AdversarialSettings,
     checked_reward_type,
     discriminator_arguments,
@@ -48,7 +47,7 @@ from sb3_vdb.discriminators import Discriminator, PenaltyTarget
 from sb3_vdb.evaluation.returns import EvaluationResult, evaluate_returns
 from sb3_vdb.recovered_reward import RecoveredReward
 from sb3_vdb.transitions import Transitions
-from sb3_vdb.vdb import Constraint, DualVariable
+from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, Constraint, DualVariable
 
 if TYPE_CHECKING:
     from typing_extensions import Self
