@@ -26,7 +26,6 @@ from sb3_vdb.adversarial.reward_scaling import Scaling
 from sb3_vdb.adversarial.rounds import Rounds
 from sb3_vdb.adversarial.settings import (
     DEFAULT_BETA,
-    DEFAULT_BETA_STEP_SIZE,
     AdversarialSettings,
     checked_reward_type,
     discriminator_arguments,
@@ -43,7 +42,7 @@ from sb3_vdb.adversarial.wiring import (
 from sb3_vdb.demonstrations import Demonstrations, Trajectory
 from sb3_vdb.discriminators import Discriminator, PenaltyTarget
 from sb3_vdb.run_state import check_normalises_alike, share_statistics
-from sb3_vdb.vdb import Constraint, DualVariable
+from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, Constraint, DualVariable
 from sb3_vdb.vec_env import lowest_normalize, raw_observation_space
 
 if TYPE_CHECKING:
