@@ -14,6 +14,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecNormalize
 
+from sb3_vdb.box_scaling import scaled_to_bounds
 from sb3_vdb.transitions import Transitions
 
 SQUASHED_EDGE = 1e-3  # of a range of [-1, 1]: nearer to a bound a squashed action counts as on it
@@ -90,7 +91,8 @@ def action_log_prob(policy: Any, observations: th.Tensor, actions: th.Tensor) ->
         for bound in (space.low, space.high)
     )
     if policy.squash_output:
-        return squashed_log_prob(normal.mean, normal.stddev, 2 * (actions - low) / (high - low) - 1)
+        scaled = scaled_to_bounds(actions, low, high)
+        return squashed_log_prob(normal.mean, normal.stddev, scaled)
     return censored_log_prob(normal.mean, normal.stddev, actions, low, high)
 
 

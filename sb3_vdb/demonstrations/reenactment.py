@@ -167,7 +167,7 @@ def cache_folder() -> Path:
     """Return where reenacted recordings are kept: ``SB3_VDB_CACHE``, or the user's cache folder."""
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
-        return Path(chosen)
+        return Path(chosen).expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "sb3_vdb"
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium.utils import EzPickle
 
-from sb3_vdb_envs.batched import check_render_mode
+from sb3_vdb_envs.batched import check_action_shape, check_render_mode
 from sb3_vdb_envs.dependencies import require
 from sb3_vdb_envs.suite.rendering import SuiteRenderer, check_look, hide_floor
-from sb3_vdb_envs.suite.tasks import BY_NAME, load_task, without_opengl
+from sb3_vdb_envs.suite.tasks import BY_NAME, legacy_random, load_task, without_opengl
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 IMAGE_SIZE = 64  # pixels, the V-MAIL paper's
 RENDER_SIZE = 240  # pixels of `render()` for people
@@ -26,14 +30,6 @@ START_FIELDS = (
     "site_size", "site_rgba", "light_pos", "mat_rgba", "dof_damping", "wrap_prm", "hfield_data",
 )  # fmt: skip
 UNLIMITED_FRAMES = 1000  # time limit of tasks that have none (lqr)
-
-
-def legacy_random(seed: int | None) -> np.random.RandomState:
-    """Make a generator of the kind that dm_control's tasks sample from.
-
-    :param seed: as shimmy and dm_control take it; None for an unpredictable one
-    """
-    return np.random.RandomState(seed)
 
 
 class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
@@ -128,10 +124,7 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         if self.ended:
             raise gym.error.ResetNeeded("the episode has ended or not begun; call reset()")
         bounded = np.clip(np.asarray(action, dtype=np.float64), -1.0, 1.0)
-        if bounded.shape != self.action_space.shape:
-            raise ValueError(
-                f"the action has shape {bounded.shape}, expected {self.action_space.shape}"
-            )
+        check_action_shape(bounded.shape, self.action_space.shape)
         if np.isnan(bounded).any():
             raise ValueError(
                 f"the action {np.asarray(action).tolist()} is not a number; "
@@ -169,7 +162,7 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         """Return everything that the next steps depend on, except the random generator: MuJoCo's
         state with its solver's memory, what tasks sample into the model, and the clock.
         """
-        mujoco, model = require("mujoco"), self.physics.model.ptr
+        mujoco, model = require("mujoco", "pixels"), self.physics.model.ptr
         kind = mujoco.mjtState.mjSTATE_INTEGRATION.value
         state = np.empty(mujoco.mj_stateSize(model, kind))
         mujoco.mj_getState(model, self.physics.data.ptr, state, kind)
@@ -183,7 +176,11 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
 
         :return: the observation
         """
-        mujoco, model, data = require("mujoco"), self.physics.model.ptr, self.physics.data.ptr
+        mujoco, model, data = (
+            require("mujoco", "pixels"),
+            self.physics.model.ptr,
+            self.physics.data.ptr,
+        )
         if not self._begun:  # some tasks work out constants when an episode starts
             self._start(legacy_random(0))
         for name in START_FIELDS:
@@ -209,6 +206,19 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         self.physics.set_state(state)
         self.physics.forward()
         return self._observe(self._suite.task.get_observation(self.physics), first=False)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copy the environment where it is; the copy opens OpenGL anew."""
+        arguments: Any = self  # of EzPickle, which the classes of this base have
+        copied = type(self)(*arguments._ezpickle_args, **arguments._ezpickle_kwargs)
+        memo[id(self)] = copied
+        if self._begun:
+            copied.set_state(self.get_state())
+        for name in ("_np_random", "_np_random_seed", "_random", "action_space"):
+            setattr(copied, name, copy.deepcopy(getattr(self, name, None), memo))
+        if copied._random is not None:
+            copied._suite.task._random = copied._random
+        return copied
 
     def close(self) -> None:
         """Free OpenGL; closing twice is legal."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -164,6 +165,7 @@ class SuiteVectorEnv(BatchVectorEnv):
         render_mode: str | None,
     ) -> None:
         check_num_envs(num_envs)
+        self._make, self._threads = make, threads
         self.batch = SuiteBatch(make, num_envs, threads)
         first = self.batch.envs[0]
         self.action_repeat = first.action_repeat
@@ -186,6 +188,16 @@ class SuiteVectorEnv(BatchVectorEnv):
                 known.set_state(random)
                 self.batch._randoms[i] = known
         return observations
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SuiteVectorEnv:
+        """Copy the environments where they are, with threads of their own."""
+        arguments = (self.max_episode_steps, self.autoreset_mode, self.render_mode)
+        copied = SuiteVectorEnv(self._make, self.num_envs, self._threads, *arguments)
+        memo[id(self)] = copied
+        if self._generators:
+            copied.set_state(self.get_state())
+        copied.action_space = copy.deepcopy(self.action_space, memo)
+        return copied
 
     def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:
         """Render one picture of each copy; None without a render mode."""
