@@ -82,6 +82,16 @@ def leave_out_fields(app, what, name, obj, skip, options):
     return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field number") else None
 
 
+def resolve_short_name(app, env, node, contnode):
+    """Look for a name without its module, as docstrings have it, in all modules."""
+    if node.get("refdomain") != "py" or "." in node["reftarget"]:
+        return None
+    node["refspecific"] = True
+    where = (node["refdoc"], app.builder, node["reftype"], node["reftarget"])
+    return env.domains["py"].resolve_xref(env, *where, node, contnode)
+
+
 def setup(app):
+    app.connect("missing-reference", resolve_short_name)
     app.connect("autodoc-skip-member", leave_out_fields)
     app.connect("autodoc-process-docstring", headings_as_rubrics)
