@@ -36,6 +36,19 @@ def test_the_page_says_what_was_tried_what_held_and_what_did_not(tmp_path, monke
     assert "unpickles" in text
 
 
+def test_parts_that_are_not_tried_now_keep_their_rows(tmp_path, monkeypatch):
+    def trial_of(part):
+        return lambda share: iter([Trial(part, "a", True, f"at {share}")])
+
+    monkeypatch.setattr(study, "PARTS", {"kills": trial_of("kills"), "seeds": trial_of("seeds")})
+    docs = tmp_path / "docs"
+    study.reliability(tmp_path / "out", docs, share=0.5)
+    study.reliability(tmp_path / "out", docs, share=1.0, parts=("kills",))
+    text = (docs / "reliability.md").read_text()
+    assert "| a | 1 | 1 | 1 at 1.0 |" in text
+    assert "| a | 1 | 1 | 1 at 0.5 |" in text
+
+
 def sound_file(tmp_path):
     path = subjects.make_demonstrations(1).save(tmp_path / "demonstrations.npz")
     return damage.Kind(path, damage._read_demonstrations)
