@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
+from stable_baselines3.common.type_aliases import GymEnv
+from stable_baselines3.common.vec_env import unwrap_vec_normalize
 
 from sb3_vdb.discriminators import Discriminator
 from sb3_vdb.files import check_entries, reading, with_default_suffix, write_bytes
@@ -20,6 +21,7 @@ from sb3_vdb.reward_vec_env import RewardVecEnv
 from sb3_vdb.space_dicts import space_from_dict, space_to_dict
 from sb3_vdb.tensor_files import load_tensors, load_weights, to_bytes
 from sb3_vdb.transitions import Observations, Transitions, map_parts, parts_of
+from sb3_vdb.vec_env import as_vec_env
 
 FORMAT, VERSION = "sb3_vdb.recovered_reward", 4
 DESCRIPTION = {"class": str, "arguments": dict}
@@ -171,14 +173,14 @@ class RecoveredReward:
             capped=True,
         )
 
-    def wrap(self, venv: VecEnv) -> RewardVecEnv:
+    def wrap(self, venv: GymEnv) -> RewardVecEnv:
         """Make environments pay this reward.
 
         :param venv: environments with the spaces the reward was learned in (their observations not
-            normalised)
+            normalised), or one of Gymnasium's
         :raises ValueError: other spaces, or observations that are normalised
         """
-        ours = self.discriminator
+        ours, venv = self.discriminator, as_vec_env(venv)
         pairs = [("observation_space", ours.observation_space, venv.observation_space)]
         if "actions" in self.needs:
             pairs.append(("action_space", ours.action_space, venv.action_space))

@@ -18,13 +18,16 @@ FLOORS = (
     "errors version",
     "files",
     "zip_files",
-    "acting array_files class_paths environments jacobians networks rewards schedules space_dicts "
-    "tensor_files transitions vdb",
+    "arguments array_files box_scaling class_paths environments jacobians networks rewards "
+    "schedules space_dicts tensor_files transitions vdb",
+    "finite_steps",
     "extractors policy_files reward_vec_env trpo vec_env views",
-    "demonstrations discriminators run_state",
+    "acting",
+    "demonstrations discriminators replay_state run_state",
     "recovered_reward stored_episodes",
     "baselines evaluation",
     "adversarial pretrained vmail",
+    "saved_models",
     "sb3_vdb",  # its __init__
     "experiments",
     "cli",

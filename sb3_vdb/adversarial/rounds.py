@@ -120,9 +120,14 @@ class Rounds:
         """Show the normaliser as many expert as generator observations."""
         observed, normalizer = self.discriminator.observed, self.discriminator.normalizer
         rows = self.expert_sampler.sample(len(generator.terminated))
-        expert = observed(self.expert_batch).vectors
+        expert, vectors = observed(self.expert_batch).vectors, observed(generator).vectors
+        if not bool(th.isfinite(vectors).all()):
+            raise NonFiniteError(
+                "what the discriminator sees of the generator's observations is not finite; look "
+                "at the view and at the size of the environment's numbers"
+            )
         normalizer.update(expert[th.as_tensor(rows, device=self.discriminator.device)])
-        normalizer.update(observed(generator).vectors)
+        normalizer.update(vectors)
 
     def reward(self, transitions: Transitions) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         """Compute the reward that the generator is paid at present, scaled, shape (batch,)."""

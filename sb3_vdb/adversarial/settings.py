@@ -17,17 +17,16 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.adversarial.objective import PenaltySide
 from sb3_vdb.adversarial.reward_scaling import SCALINGS, Scaling
-from sb3_vdb.adversarial.wiring import lowest_normalize
 from sb3_vdb.discriminators import PENALTY_TARGETS, Discriminator, PenaltyTarget
 from sb3_vdb.files import expanded
-from sb3_vdb.vdb import Constraint, DualVariable
+from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, Constraint, DualVariable
+from sb3_vdb.vec_env import lowest_normalize
 
 # arguments of a discriminator that its trainer has itself
 OWN_ARGUMENTS = ("normalize_inputs", "input_noise_std", "hidden_noise_std")
 DEFAULT_CODE_DIM = 32
 DEFAULT_INFORMATION_LIMIT = 0.5  # nats; the paper's for motion imitation and the C-maze
 DEFAULT_BETA = 0.1  # the authors' image experiments
-DEFAULT_BETA_STEP_SIZE = 1e-5  # the paper's for all experiments
 OFF_POLICY_ROUND = (
     1000  # environment steps between two rounds of an off-policy generator, unless it is set
 )

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from gymnasium.error import DependencyNotInstalled
+from gymnasium.error import Error
 
 from sb3_vdb.experiments.framework.job import BACKENDS, Workers
 from sb3_vdb_envs.cores import available_cores
 
 PATH = click.Path(path_type=Path)
 # what the package refuses or misses, which the command line says without a traceback
-REFUSALS = (ValueError, TypeError, RuntimeError, ImportError, DependencyNotInstalled)
+REFUSALS = (ValueError, TypeError, RuntimeError, ImportError, OSError, Error)
 
 
 def seed() -> click.Option:

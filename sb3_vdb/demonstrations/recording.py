@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,11 +20,12 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium.envs.registration import load_env_creator
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from sb3_vdb import array_files
-from sb3_vdb.acting import ActingPolicy, Predictor
+from sb3_vdb.acting import Predictor, steps
 from sb3_vdb.demonstrations import npz
-from sb3_vdb.environments import simulator_versions
+from sb3_vdb.environments import registered_id, simulator_versions
 from sb3_vdb.files import check_entries, parse_json, with_default_suffix, write_bytes
 
 FORMAT, VERSION = "sb3_vdb.recording", 1
@@ -112,6 +114,7 @@ def record(
     """
     if n_episodes < 1:
         raise ValueError(f"`n_episodes` must be at least 1, got {n_episodes}")
+    env_id = registered_id(env_id)
     kwargs = resolved_arguments(env_id, env_kwargs)
     acts_for = getattr(getattr(acting_env, "unwrapped", None), "action_repeat", None)
     if acts_for is not None and acts_for != kwargs.get("action_repeat", acts_for):
@@ -119,43 +122,65 @@ def record(
             f"an action lasts {acts_for} frames in `acting_env` and {kwargs['action_repeat']} in "
             f'{env_id}; give env_kwargs={{"action_repeat": {acts_for}}}, or another `acting_env`'
         )
-    env = gym.make(env_id, **kwargs) if acting_env is None else acting_env
+    env = _StateKeeper(gym.make(env_id, **kwargs) if acting_env is None else acting_env)
+    venv = DummyVecEnv([lambda: env])
     episodes: list[RecordedEpisode] = []
     try:
         for attempt in range(3 * n_episodes):
-            episode = _play(actor, env, seed + attempt, deterministic)
+            episode = _play(actor, venv, env, seed + attempt, deterministic)
             if least_return is None or episode.rewards.sum() >= least_return:
                 episodes.append(episode)
             if len(episodes) == n_episodes:
                 versions = simulator_versions(env_id, kwargs)
                 return Recording(env_id, kwargs, versions, tuple(episodes))
     finally:
-        env.close()
+        venv.close()
     raise ValueError(
         f"only {len(episodes)} of {3 * n_episodes} episodes reach `least_return` {least_return}; "
         "lower it or record a better policy"
     )
 
 
+class _StateKeeper(gym.Wrapper[Any, Any, Any, Any]):
+    """Gives the environment the actions that its space holds, and keeps these, the rewards and the
+    physics states after them, before a vector environment starts the next episode.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin a new episode."""
+        self.actions: list[npt.NDArray[Any]] = []
+        self.rewards: list[float] = []
+        self.states: list[npt.NDArray[np.float64]] = []
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step, and keep what happened."""
+        executed = np.asarray(action, dtype=self.env.action_space.dtype)
+        if isinstance(self.env.action_space, gym.spaces.Box):
+            executed = np.clip(executed, self.env.action_space.low, self.env.action_space.high)
+        result = self.env.step(executed)
+        self.actions.append(executed)
+        self.rewards.append(float(result[1]))
+        self.states.append(physics_state(self.env))
+        return result
+
+
 def _play(
-    policy: Predictor, env: gym.Env[Any, Any], seed: int, deterministic: bool
+    policy: Predictor, venv: VecEnv, env: _StateKeeper, seed: int, deterministic: bool
 ) -> RecordedEpisode:
-    observation, _ = env.reset(seed=seed)
-    actions: list[npt.NDArray[Any]] = []
-    rewards: list[float] = []
-    states: list[npt.NDArray[np.float64]] = []
-    actor = ActingPolicy(policy, 1, deterministic)
-    terminated = truncated = False
-    while not (terminated or truncated):
-        action = np.asarray(actor.act(observation), dtype=env.action_space.dtype)
-        if isinstance(env.action_space, gym.spaces.Box):  # what the environment executes
-            action = np.clip(action, env.action_space.low, env.action_space.high)
-        observation, reward, terminated, truncated, _ = env.step(action)
-        actor.note_ends(np.array([terminated or truncated]))
-        actions.append(action)
-        rewards.append(float(reward))
-        states.append(physics_state(env))
-    return RecordedEpisode(seed, np.stack(actions), np.array(rewards), np.stack(states), terminated)
+    """Play one episode.
+
+    :param venv: ``env`` alone
+    """
+    env.forget()
+    venv.seed(seed)
+    with closing(steps(policy, venv, deterministic)) as played:
+        last = next(step for step in played if step.dones[0])
+    arrays = np.stack(env.actions), np.array(env.rewards), np.stack(env.states)
+    return RecordedEpisode(seed, *arrays, last.is_terminal(0))
 
 
 def physics_state(env: gym.Env[Any, Any]) -> npt.NDArray[np.float64]:

@@ -181,7 +181,8 @@ def load_reenacted(
 ) -> list[Trajectory]:
     """Load the trajectories of a recording, reenacted the first time and read from disk afterwards.
 
-    :param path: file of :func:`save`, or the name of a shipped recording
+    :param path: file of :func:`~sb3_vdb.demonstrations.recording.save`, or the name of a shipped
+        recording
     :param env_kwargs: arguments of the learner's environment, compared with the recording's
     :param progress_bar: show the episodes being reenacted
     :param cache: keep the trajectories in :func:`cache_folder`, for the same file, versions of

@@ -20,7 +20,7 @@ A policy for `{env_id}`: imitates the clip `{clip}` with {target} PD targets.
 - Trained with `DeepMimicPPO` on DeepMimic's hand-made reward: seed {seed}, {samples:.1f} M samples,
   {minutes:.0f} minutes on one core. Chosen as the best of {seeds} seed(s) by the error at 1/240 s.
 - Networks {widths} (ReLU), half precision; observations are normalised inside.
-- Made by `sb3-vdb reproduce humanoid --ship`.
+- Made by `sb3-vdb reproduce humanoid` and `sb3-vdb maintain ship-policies`.
 
 | simulator | error (rad) | steps of 600 | full episodes | speed (m/s) | episodes |
 |---|---|---|---|---|---|
