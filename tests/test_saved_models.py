@@ -142,7 +142,7 @@ def test_statistics_of_a_file_make_a_policy_act_on_raw_observations(tmp_path):
 
 def test_what_holds_no_policy_is_refused_by_name(tmp_path):
     (tmp_path / "text.zip").write_text("no zip")
-    with pytest.raises(ValueError, match=r"text\.zip is no zip file"):
+    with pytest.raises(ValueError, match=r"text\.zip cannot be read"):
         load_model(tmp_path / "text.zip")
     np.savez(tmp_path / "arrays.npz", a=np.zeros(3))
     with pytest.raises(ValueError, match=r"arrays\.npz holds no policy .* it holds a\.npy"):
