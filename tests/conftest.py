@@ -30,6 +30,7 @@ ON_BOTH_STACKS = (
     "test_deepmimic.py",
     "test_demonstrations.py",
     "test_reward_vec_env.py",
+    "test_run_state.py",
     "test_trpo.py",
     "test_vec_env.py",
     "vmail/test_vdac.py",

@@ -243,7 +243,7 @@ class SavedRun(NamedTuple):
         same_number = trainer.venv.num_envs == self.description["n_envs"]
         if set_env_state(trainer.venv, state["environments"], same_number):
             vars(generator).update(self.last)
-            if state["memory"] is not None:
+            if state.get("memory") is not None:
                 set_memory(generator, state["memory"])
         set_random_state(state["random"])
 
@@ -368,11 +368,11 @@ def read_generator(
     """
     path = with_default_suffix(path, ".zip")
     description, parts = _read(path)
-    tensors = load_tensors(parts["tensors.pt"], f"tensors.pt in {path}", FORMAT, VERSION, "cpu")
+    inside, held = f"tensors.pt in {path}", f"generator.zip in {path}"
+    tensors = load_tensors(parts["tensors.pt"], inside, FORMAT, VERSION, "cpu", TENSORS, EARLIER)
     kind: Any = find_class(description["generator_class"], BaseAlgorithm, str(path))
-    try:
+    check_zip(io.BytesIO(parts["generator.zip"]), held, EARLIER)
+    with reading(held, EARLIER):
         generator: BaseAlgorithm = kind.load(io.BytesIO(parts["generator.zip"]), device=device)
-    except (ValueError, AssertionError) as error:
-        raise ValueError(f"generator.zip in {path} is damaged: {error}") from error
     name = description["class"].partition(":")[2]
     return generator, name, to_arrays(tensors["state"])["environments"]
