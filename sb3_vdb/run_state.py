@@ -9,6 +9,7 @@ layout of arrays in memory is kept: the last bit of a sum depends on it.
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch as th
 from stable_baselines3.common.buffers import BaseBuffer
-from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import (
     VecEnv,
     VecEnvWrapper,
@@ -92,10 +92,47 @@ def random_state_kept(device: th.device) -> Iterator[None]:
 def get_env_state(venv: VecEnv) -> list[dict[str, Any] | None]:
     """Give the state of every layer of a stack of environments, outermost first.
 
-    The innermost one is None if it cannot say in what state it is: only vector environments with
-    ``get_state`` and ``set_state`` can. A run then goes on with new episodes.
+    A layer that cannot say in what state it is gives None, with a warning where that is unexpected:
+    the innermost one, if it is not a vector environment with ``get_state`` and ``set_state``, or
+    one whose state no file can hold. A run then goes on with new episodes.
     """
-    return [_get_layer_state(layer) for layer in wrappers(venv)]
+    return [_state_or_none(layer) for layer in wrappers(venv)]
+
+
+def _state_or_none(layer: Any) -> dict[str, Any] | None:
+    """Return the state of a layer, or None where it has none or one that no file can hold, so that
+    the rest of a run can be saved in any case.
+    """
+    try:
+        state = _get_layer_state(layer)
+        _check_is_plain(state)
+    except Exception as error:  # other people's environments may fail in any way
+        warnings.warn(
+            f"the state of {type(layer).__name__} cannot be saved ({type(error).__name__}: "
+            f"{error}); a run that is loaded begins new episodes",
+            stacklevel=4,
+        )
+        return None
+    return state
+
+
+def _check_is_plain(state: Any) -> None:
+    """Refuse what :func:`to_tensors` leaves as it is and no file can hold.
+
+    :raises TypeError: naming its type
+    """
+    if isinstance(state, dict):
+        for key, value in state.items():
+            _check_is_plain(key)
+            _check_is_plain(value)
+    elif isinstance(state, (list, tuple)):
+        for value in state:
+            _check_is_plain(value)
+    elif isinstance(state, np.ndarray):
+        if state.dtype.kind not in "biufc":
+            raise TypeError(f"an array of {state.dtype}")
+    elif not isinstance(state, (bool, int, float, str, bytes, type(None), np.generic, th.Tensor)):
+        raise TypeError(f"a {type(state).__name__}")
 
 
 def _get_layer_state(layer: Any) -> dict[str, Any] | None:
@@ -108,7 +145,7 @@ def _get_layer_state(layer: Any) -> dict[str, Any] | None:
         }
     if isinstance(layer, VecNormalize):
         moments = {
-            name: vars(getattr(layer, name))
+            name: _get_moments(getattr(layer, name))
             for name in ("obs_rms", "ret_rms")
             if hasattr(layer, name)
         }
@@ -119,11 +156,42 @@ def _get_layer_state(layer: Any) -> dict[str, Any] | None:
             "old_reward": layer.old_reward,
         }
     if isinstance(layer, VecFrameStack):
-        return {"stacked": layer.stacked_obs.stacked_obs}
+        return {"stacked": _get_stacks(layer.stacked_obs)}
     if isinstance(layer, VecEnvWrapper):
         return {}
     base = _stateful(layer)
     return None if base is None else base.get_state()
+
+
+def _get_moments(moments: Any) -> dict[str, Any]:
+    """Give the numbers of running statistics, or of one for each part."""
+    if isinstance(moments, dict):
+        return {name: _get_moments(part) for name, part in moments.items()}
+    return vars(moments)
+
+
+def _set_moments(moments: Any, state: dict[str, Any]) -> None:
+    if not isinstance(moments, dict):
+        vars(moments).update(state)
+        return
+    for name, part in moments.items():
+        _set_moments(part, state[name])
+
+
+def _get_stacks(stacks: Any) -> Any:
+    """Give the observations that a frame stack holds, or one such array per part."""
+    parts = getattr(stacks, "sub_stacked_observations", None)
+    if parts is None:
+        return stacks.stacked_obs
+    return {name: _get_stacks(part) for name, part in parts.items()}
+
+
+def _set_stacks(stacks: Any, state: Any) -> None:
+    if not isinstance(state, dict):
+        stacks.stacked_obs = state
+        return
+    for name, part in state.items():
+        _set_stacks(stacks.sub_stacked_observations[name], part)
 
 
 def _stateful(layer: Any) -> Any:
@@ -148,7 +216,7 @@ def set_env_state(venv: VecEnv, states: list[dict[str, Any] | None]) -> bool:
     for layer, state in zip(stack, states, strict=True):
         if state is not None:
             _set_layer_state(layer, state)
-    if states[-1] is None or _stateful(stack[-1]) is None:
+    if None in states or _stateful(stack[-1]) is None:
         return False
     # seeds that wait for the next reset belong to a new run
     vars(stack[-1])["_seeds"] = [None] * venv.num_envs
@@ -162,13 +230,12 @@ def _set_layer_state(layer: Any, state: dict[str, Any]) -> None:
         vars(layer).update(state)
     elif isinstance(layer, VecNormalize):
         for name, value in state.items():
-            target = vars(layer).get(name)
-            if isinstance(target, RunningMeanStd):
-                vars(target).update(value)
+            if name in ("obs_rms", "ret_rms"):
+                _set_moments(getattr(layer, name), value)
             else:
                 setattr(layer, name, value)
     elif isinstance(layer, VecFrameStack):
-        layer.stacked_obs.stacked_obs = state["stacked"]
+        _set_stacks(layer.stacked_obs, state["stacked"])
     elif not isinstance(layer, VecEnvWrapper) and _stateful(layer) is not None:
         _stateful(layer).set_state(state)
 

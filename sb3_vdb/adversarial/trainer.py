@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -13,10 +12,11 @@ import numpy.typing as npt
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.type_aliases import MaybeCallback
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 from stable_baselines3.common.utils import get_device
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_vdb.acting import task_env
 from sb3_vdb.adversarial import checkpoint
 from sb3_vdb.adversarial.callbacks import with_discriminator
 from sb3_vdb.adversarial.densities import check_has_density
@@ -37,18 +37,19 @@ from sb3_vdb.adversarial.settings import (
 from sb3_vdb.adversarial.wiring import (
     check_compatible,
     check_demonstrations,
+    check_density_of_raw,
     check_normalised_alike,
     insert_pass_through,
     insert_reward,
-    lowest_normalize,
+    take_statistics,
 )
-from sb3_vdb.class_paths import class_path
 from sb3_vdb.demonstrations import Demonstrations, Trajectory
 from sb3_vdb.discriminators import Discriminator, PenaltyTarget
 from sb3_vdb.evaluation.returns import EvaluationResult, evaluate_returns
 from sb3_vdb.recovered_reward import RecoveredReward
 from sb3_vdb.transitions import Transitions
 from sb3_vdb.vdb import Constraint, DualVariable
+from sb3_vdb.vec_env import lowest_normalize, raw_observation_space
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -95,7 +96,7 @@ class AdversarialTrainer:
     :param normalize_inputs: ``"running"`` statistics, the observation space's ``"bounds"``, or
         ``"none"``
     :param discriminator_kwargs: ``view``, what the discriminator sees (a
-        :class:`~sb3_vdb.views.View`: states and actions for GAIL types, states for AIRL types,
+        :class:`~sb3_vdb.View`: states and actions for GAIL types, states for AIRL types,
         whose reward then transfers), ``trunk_class`` (:class:`~sb3_vdb.networks.DenseTrunk`) and
         ``trunk_kwargs`` (for that one ``net_arch``, (64, 64), and ``activation_fn``, ReLU),
         ``gamma`` (AIRL types: discount of the potential; the generator's) and ``code_dim`` (VAIL
@@ -113,6 +114,7 @@ class AdversarialTrainer:
 
     discriminator_class: ClassVar[type[Discriminator]]
     has_bottleneck: ClassVar[bool]
+    is_within_step = False  # callbacks are looking at a step that is not stored yet
 
     def __init__(
         self,
@@ -182,7 +184,7 @@ class AdversarialTrainer:
             beta_step_size=beta_step_size,
             constraint=constraint,
         )
-        spaces = venv.observation_space, venv.action_space
+        spaces = raw_observation_space(venv), venv.action_space
         make_discriminator = partial(self.discriminator_class, *spaces, **arguments)
         self._setup(demonstrations, venv, gen_algo, settings, make_discriminator, dual)
 
@@ -197,7 +199,6 @@ class AdversarialTrainer:
         log_suffix: str = "",
     ) -> None:
         """Check that everything fits together, then put the discriminator into the environments."""
-        class_path(type(self))  # files name it
         self.settings, self.dual = settings, dual
         self.gen_algo, self.demonstrations = gen_algo, demonstrations
         self.device = get_device(settings.device)
@@ -211,11 +212,14 @@ class AdversarialTrainer:
         self.reward_type = checked_reward_type(settings.reward_type, types)
         if self.discriminator.needs_density:
             check_has_density(gen_algo)
+            check_density_of_raw(venv)
         check_demonstrations(demonstrations, self.discriminator, venv)
         settings.check_batch(demonstrations.n_steps, self.gen_train_timesteps)
         self.rounds = Rounds(
             self.discriminator, demonstrations, gen_algo, settings, dual, self.reward_type
         )
+        self.venv = venv
+        checkpoint.check_can_be_saved(self)
         self.venv, self.reward_venv = insert_reward(
             venv, None if self.relabels else self.reward, collect=True
         )
@@ -261,6 +265,7 @@ class AdversarialTrainer:
         return self
 
     def _save_before_error(self) -> Path:
+        self.is_within_step = False
         self.reward_venv.drop_collected()
         return self.save(self.settings.emergency_path(type(self).__name__, self.num_timesteps))
 
@@ -315,9 +320,13 @@ class AdversarialTrainer:
         state: tuple[npt.NDArray[Any], ...] | None = None,
         episode_start: npt.NDArray[Any] | None = None,
         deterministic: bool = False,
+        action_masks: npt.NDArray[np.bool_] | None = None,
     ) -> tuple[npt.NDArray[Any], tuple[npt.NDArray[Any], ...] | None]:
-        """Choose actions by the generator's policy; arguments as for SB3's ``predict``."""
-        return self.gen_algo.predict(observation, state, episode_start, deterministic)
+        """Choose actions by the generator's policy; arguments as for SB3's ``predict``, and for
+        MaskablePPO's.
+        """
+        masks = {} if action_masks is None else {"action_masks": action_masks}
+        return self.gen_algo.predict(observation, state, episode_start, deterministic, **masks)
 
     def reward(self, transitions: Transitions) -> npt.NDArray[np.float32]:
         """Compute the reward that the generator is paid at present, scaled, at the mean codes;
@@ -336,30 +345,30 @@ class AdversarialTrainer:
         return RecoveredReward(self.discriminator, kind)
 
     def evaluate(
-        self, venv: VecEnv, n_eval_episodes: int = 20, deterministic: bool = True
+        self, venv: GymEnv, n_eval_episodes: int = 20, deterministic: bool = True
     ) -> EvaluationResult:
         """Compute task returns and learned returns of the policy in other environments than those
         it trains in.
 
-        :param venv: environments to evaluate in; wrapped like the training environments, without
-            the learned reward. Statistics of a VecNormalize are taken from the training.
+        :param venv: environments to evaluate in, or one of Gymnasium's; wrapped like the training
+            ones, without the learned reward, with a VecNormalize's statistics of the training
         :param n_eval_episodes: number of episodes
         :param deterministic: whether the policy acts without noise
-        :raises ValueError: the policy needs normalised observations and ``venv`` has raw ones
+        :raises ValueError: the policy needs normalised observations and ``venv`` has raw ones, or
+            ``venv`` pays a learned reward
         """
-        ours = lowest_normalize(self.venv)
-        if ours is not None and ours.norm_obs:
-            check_normalised_alike(self.venv, venv)
-            vars(lowest_normalize(venv))["obs_rms"] = copy.deepcopy(ours.obs_rms)
+        venv = task_env(venv)
+        take_statistics(self.venv, venv)
         return evaluate_returns(self.gen_algo, venv, n_eval_episodes, deterministic, self.reward)
 
-    def prepare_eval_env(self, venv: VecEnv) -> VecEnv:
+    def prepare_eval_env(self, venv: GymEnv) -> VecEnv:
         """Make environments for SB3's ``EvalCallback``, which pay the task's reward and are wrapped
         like those the generator trains in.
 
         :param venv: evaluation environments, normalised if the training environments are
         :raises ValueError: they are normalised and the training's are not, or the reverse
         """
+        venv = task_env(venv)
         check_normalised_alike(self.venv, venv)
         return insert_pass_through(venv)
 
@@ -370,6 +379,7 @@ class AdversarialTrainer:
         page on saving).
 
         :return: the path written to, with the suffix ``.zip`` if it had none
+        :raises ValueError: a step callback of an off-policy generator saves
         """
         return checkpoint.save(self, path)
 

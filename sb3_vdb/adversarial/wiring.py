@@ -6,12 +6,13 @@ import copy
 from collections.abc import Callable
 
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecFrameStack, VecNormalize
 
+from sb3_vdb.adversarial.generator_spaces import check_generator_spaces
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.discriminators import Discriminator
 from sb3_vdb.reward_vec_env import RewardFunction, RewardVecEnv, TaskRewardVecEnv
-from sb3_vdb.vec_env import wrappers
+from sb3_vdb.vec_env import lowest_normalize, raw_observation_space, wrappers
 
 
 def check_compatible(venv: VecEnv, gen_algo: BaseAlgorithm) -> None:
@@ -42,6 +43,7 @@ def check_compatible(venv: VecEnv, gen_algo: BaseAlgorithm) -> None:
             f"{venv.num_envs}; "
             "make `gen_algo` with `venv`"
         )
+    check_generator_spaces(gen_algo)
 
 
 def check_demonstrations(
@@ -54,12 +56,31 @@ def check_demonstrations(
     # the policy's density is one of whole observations
     keys = None if discriminator.needs_density else discriminator.transition_encoder.keys
     demonstrations.validate(
-        venv.observation_space,
+        raw_observation_space(venv),
         venv.action_space,
         discriminator.needs_density or "actions" in discriminator.needs,
         keys,
     )
     demonstrations.check_action_repeat(venv)
+
+
+def check_density_of_raw(venv: VecEnv) -> None:
+    """Refuse a stack in which the policy's observation does not follow from the raw one alone, so
+    that its density at a demonstrated observation is not known.
+
+    :raises ValueError: observations are stacked or normalised again above a VecNormalize
+    """
+    normalize = lowest_normalize(venv)
+    for layer in wrappers(venv):
+        if normalize is None or layer is normalize:
+            return
+        again = isinstance(layer, VecNormalize) and layer.norm_obs
+        if again or isinstance(layer, VecFrameStack):
+            raise ValueError(
+                f"`venv` has a {type(layer).__name__} above a VecNormalize, and AIRL and VAIRL "
+                "need the policy's density at single raw observations; put it below: "
+                "VecNormalize(VecFrameStack(venv, n_stack))"
+            )
 
 
 def insert_reward(
@@ -103,19 +124,15 @@ def _insert(
 def _copied_onto(layer: VecEnv, lowest: VecEnv, inner: VecEnv) -> VecEnv:
     """Copy the wrappers from ``layer`` down to ``lowest``, on top of ``inner``."""
     assert isinstance(layer, VecEnvWrapper)
-    clone = copy.copy(layer)  # a VecNormalize leaves its environment behind and shares its moments
     below = inner if layer is lowest else _copied_onto(layer.venv, lowest, inner)
-    if isinstance(clone, VecNormalize):
+    if isinstance(layer, VecNormalize):
+        clone: VecEnvWrapper = copy.copy(layer)  # leaves its environment behind, shares its moments
         clone.set_venv(below)
-    else:
-        clone.venv = below
+        return clone
+    # copy.copy would look for attributes in the environment that the copy does not have yet
+    clone = object.__new__(type(layer))
+    vars(clone).update(vars(layer), venv=below)
     return clone
-
-
-def lowest_normalize(venv: VecEnv) -> VecNormalize | None:
-    """Find the innermost ``VecNormalize`` of a stack, the one just above the reward."""
-    layers = [each for each in wrappers(venv) if isinstance(each, VecNormalize)]
-    return layers[-1] if layers else None
 
 
 def check_normalised_alike(training: VecEnv, evaluation: VecEnv) -> None:
@@ -129,3 +146,14 @@ def check_normalised_alike(training: VecEnv, evaluation: VecEnv) -> None:
             f"`venv` must {'not ' if ours is None else ''}be a VecNormalize, since the training "
             f"environments are {'none' if ours is None else 'one'}"
         )
+
+
+def take_statistics(training: VecEnv, evaluation: VecEnv) -> None:
+    """Give evaluation environments the observations' statistics of the training.
+
+    :raises ValueError: the policy needs normalised observations and these are raw
+    """
+    ours = lowest_normalize(training)
+    if ours is not None and ours.norm_obs:
+        check_normalised_alike(training, evaluation)
+        vars(lowest_normalize(evaluation))["obs_rms"] = copy.deepcopy(ours.obs_rms)

@@ -12,6 +12,8 @@ from sb3_vdb.cli import options
 from sb3_vdb.cli.studies import Study
 from sb3_vdb.experiments.framework.job import BACKENDS
 
+RELIABILITY_PARTS = ("kills", "damage", "not-finite", "memory", "drawn", "seeds")
+
 
 def _pictures(function: str, text: str) -> Study:
     """Make the row of pictures for the documentation."""
@@ -28,6 +30,17 @@ TOOLS: Mapping[str, Study] = {
             options.out("runs/killed-workers"),
             options.docs(),
             options.n_workers(),
+        ],
+    ),
+    "reliability": Study(
+        "reliability.study:reliability",
+        "What holds when processes are killed, files damaged and numbers not finite; about a "
+        "quarter of an hour on one core.",
+        [
+            options.several("--part", "parts", "all by default", click.Choice(RELIABILITY_PARTS)),
+            options.out("runs/reliability"),
+            options.docs("folder of the documentation, whose page is written"),
+            options.share(),
         ],
     ),
     "ship-policies": Study(

@@ -12,17 +12,18 @@ import click
 
 from sb3_vdb.cli import options
 from sb3_vdb.cli.maintenance import TOOLS
-from sb3_vdb.cli.studies import STUDIES, Study
+from sb3_vdb.cli.studies import MAZE_OPTION, STUDIES, Study
 from sb3_vdb.experiments.maze_transfer.settings import MAZE_METHODS
 from sb3_vdb.experiments.speed.benchmarks import BENCHMARKS, run_benchmarks
 
 DEMO = Study(
     "maze_transfer.study:demo",
-    "Recover a reward in the C-maze and solve the flipped maze with it; about three minutes on two "
+    "Recover rewards in both mazes and solve their flips with them; about three minutes on two "
     "cores.",
     [
         options.out("runs/demo"),
         options.seed(),
+        MAZE_OPTION,
         options.several(
             "--method", "methods", "can be given several times", click.Choice([*MAZE_METHODS])
         ),

@@ -228,6 +228,7 @@ class VMAIL(SequenceAlgorithm):
             self._check()  # and in _setup_model, for settings changed in loading
             episodes = self._stored(demonstrations)
             self._setup_model()
+            self._check_can_be_saved()
             self._put_demonstrations(episodes)
 
     # ------------------------------------------------------------------ set-up
@@ -268,7 +269,7 @@ class VMAIL(SequenceAlgorithm):
     def learning_rate_of(self, network: str) -> float:
         """Return the present learning rate of a network.
 
-        :param network: its name in :data:`~sb3_vdb.vmail.policies.NETWORKS`
+        :param network: its name in ``sb3_vdb.vmail.policies.NETWORKS``
         """
         rate = self.lr_schedule if network == "model" else getattr(self, f"{network}_learning_rate")
         return value_at(rate, self._current_progress_remaining)

@@ -554,7 +554,7 @@ def test_a_diverged_simulation_ends_the_episode_and_leaves_no_nan(value, caplog)
 def test_an_action_of_the_wrong_shape_is_refused():
     env = HumanoidEnv("walk")
     env.reset(seed=0)
-    with pytest.raises(ValueError, match=r"shape \(1,\) a character, expected \(28,\)"):
+    with pytest.raises(ValueError, match=r"shape \(1,\), the action space has \(28,\)"):
         env.step(np.zeros(1, np.float32))
 
 

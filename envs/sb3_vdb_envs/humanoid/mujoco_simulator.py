@@ -113,6 +113,13 @@ class MujocoSimulator:
         """Restore what :meth:`get_state` returned."""
         self._initial[:] = state
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> MujocoSimulator:
+        """Copy the characters where they are, with a pool of threads of its own."""
+        copied = MujocoSimulator(len(self._initial), self.timestep, self._threads or 1)
+        copied.set_state(self._initial)
+        memo[id(self)] = copied
+        return copied
+
     def close(self) -> None:
         """Stop the threads."""
         if self._pool is not None:

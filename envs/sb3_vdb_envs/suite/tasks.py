@@ -213,3 +213,11 @@ def band_reward(
         speed, bounds=speeds, margin=margin, value_at_margin=0.5, sigmoid="linear"
     )
     return float(stand * (5 * move + 1) / 6)
+
+
+def legacy_random(seed: int | None) -> np.random.RandomState:
+    """Make a generator of the kind that dm_control's tasks sample from.
+
+    :param seed: as shimmy and dm_control take it; None for an unpredictable one
+    """
+    return np.random.RandomState(seed)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 
-from sb3_vdb.experiments.framework.run import CONFIG
+from sb3_vdb.experiments.framework.run import read_config
 from sb3_vdb.experiments.humanoid.table import best_seed
 from sb3_vdb.pretrained import load_policy, save_policy
 from sb3_vdb.vec_env import make_vec_env
@@ -58,7 +57,7 @@ def _ship(out: Path, rows: pd.DataFrame, n_seeds: int, path: Path) -> Path:
     best = rows.iloc[0]
     env_id = f"sb3_vdb/Humanoid{best['skill']}-v0"
     run_folder = out / f"{best['skill']}_{best['seed']}"
-    config = json.loads((run_folder / CONFIG).read_text())
+    config = read_config(run_folder)
     policy = load_policy(run_folder / "policy.pt", env_id)
     widths = policy.net_arch["pi"]  # type: ignore[call-overload]
     card = CARD.format(
