@@ -43,7 +43,7 @@ from sb3_vdb.run_state import (
 )
 from sb3_vdb.tensor_files import load_tensors
 from sb3_vdb.vdb import DualVariable
-from sb3_vdb.vec_env import raw_observation_space
+from sb3_vdb.vec_env import below_normalize
 from sb3_vdb.version import __version__
 
 FORMAT, VERSION = "sb3_vdb.trainer", 2
@@ -178,7 +178,7 @@ def read(kind: type, path: str | Path, venv: VecEnv, device: th.device | str | N
     devices = description["devices"] if device is None else dict.fromkeys(PARTS, str(device))
     generator = _load_generator(description, parts["generator.zip"], venv, devices, path)
     source = f"demonstrations.npz in {path}"
-    spaces = raw_observation_space(venv), venv.action_space
+    spaces = below_normalize(venv).observation_space, venv.action_space
     return SavedRun(
         Demonstrations(npz.from_bytes(parts["demonstrations.npz"], source)),
         generator,

@@ -50,7 +50,7 @@ from sb3_vdb.evaluation.returns import EvaluationResult, evaluate_returns
 from sb3_vdb.recovered_reward import RecoveredReward
 from sb3_vdb.transitions import Transitions
 from sb3_vdb.vdb import Constraint, DualVariable
-from sb3_vdb.vec_env import lowest_normalize, raw_observation_space
+from sb3_vdb.vec_env import below_normalize, lowest_normalize
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -184,7 +184,7 @@ class AdversarialTrainer:
             beta_step_size=beta_step_size,
             constraint=constraint,
         )
-        spaces = raw_observation_space(venv), venv.action_space
+        spaces = below_normalize(venv).observation_space, venv.action_space
         make_discriminator = partial(self.discriminator_class, *spaces, **arguments)
         self._setup(demonstrations, venv, gen_algo, settings, make_discriminator, dual)
 
@@ -201,6 +201,7 @@ class AdversarialTrainer:
         """Check that everything fits together, then put the discriminator into the environments."""
         class_path(type(self))  # files name it
         self.settings, self.dual = settings, dual
+        demonstrations = demonstrations.as_stacked_in(venv)
         self.gen_algo, self.demonstrations = gen_algo, demonstrations
         self.device = get_device(settings.device)
         self.gen_train_timesteps = settings.round_length(gen_algo)
@@ -352,8 +353,7 @@ class AdversarialTrainer:
             ones, without the learned reward, with a VecNormalize's statistics of the training
         :param n_eval_episodes: number of episodes
         :param deterministic: whether the policy acts without noise
-        :raises ValueError: the policy needs normalised observations and ``venv`` has raw ones, or
-            ``venv`` pays a learned reward
+        :raises ValueError: ``venv`` pays a learned reward, or is normalised otherwise
         """
         venv = task_env(venv)
         take_statistics(self.venv, venv)

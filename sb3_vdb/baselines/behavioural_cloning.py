@@ -99,6 +99,8 @@ class BehaviouralCloning:
                 f"the actions {venv.action_space} have no bounds; use "
                 "gymnasium.wrappers.RescaleAction or ClipAction"
             )
+        if isinstance(demonstrations, Demonstrations):
+            demonstrations = demonstrations.as_stacked_in(venv)
         episodes = stored_episodes(demonstrations, venv.observation_space, venv.action_space, 2)
         demonstrations.check_action_repeat(venv)
         self.device, self.batch_size = get_device(device), batch_size
