@@ -54,7 +54,7 @@ from sb3_vdb.run_state import (
 )
 from sb3_vdb.tensor_files import load_tensors, load_weights, to_bytes
 from sb3_vdb.vdb import DualVariable
-from sb3_vdb.vec_env import raw_observation_space
+from sb3_vdb.vec_env import below_normalize
 from sb3_vdb.version import __version__
 from sb3_vdb.zip_files import check_zip, read_zip, zipped
 
@@ -269,7 +269,7 @@ def read(
     devices = description["devices"] if device is None else dict.fromkeys(PARTS, str(device))
     generator = _load_generator(description, parts["generator.zip"], venv, devices, path)
     source = f"demonstrations.npz in {path}"
-    spaces = raw_observation_space(venv), venv.action_space
+    spaces = below_normalize(venv).observation_space, venv.action_space
     with reading(f"trainer.json in {path}", EARLIER):
         settings = _settings(description, generator, devices)
         dual = None if description["dual"] is None else DualVariable.from_state(description["dual"])

@@ -95,6 +95,8 @@ class BehaviouralCloning:
         venv = BaseAlgorithm._wrap_env(env)
         check_bounded_actions(venv.action_space, "BehaviouralCloning")
         assert isinstance(venv.action_space, gym.spaces.Box)
+        if isinstance(demonstrations, Demonstrations):
+            demonstrations = demonstrations.as_stacked_in(venv)
         episodes = stored_episodes(demonstrations, venv.observation_space, venv.action_space, 2)
         demonstrations.check_action_repeat(venv)
         self.device, self.batch_size = get_device(device), batch_size

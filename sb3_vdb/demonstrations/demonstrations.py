@@ -17,6 +17,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.acting import Predictor
 from sb3_vdb.demonstrations import npz
+from sb3_vdb.demonstrations.frame_stacks import as_stacked
 from sb3_vdb.demonstrations.reenactment import load_reenacted
 from sb3_vdb.demonstrations.rollouts import collect_episodes
 from sb3_vdb.demonstrations.trajectory import Trajectory, trajectory_problem
@@ -145,6 +146,14 @@ class Demonstrations(Sequence[Trajectory]):
                 continue
             if problem := space_problem(trajectory.actions, action_space, "action"):
                 raise ValueError(f"trajectory {i}: {problem}")
+
+    def as_stacked_in(self, venv: VecEnv) -> Demonstrations:
+        """Stack the observations as a VecFrameStack of the environments stacks theirs; those that
+        are stacked already, or that nothing stacks, stay as they are.
+
+        :param venv: environments of a learner
+        """
+        return Demonstrations(as_stacked(self, venv))
 
     def check_action_repeat(self, venv: VecEnv) -> None:
         """Check that an action lasted as long as in the environments, where both say how long.
