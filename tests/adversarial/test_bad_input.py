@@ -80,8 +80,8 @@ def test_a_batch_larger_than_the_demonstrations_repeats_them_with_one_warning(de
     short = Demonstrations.from_arrays([demos[0].observations[:11]], [demos[0].actions[:10]])
     with pytest.warns(UserWarning, match="demonstrations have 10 transitions.* repeats") as said:
         trainer = make_trainer("GAIL", "PPO", short, demo_batch_size=25, trace_updates=False)
-        trainer.learn(100)
     assert len([each for each in said if "repeats" in str(each.message)]) == 1
+    trainer.learn(100)
     counts = np.bincount(trainer.rounds.expert_sampler.sample(25), minlength=10)
     assert set(counts) <= {1, 2, 3, 4}  # evenly, over batches as well
     assert trainer.n_rounds == 1
