@@ -35,7 +35,12 @@ class Demonstrations(Sequence[Trajectory]):
     """
 
     def __init__(self, trajectories: Iterable[Trajectory]) -> None:
-        self._trajectories = tuple(listed("trajectories", trajectories))
+        if isinstance(trajectories, (str, Path)) or not isinstance(trajectories, Iterable):
+            raise ValueError(
+                f"`trajectories` must be a list of Trajectory objects, got {trajectories!r}; make "
+                "demonstrations with Demonstrations.from_arrays(...) or .load(path)"
+            )
+        self._trajectories = tuple(trajectories)
         if not self._trajectories:
             raise ValueError("`trajectories` is empty; demonstrations need at least one trajectory")
         for i, trajectory in enumerate(self._trajectories):

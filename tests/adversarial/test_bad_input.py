@@ -185,7 +185,7 @@ def test_arguments_of_another_kind(demos):
             (demos, venv, "MlpPolicy"),
             "`gen_algo` must be an SB3 algorithm made with `venv`, got str",
         ),
-        (("demos.npz", venv, model), "trajectory 0 is a str; demonstrations are made of"),
+        (("demos.npz", venv, model), "`trajectories` must be a list of Trajectory objects, got"),
         (([(1, 2)], venv, model), "trajectory 0 is a tuple"),
     ):
         with pytest.raises(ValueError, match=message):
