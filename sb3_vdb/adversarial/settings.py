@@ -26,8 +26,8 @@ DEFAULT_CODE_DIM = 32
 DEFAULT_INFORMATION_LIMIT = 0.5  # nats; the paper's for motion imitation and the C-maze
 DEFAULT_BETA = 0.1  # the authors' image experiments
 DEFAULT_BETA_STEP_SIZE = 1e-5  # the paper's for all experiments
-# Rounds, unless they are set. An off-policy generator learns at every step, so that the discriminator
-# has to keep pace: 16 updates every 1,000 steps, once the default, leave SAC with nothing to learn.
+# Rounds, unless they are set. An off-policy generator learns at every step, and the discriminator
+# has to keep pace: of 16 updates every 1,000 steps, once the default, SAC learned nothing.
 ON_POLICY_UPDATES = 16  # discriminator updates in a round
 OFF_POLICY_UPDATES = 64
 OFF_POLICY_ROUND = 256  # environment steps of an off-policy generator in a round
