@@ -8,8 +8,8 @@
   log-density
 
 AIRL-type discriminators offer their own terms instead, ``g`` and ``f``
-(:mod:`sb3_vdb.discriminators.airl`), which are free up to a constant and therefore biased by that
-constant where episode lengths vary.
+(:class:`~sb3_vdb.discriminators.AIRLDiscriminator`), which are free up to a constant
+and therefore biased by that constant where episode lengths vary.
 """
 
 from __future__ import annotations

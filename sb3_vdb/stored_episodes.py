@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
+from sb3_vdb.box_scaling import scaled_to_bounds
 from sb3_vdb.demonstrations import Demonstrations, Trajectory
 from sb3_vdb.demonstrations.validation import space_problem
 from sb3_vdb.networks.observation_parts import as_parts, is_picture, space_parts
@@ -120,8 +121,7 @@ def _actions(trajectory: Trajectory, number: int, space: gym.spaces.Box) -> npt.
     actions = np.asarray(trajectory.actions, dtype=np.float64)
     if problem := space_problem(actions, space, "action"):
         raise ValueError(f"trajectory {number}: {problem}")
-    span = space.high - space.low
-    scaled = 2.0 * (actions - space.low) / np.where(span > 0, span, 1.0) - 1.0
+    scaled = scaled_to_bounds(actions, space.low, space.high)
     return np.clip(scaled, -1.0, 1.0).astype(np.float32).reshape(len(actions), -1)
 
 

@@ -295,7 +295,7 @@ def test_an_action_with_one_possible_value_is_a_number():
     rows = np.zeros((2, 3), np.float32)
     transitions = Transitions(rows, np.array([[0, 3], [1, 3]], np.float32), rows, np.zeros(2, bool))
     encoded = TransitionEncoder(View(), OBSERVATIONS, still).encode(transitions, th.device("cpu"))
-    assert encoded.actions.tolist() == [[0.0, -1.0], [1.0, -1.0]]
+    assert encoded.actions.tolist() == [[0.0, 0.0], [1.0, 0.0]]
 
 
 def test_a_class_inside_a_function_is_refused_before_it_is_needed():

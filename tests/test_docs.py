@@ -11,6 +11,9 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+# what a page says to its test: a budget that is too long for it, a package that it may lack
+IN_TESTS = re.compile(r"^<!-- in tests: (.+) -> (.+) -->$", re.MULTILINE)
+NEEDS = re.compile(r"^<!-- needs: (\w+) -->$", re.MULTILINE)
 
 
 def name_of(page: Path) -> str:
@@ -26,7 +29,13 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     module = types.ModuleType("page")  # classes of a page can be imported, as those of a script
     monkeypatch.setitem(sys.modules, "page", module)
-    code = "\n".join(BLOCK.findall(page.read_text()))
+    text = page.read_text()
+    for package in NEEDS.findall(text):
+        pytest.importorskip(package)
+    code = "\n".join(BLOCK.findall(text))
+    for written, instead in IN_TESTS.findall(text):
+        assert written in code
+        code = code.replace(written, instead)
     exec(compile(code, name_of(page), "exec"), vars(module))
 
 

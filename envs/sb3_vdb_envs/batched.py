@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -11,7 +11,11 @@ import numpy.typing as npt
 from gymnasium.utils import seeding
 from gymnasium.vector.utils import batch_space
 
+from sb3_vdb_envs.copying import deep_copy
 from sb3_vdb_envs.vector import AutoresetMode, Observations, VectorEnv, same_step_infos
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Infos = dict[str, Any]
 Mask = npt.NDArray[np.bool_]
@@ -75,6 +79,15 @@ def check_num_envs(num_envs: int) -> None:
     """
     if num_envs < 1:
         raise ValueError(f"`num_envs` must be at least 1, got {num_envs}")
+
+
+def check_action_shape(shape: tuple[int, ...], expected: tuple[int, ...] | None) -> None:
+    """Refuse actions of another shape than the action space has.
+
+    :raises ValueError: naming both
+    """
+    if shape != expected:
+        raise ValueError(f"the actions have shape {shape}, the action space has {expected}")
 
 
 class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
@@ -163,15 +176,18 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
     def step(
         self, actions: npt.NDArray[np.floating]
     ) -> tuple[Observations, npt.NDArray[np.float64], Mask, Mask, Infos]:
-        """Advance every copy by one control step; ``actions`` of shape (num_envs, ...)."""
+        """Advance every copy by one control step; ``actions`` of shape (num_envs, ...).
+
+        :raises ValueError: they have another shape, or a copy waits for its reset
+        """
         if self._any_ended and self.autoreset_mode is AutoresetMode.DISABLED:
             raise ValueError(
                 "episodes have ended and `autoreset_mode` is Disabled; "
                 'reset them with options={"reset_mask": mask} before the next step'
             )
-        observations, rewards, step_infos, terminated, truncated = self._batch.step(
-            np.asarray(actions)
-        )
+        actions = np.asarray(actions)
+        check_action_shape(actions.shape, self.action_space.shape)
+        observations, rewards, step_infos, terminated, truncated = self._batch.step(actions)
         self._steps += 1
         terminated = self._never.copy() if terminated is None else terminated
         truncated = self._never.copy() if truncated is None else truncated
@@ -219,6 +235,10 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
 
     def _after_step(self, observations: Observations) -> None:
         """Do what a subclass needs with the observations that reset and step return."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copy the environments where they are; the copy opens a picture of its own."""
+        return deep_copy(self, memo, _picture=None)
 
     def get_state(self) -> dict[str, Any]:
         """Return everything that the next steps depend on: physics, clocks and random generators,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from sb3_vdb_envs.batched import EnvBatch, Infos, check_render_mode
+from sb3_vdb_envs.batched import EnvBatch, Infos, check_action_shape, check_render_mode
+from sb3_vdb_envs.copying import deep_copy
 from sb3_vdb_envs.vector import row_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 FIRST = np.zeros(1, dtype=np.intp)  # index of the only copy
 
@@ -37,13 +41,22 @@ class BatchOfOneEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         return row_of(self._batch.observe(), 0), _plain(self._batch.info())
 
     def step(self, action: npt.NDArray[np.float32]) -> tuple[Any, float, bool, bool, Infos]:
-        """Advance by one control step."""
-        result = self._batch.step(np.asarray(action)[None])
+        """Advance by one control step.
+
+        :raises ValueError: the action has another shape than those of the action space
+        """
+        action = np.asarray(action)
+        check_action_shape(action.shape, self.action_space.shape)
+        result = self._batch.step(action[None])
         infos = _plain({**result.infos, **self._batch.info()})
         terminated = result.terminated is not None and bool(result.terminated[0])
         truncated = result.truncated is not None and bool(result.truncated[0])
         observation, reward = row_of(result.observations, 0), float(result.rewards[0])
         return observation, reward, terminated, truncated, infos
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copy the environment where it is; the copy opens a picture of its own."""
+        return deep_copy(self, memo, _picture=None)
 
 
 def _plain(infos: dict[str, npt.NDArray[Any]]) -> Infos:

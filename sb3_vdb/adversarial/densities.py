@@ -14,6 +14,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecNormalize
 
+from sb3_vdb.box_scaling import scaled_to_bounds
 from sb3_vdb.transitions import Transitions
 
 SQUASHED_EDGE = 1e-3  # of a range of [-1, 1]: nearer to a bound a squashed action counts as on it
@@ -69,7 +70,7 @@ def action_log_prob(policy: Any, observations: th.Tensor, actions: th.Tensor) ->
     the density holds (a censored Gaussian). Expert and generator are measured by the same rule,
     whether or not the expert was clipped.
 
-    :param policy: policy of an algorithm that :func:`check_has_density` accepts
+    :param policy: policy of an algorithm that ``check_has_density`` accepts
     :param observations: as the policy expects them, shape (batch, ...)
     :param actions: in the environment's units, shape (batch, ...)
     :return: shape (batch,)
@@ -90,13 +91,14 @@ def action_log_prob(policy: Any, observations: th.Tensor, actions: th.Tensor) ->
         for bound in (space.low, space.high)
     )
     if policy.squash_output:
-        return squashed_log_prob(normal.mean, normal.stddev, 2 * (actions - low) / (high - low) - 1)
+        scaled = scaled_to_bounds(actions, low, high)
+        return squashed_log_prob(normal.mean, normal.stddev, scaled)
     return censored_log_prob(normal.mean, normal.stddev, actions, low, high)
 
 
 def squashed_log_prob(mean: th.Tensor, std: th.Tensor, actions: th.Tensor) -> th.Tensor:
     """Compute the log-density of tanh(x) with x ~ N(mean, diag(std^2)), and the tail's mass within
-    :data:`SQUASHED_EDGE` of a bound, where the density would be infinite for an expert that sits on
+    ``SQUASHED_EDGE`` of a bound, where the density would be infinite for an expert that sits on
     it and huge for a policy that comes near.
 
     :param mean: shape (batch, action_dim)

@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_vdb.acting import task_env
 from sb3_vdb.adversarial.rounds import Rounds
 from sb3_vdb.adversarial.settings import checked_reward_type
 from sb3_vdb.adversarial.wiring import insert_pass_through
@@ -60,9 +62,13 @@ class LearnedPolicyAndReward:
         state: tuple[npt.NDArray[Any], ...] | None = None,
         episode_start: npt.NDArray[Any] | None = None,
         deterministic: bool = False,
+        action_masks: npt.NDArray[np.bool_] | None = None,
     ) -> tuple[npt.NDArray[Any], tuple[npt.NDArray[Any], ...] | None]:
-        """Choose actions by the generator's policy; arguments as for SB3's ``predict``."""
-        return self.gen_algo.predict(observation, state, episode_start, deterministic)
+        """Choose actions by the generator's policy; arguments as for SB3's ``predict``, and for
+        MaskablePPO's.
+        """
+        masks = {} if action_masks is None else {"action_masks": action_masks}
+        return self.gen_algo.predict(observation, state, episode_start, deterministic, **masks)
 
     def reward(self, transitions: Transitions) -> npt.NDArray[np.float32]:
         """Compute the reward that the generator is paid at present, scaled, at the mean codes;
@@ -81,27 +87,30 @@ class LearnedPolicyAndReward:
         return RecoveredReward(self.discriminator, kind)
 
     def evaluate(
-        self, venv: VecEnv, n_eval_episodes: int = 20, deterministic: bool = True
+        self, venv: GymEnv, n_eval_episodes: int = 20, deterministic: bool = True
     ) -> EvaluationResult:
         """Compute task returns and learned returns of the policy in other environments than those
         it trains in.
 
-        :param venv: environments to evaluate in; wrapped like the training environments, without
-            the learned reward. Statistics of a VecNormalize are taken from the training.
+        :param venv: environments to evaluate in, or one of Gymnasium's; wrapped like the training
+            ones, without the learned reward, with a VecNormalize's statistics of the training
         :param n_eval_episodes: number of episodes
         :param deterministic: whether the policy acts without noise
-        :raises ValueError: the policy needs normalised observations and ``venv`` has raw ones
+        :raises ValueError: the policy needs normalised observations and ``venv`` has raw ones, or
+            ``venv`` pays a learned reward
         """
+        venv = task_env(venv)
         check_normalises_alike(self.venv, venv, rewards=False)
         share_statistics(self.venv, venv)
         return evaluate_returns(self.gen_algo, venv, n_eval_episodes, deterministic, self.reward)
 
-    def prepare_eval_env(self, venv: VecEnv) -> VecEnv:
+    def prepare_eval_env(self, venv: GymEnv) -> VecEnv:
         """Make environments for SB3's ``EvalCallback``, which pay the task's reward and are wrapped
         like those the generator trains in.
 
         :param venv: evaluation environments, normalised if the training environments are
         :raises ValueError: they are normalised and the training's are not, or the reverse
         """
+        venv = task_env(venv)
         check_normalises_alike(self.venv, venv, rewards=False)
         return insert_pass_through(venv)

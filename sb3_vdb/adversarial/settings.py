@@ -6,26 +6,27 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.adversarial.objective import PenaltySide
 from sb3_vdb.adversarial.reward_scaling import SCALINGS, Scaling
-from sb3_vdb.adversarial.wiring import lowest_normalize
 from sb3_vdb.discriminators import PENALTY_TARGETS, Discriminator, PenaltyTarget
-from sb3_vdb.vdb import Constraint, DualVariable
+from sb3_vdb.files import expanded
+from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, Constraint, DualVariable
+from sb3_vdb.vec_env import lowest_normalize
 
 # arguments of a discriminator that its trainer has itself
 OWN_ARGUMENTS = ("normalize_inputs", "input_noise_std", "hidden_noise_std")
 DEFAULT_CODE_DIM = 32
 DEFAULT_INFORMATION_LIMIT = 0.5  # nats; the paper's for motion imitation and the C-maze
 DEFAULT_BETA = 0.1  # the authors' image experiments
-DEFAULT_BETA_STEP_SIZE = 1e-5  # the paper's for all experiments
 # Rounds, unless they are set. An off-policy generator learns at every step, and the discriminator
 # has to keep pace: of 16 updates every 1,000 steps, once the default, SAC learned nothing.
 ON_POLICY_UPDATES = 16  # discriminator updates in a round
@@ -86,6 +87,9 @@ class AdversarialSettings:
                 f"`disc_learning_rate` must be a number, got {self.disc_learning_rate!r}; "
                 "schedules are for the generator's learning rate"
             )
+        for each in fields(self):
+            if isinstance(value := getattr(self, each.name), np.generic):
+                object.__setattr__(self, each.name, value.item())
         for name in ("demo_batch_size", "n_disc_updates_per_round", "verbose"):
             object.__setattr__(self, name, operator.index(getattr(self, name)))
         for name in ("disc_learning_rate", "grad_penalty_coef"):
@@ -95,7 +99,7 @@ class AdversarialSettings:
                 object.__setattr__(self, name, operator.index(getattr(self, name)))
         object.__setattr__(self, "device", str(self.device))
         if self.log_dir is not None:
-            object.__setattr__(self, "log_dir", str(self.log_dir))
+            object.__setattr__(self, "log_dir", str(expanded(self.log_dir)))
 
     def round_length(self, gen_algo: BaseAlgorithm) -> int:
         """Count the environment steps of one round: a rollout of an on-policy generator, else

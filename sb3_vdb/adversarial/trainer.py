@@ -26,7 +26,6 @@ from sb3_vdb.adversarial.reward_scaling import Scaling
 from sb3_vdb.adversarial.rounds import Rounds
 from sb3_vdb.adversarial.settings import (
     DEFAULT_BETA,
-    DEFAULT_BETA_STEP_SIZE,
     AdversarialSettings,
     checked_reward_type,
     discriminator_arguments,
@@ -38,15 +37,15 @@ from sb3_vdb.adversarial.training_venv import is_absent
 from sb3_vdb.adversarial.wiring import (
     check_compatible,
     check_demonstrations,
+    check_density_of_raw,
     check_still_inserted,
     insert_reward,
-    lowest_normalize,
 )
-from sb3_vdb.class_paths import class_path
 from sb3_vdb.demonstrations import Demonstrations, Trajectory
 from sb3_vdb.discriminators import Discriminator, PenaltyTarget
 from sb3_vdb.run_state import check_normalises_alike, share_statistics
-from sb3_vdb.vdb import Constraint, DualVariable
+from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, Constraint, DualVariable
+from sb3_vdb.vec_env import lowest_normalize, raw_observation_space
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -94,7 +93,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
     :param normalize_inputs: ``"running"`` statistics, the observation space's ``"bounds"``, or
         ``"none"``
     :param discriminator_kwargs: ``view``, what the discriminator sees (a
-        :class:`~sb3_vdb.views.View`: states and actions for GAIL types, states for AIRL types,
+        :class:`~sb3_vdb.View`: states and actions for GAIL types, states for AIRL types,
         whose reward then transfers), ``trunk_class`` (:class:`~sb3_vdb.networks.DenseTrunk`) and
         ``trunk_kwargs`` (for that one ``net_arch``, (64, 64), and ``activation_fn``, ReLU),
         ``gamma`` (AIRL types: discount of the potential; the generator's) and ``code_dim`` (VAIL
@@ -113,6 +112,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
 
     discriminator_class: ClassVar[type[Discriminator]]
     has_bottleneck: ClassVar[bool]
+    is_within_step = False  # callbacks are looking at a step that is not stored yet
 
     def __init__(
         self,
@@ -182,7 +182,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
             beta_step_size=beta_step_size,
             constraint=constraint,
         )
-        spaces = venv.observation_space, venv.action_space
+        spaces = raw_observation_space(venv), venv.action_space
         make_discriminator = partial(self.discriminator_class, *spaces, **arguments)
         self._setup(demonstrations, venv, gen_algo, settings, make_discriminator, dual)
 
@@ -197,7 +197,6 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         log_suffix: str = "",
     ) -> None:
         """Check that everything fits together, then put the discriminator into the environments."""
-        class_path(type(self))  # files name it
         self.settings, self.dual = settings, dual
         self.gen_algo, self.demonstrations = gen_algo, demonstrations
         self.device = get_device(settings.device)
@@ -211,6 +210,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         self.reward_type = checked_reward_type(settings.reward_type, types)
         if self.discriminator.needs_density:
             check_has_density(gen_algo)
+            check_density_of_raw(venv)
         check_demonstrations(demonstrations, self.discriminator, venv)
         settings.check_batch(demonstrations.n_steps, self.gen_train_timesteps)
         self.rounds = Rounds(
@@ -219,6 +219,8 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         self._survival = SurvivalBias(
             demonstrations, self.reward_type, settings.reward_scaling == "mean_std"
         )
+        self.venv = venv
+        checkpoint.check_can_be_saved(self)
         self._put_into(venv)
         self._last_finite = LastFinite(gen_algo, self.discriminator)
         if settings.log_dir is not None and not is_absent(venv):
@@ -286,6 +288,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         return self
 
     def _save_before_error(self) -> Path:
+        self.is_within_step = False
         self.reward_venv.drop_collected()
         vars(self.gen_algo)["_last_obs"] = None  # new episodes: those that go on have a gap
         return self.save(self.settings.emergency_path(type(self).__name__, self.num_timesteps))
@@ -316,6 +319,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         page on saving).
 
         :return: the path written to, with the suffix ``.zip`` if it had none
+        :raises ValueError: a step callback of an off-policy generator saves
         """
         return checkpoint.save(self, path)
 

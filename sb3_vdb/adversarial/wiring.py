@@ -8,13 +8,14 @@ from collections.abc import Callable
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecFrameStack, VecNormalize
 
+from sb3_vdb.adversarial.generator_spaces import check_generator_spaces
 from sb3_vdb.adversarial.training_venv import TrainingRewardVecEnv
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.discriminators import Discriminator
 from sb3_vdb.reward_vec_env import RewardFunction, TaskRewardVecEnv
-from sb3_vdb.vec_env import wrappers
+from sb3_vdb.vec_env import lowest_normalize, raw_observation_space, wrappers
 
 
 def check_compatible(venv: VecEnv, gen_algo: BaseAlgorithm) -> None:
@@ -51,6 +52,7 @@ def check_compatible(venv: VecEnv, gen_algo: BaseAlgorithm) -> None:
             f"{venv.num_envs}; "
             "make `gen_algo` with `venv`"
         )
+    check_generator_spaces(gen_algo)
 
 
 def check_demonstrations(
@@ -63,12 +65,31 @@ def check_demonstrations(
     # the policy's density is one of whole observations
     keys = None if discriminator.needs_density else discriminator.transition_encoder.keys
     demonstrations.validate(
-        venv.observation_space,
+        raw_observation_space(venv),
         venv.action_space,
         discriminator.needs_density or "actions" in discriminator.needs,
         keys,
     )
     demonstrations.check_action_repeat(venv)
+
+
+def check_density_of_raw(venv: VecEnv) -> None:
+    """Refuse a stack in which the policy's observation does not follow from the raw one alone, so
+    that its density at a demonstrated observation is not known.
+
+    :raises ValueError: observations are stacked or normalised again above a VecNormalize
+    """
+    normalize = lowest_normalize(venv)
+    for layer in wrappers(venv):
+        if normalize is None or layer is normalize:
+            return
+        again = isinstance(layer, VecNormalize) and layer.norm_obs
+        if again or isinstance(layer, VecFrameStack):
+            raise ValueError(
+                f"`venv` has a {type(layer).__name__} above a VecNormalize, and AIRL and VAIRL "
+                "need the policy's density at single raw observations; put it below: "
+                "VecNormalize(VecFrameStack(venv, n_stack))"
+            )
 
 
 def insert_reward(
@@ -127,16 +148,10 @@ def _copied_onto(layer: VecEnv, lowest: VecEnv, inner: VecEnv) -> VecEnv:
     assert isinstance(layer, VecEnvWrapper)
     below = inner if layer is lowest else _copied_onto(layer.venv, lowest, inner)
     if isinstance(layer, VecNormalize):
-        clone = copy.copy(layer)  # leaves its environment behind and shares its moments
+        clone: VecEnvWrapper = copy.copy(layer)  # leaves its environment behind, shares its moments
         clone.set_venv(below)
         return clone
-    # not copy.copy, in which SB3's wrappers look for what they wrap and do not have yet
-    other = type(layer).__new__(type(layer))
-    vars(other).update({**vars(layer), "venv": below})
-    return other
-
-
-def lowest_normalize(venv: VecEnv) -> VecNormalize | None:
-    """Find the innermost ``VecNormalize`` of a stack, the one just above the reward."""
-    layers = [each for each in wrappers(venv) if isinstance(each, VecNormalize)]
-    return layers[-1] if layers else None
+    # copy.copy would look for attributes in the environment that the copy does not have yet
+    clone = object.__new__(type(layer))
+    vars(clone).update(vars(layer), venv=below)
+    return clone

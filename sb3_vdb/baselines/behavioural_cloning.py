@@ -15,6 +15,7 @@ from stable_baselines3.common.utils import get_device
 from torch import nn
 from tqdm.auto import trange
 
+from sb3_vdb.box_scaling import check_bounded_actions
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.networks import ObservationEncoder, PictureSettings, as_parts, initialize, mlp
 from sb3_vdb.policy_files import FiledPolicy
@@ -92,13 +93,8 @@ class BehaviouralCloning:
         device: th.device | str = "auto",
     ) -> None:
         venv = BaseAlgorithm._wrap_env(env)
-        if not isinstance(venv.action_space, gym.spaces.Box):
-            raise ValueError(f"BehaviouralCloning needs a Box of actions, got {venv.action_space}")
-        if not venv.action_space.is_bounded():
-            raise ValueError(
-                f"the actions {venv.action_space} have no bounds; use "
-                "gymnasium.wrappers.RescaleAction or ClipAction"
-            )
+        check_bounded_actions(venv.action_space, "BehaviouralCloning")
+        assert isinstance(venv.action_space, gym.spaces.Box)
         episodes = stored_episodes(demonstrations, venv.observation_space, venv.action_space, 2)
         demonstrations.check_action_repeat(venv)
         self.device, self.batch_size = get_device(device), batch_size
@@ -152,4 +148,4 @@ class BehaviouralCloning:
 
     def save(self, path: str | Path) -> None:
         """Write the policy; ``ClonedPolicy.load(path)`` reads it."""
-        self.policy.save(str(path))
+        self.policy.save(path)

@@ -1,6 +1,13 @@
 """Views: what a discriminator sees of a transition, which need not be what the policy observes."""
 
-from sb3_vdb.views.observations import Join, ObservationView, Picture, Vector, default_view
+from sb3_vdb.views.observations import (
+    Join,
+    ObservationView,
+    Picture,
+    Vector,
+    check_starts,
+    default_view,
+)
 from sb3_vdb.views.seen import EncodedTransitions, Inputs, Seen
 from sb3_vdb.views.view import MOMENTS, Moment, TransitionEncoder, View
 
@@ -16,5 +23,6 @@ __all__ = [
     "TransitionEncoder",
     "Vector",
     "View",
+    "check_starts",
     "default_view",
 ]

@@ -266,6 +266,25 @@ def check_flat(space: Space, noun: str) -> None:
             f"{noun} space {space} is an image, which Vector() does not see; use "
             "discriminator_kwargs=dict(view=View(Picture()), trunk_class=ConvTrunk)"
         )
+    check_starts(space, noun)
+
+
+def check_starts(space: Space, noun: str) -> None:
+    """Refuse a discrete space whose numbers do not start at 0, or a Dict with such a part.
+
+    :param space: of observations or actions
+    :param noun: ``"observation"`` or ``"action"``, for the message
+    :raises ValueError: naming the space and the remedy
+    """
+    for part in space.spaces.values() if isinstance(space, spaces.Dict) else (space,):
+        if isinstance(part, (spaces.Discrete, spaces.MultiDiscrete)) and np.any(part.start):
+            does = "adds" if noun == "action" else "subtracts"
+            raise ValueError(
+                f"{noun} space {space} has numbers that do not start at 0, and SB3's policies "
+                f"count from 0; wrap the environment in a gymnasium.{noun.capitalize()}Wrapper "
+                f"that has a space without `start` and {does} it, and subtract it from the "
+                f"demonstrations' {noun}s"
+            )
 
 
 def flatten(values: Array, space: Space, device: th.device) -> th.Tensor:
@@ -285,10 +304,7 @@ def flatten(values: Array, space: Space, device: th.device) -> th.Tensor:
 
 
 def zero_observation(space: Space) -> Observations:
-    """Make one observation of zeros (of the first element, where there is no zero), shape
-    (1, ...).
-    """
+    """Make one observation of zeros, shape (1, ...)."""
     if isinstance(space, spaces.Dict):
         return {name: zero_observation(part) for name, part in space.spaces.items()}
-    start = int(space.start) if isinstance(space, spaces.Discrete) else 0
-    return np.full((1, *(space.shape or ())), start, dtype=space.dtype)
+    return np.zeros((1, *(space.shape or ())), dtype=space.dtype)

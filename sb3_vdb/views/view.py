@@ -9,6 +9,7 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 
+from sb3_vdb.box_scaling import has_finite_range, scaled_to_bounds
 from sb3_vdb.transitions import Transitions
 from sb3_vdb.views.observations import (
     ObservationView,
@@ -78,7 +79,7 @@ class TransitionEncoder:
     """Turns transitions of one pair of spaces into tensors: the one place where observations and
     actions are encoded.
 
-    :param view: what is seen; observations are filled in (:meth:`View.of`)
+    :param view: what is seen; observations are filled in (``View.of``)
     :param observation_space: of the environment
     :param action_space: of the environment
     :param needs: which observations are encoded; actions are where the view sees them
@@ -135,12 +136,11 @@ class TransitionEncoder:
                 'let the view see observations alone: View(sees=("observations",))'
             )
         actions = flatten(transitions.actions, self.action_space, device)
-        if isinstance(self.action_space, spaces.Box):
+        if has_finite_range(self.action_space):
+            assert isinstance(self.action_space, spaces.Box)
             low, high = (
                 th.as_tensor(bound.reshape(-1), device=device).float()
                 for bound in (self.action_space.low, self.action_space.high)
             )
-            span = high - low
-            if bool(th.isfinite(span).all()):  # of a single possible value, -1
-                actions = 2.0 * (actions - low) / th.where(span > 0, span, 1.0) - 1.0
+            actions = scaled_to_bounds(actions, low, high)
         return actions

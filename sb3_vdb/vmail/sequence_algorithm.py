@@ -15,6 +15,7 @@ from stable_baselines3.common.utils import configure_logger
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.run_state import get_env_state
 from sb3_vdb.schedules import Schedule, value_at
 from sb3_vdb.stored_episodes import StoredEpisode, stored_episodes
 from sb3_vdb.vdb import ConstraintWatch
@@ -204,6 +205,7 @@ class SequenceAlgorithm(RunFiles):
         total_timesteps, callback = self._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
+        get_env_state(self.env)  # warns of what no file can hold, before any training
         if reset_num_timesteps:
             self._collector.reset_frames()
         if self._last_obs is not before:

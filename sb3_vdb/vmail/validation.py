@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 
+from sb3_vdb.box_scaling import check_bounded_actions
 from sb3_vdb.networks import space_parts
 from sb3_vdb.rewards import LOGIT_REWARDS
 from sb3_vdb.vmail.discriminator import GRADIENT_PENALTIES
@@ -48,11 +49,7 @@ def check_spaces(observation_space: gym.Space[Any], action_space: gym.Space[Any]
     :param action_space: the environment's
     :raises ValueError: naming what is wrong and the remedy
     """
-    if not isinstance(action_space, gym.spaces.Box):
-        raise ValueError(
-            f"V-MAIL needs continuous actions (Box), the environment has {action_space}; its "
-            "policy learns by gradients through the model"
-        )
+    check_bounded_actions(action_space, "V-MAIL")
     space_parts(observation_space)
 
 

@@ -11,7 +11,7 @@ from stable_baselines3.common.utils import update_learning_rate
 
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.schedules import value_at
-from sb3_vdb.vdb import ConstraintWatch, DualVariable
+from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, ConstraintWatch, DualVariable
 from sb3_vdb.vec_env import action_repeat_of
 from sb3_vdb.vmail import validation
 from sb3_vdb.vmail.collector import Collector
@@ -97,7 +97,7 @@ class VMAIL(SequenceAlgorithm):
     :param information_limit: I_c of the discriminator's bottleneck in nats, with
         ``policy_kwargs=dict(code_dim=...)``; None for no bottleneck
     :param beta: initial dual variable of the bottleneck
-    :param beta_step_size: alpha_beta
+    :param beta_step_size: alpha_beta of eq. 9 of the VDB paper
     :param tau: how far the slow target of the value follows at a time
     :param target_update_interval: updates between two steps of the target
     :param actor_decay: share of itself that an average of the actor's weights keeps at an update;
@@ -165,7 +165,7 @@ class VMAIL(SequenceAlgorithm):
         gradient_penalty_coef: float = 1.0,
         information_limit: float | None = None,
         beta: float = 0.1,
-        beta_step_size: float = 1e-5,
+        beta_step_size: float = DEFAULT_BETA_STEP_SIZE,
         tau: float = 1.0,
         target_update_interval: int = 1,
         actor_decay: float = 0.0,
@@ -227,6 +227,7 @@ class VMAIL(SequenceAlgorithm):
             self._check()  # and in _setup_model, for settings changed in loading
             episodes = self._stored(demonstrations)
             self._setup_model()
+            self._check_can_be_saved()
             self._put_demonstrations(episodes)
 
     # ------------------------------------------------------------------ set-up
@@ -268,7 +269,7 @@ class VMAIL(SequenceAlgorithm):
     def learning_rate_of(self, network: str) -> float:
         """Return the present learning rate of a network.
 
-        :param network: its name in :data:`~sb3_vdb.vmail.policies.NETWORKS`
+        :param network: its name in ``sb3_vdb.vmail.policies.NETWORKS``
         """
         rate = self.lr_schedule if network == "model" else getattr(self, f"{network}_learning_rate")
         return value_at(rate, self._current_progress_remaining)

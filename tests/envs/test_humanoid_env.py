@@ -425,8 +425,10 @@ def test_an_unknown_skill_names_the_nearest_ids():
 @pytest.mark.parametrize(
     ("module", "env_id", "remedy"),
     [
-        ("pybullet", "sb3_vdb/BulletHumanoidRun-v0", r"pip install .*pybullet.*MuJoCo ids"),
-        ("mujoco", "sb3_vdb/HumanoidRun-v0", r"pip install .*mujoco"),
+        ("pybullet", "sb3_vdb/BulletHumanoidRun-v0", r"sb3-vdb\[bullet\].*MuJoCo ids"),
+        ("mujoco", "sb3_vdb/HumanoidRun-v0", r"sb3-vdb\[humanoid\]"),
+        ("mujoco", "sb3_vdb/WalkerWalkState-v0", r"sb3-vdb\[pixels\].*dm_control"),
+        ("mujoco", "sb3_vdb/WalkerWalkPixels-v0", r"sb3-vdb\[pixels\].*dm_control"),
     ],
 )
 def test_a_missing_simulator_is_named_with_its_remedy(module, env_id, remedy, monkeypatch):
@@ -552,7 +554,7 @@ def test_a_diverged_simulation_ends_the_episode_and_leaves_no_nan(value, caplog)
 def test_an_action_of_the_wrong_shape_is_refused():
     env = HumanoidEnv("walk")
     env.reset(seed=0)
-    with pytest.raises(ValueError, match=r"shape \(1,\) a character, expected \(28,\)"):
+    with pytest.raises(ValueError, match=r"shape \(1,\), the action space has \(28,\)"):
         env.step(np.zeros(1, np.float32))
 
 

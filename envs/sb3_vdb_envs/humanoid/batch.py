@@ -192,11 +192,6 @@ class HumanoidBatch:
         """
         clip = self.settings.clip
         bounded = np.clip(np.asarray(actions, dtype=np.float64), -1.0, 1.0)
-        expected = (self.n, control.FORMS[self.settings.action])
-        if bounded.shape != expected:
-            raise ValueError(
-                f"actions have shape {bounded.shape[1:]} a character, expected {expected[1:]}"
-            )
         if np.isnan(bounded.sum()):
             bad = int(np.flatnonzero(np.isnan(bounded).any(axis=1))[0])
             raise ValueError(

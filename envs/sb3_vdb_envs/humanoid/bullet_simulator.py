@@ -37,12 +37,13 @@ class BulletSimulator:
     """
 
     def __init__(self, timestep: float = 1 / 1200) -> None:
-        pybullet = require("pybullet")
-        client = require("pybullet_utils.bullet_client")
+        pybullet = require("pybullet", "bullet")
+        client = require("pybullet_utils.bullet_client", "bullet")
         self.timestep = timestep
         self._substeps = substeps(timestep, character.CONTROL_RATE)
         bullet: Any = client.BulletClient(connection_mode=pybullet.DIRECT)
         self._bullet: Any = bullet
+        self._placed = False
         self._build()
         joints = [JOINTS[i] for i in character.ACTUATED]
         widths = [1 if hinge else 3 for hinge in character.IS_HINGE]
@@ -106,6 +107,7 @@ class BulletSimulator:
         """Place the character."""
         if not len(indices):
             return
+        self._placed = True
         self._build()
         arm = rotations.rotate(state.rotations[:, 0], ROOT_CENTRE)
         spin = rotations.rotate(state.rotations[:, 0], state.angular_velocities[:, 0])
@@ -147,6 +149,18 @@ class BulletSimulator:
     def set_state(self, state: Array) -> None:
         """Refuse, since Bullet keeps contacts that cannot be set."""
         raise NotImplementedError("Bullet's contacts cannot be set; use the MuJoCo ids to resume")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> BulletSimulator:
+        """Make another one, as long as nothing has been placed.
+
+        :raises NotImplementedError: Bullet keeps contacts that cannot be copied
+        """
+        if self._placed:
+            raise NotImplementedError(
+                "Bullet's contacts cannot be copied; copy the environment before its first "
+                "reset(), or use the MuJoCo ids"
+            )
+        return BulletSimulator(self.timestep)
 
     def close(self) -> None:
         """Close Bullet's client."""

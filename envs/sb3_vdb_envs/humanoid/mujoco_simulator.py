@@ -37,7 +37,7 @@ class MujocoSimulator:
     """
 
     def __init__(self, n: int, timestep: float = 1 / 240, threads: int | None = None) -> None:
-        mujoco, rollout = require("mujoco"), require("mujoco.rollout")
+        mujoco, rollout = require("mujoco", "humanoid"), require("mujoco.rollout", "humanoid")
         self.timestep = timestep
         self._substeps = substeps(timestep, character.CONTROL_RATE)
         if timestep > STABLE_TIMESTEP + 1e-9:
@@ -112,6 +112,13 @@ class MujocoSimulator:
     def set_state(self, state: Array) -> None:
         """Restore what :meth:`get_state` returned."""
         self._initial[:] = state
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> MujocoSimulator:
+        """Copy the characters where they are, with a pool of threads of its own."""
+        copied = MujocoSimulator(len(self._initial), self.timestep, self._threads or 1)
+        copied.set_state(self._initial)
+        memo[id(self)] = copied
+        return copied
 
     def close(self) -> None:
         """Stop the threads."""

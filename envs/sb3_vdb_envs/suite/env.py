@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium.utils import EzPickle
 
-from sb3_vdb_envs.batched import check_render_mode
+from sb3_vdb_envs.batched import check_action_shape, check_render_mode
 from sb3_vdb_envs.dependencies import require
 from sb3_vdb_envs.suite.rendering import SuiteRenderer, check_look, hide_floor
-from sb3_vdb_envs.suite.tasks import BY_NAME, load_task, without_opengl
+from sb3_vdb_envs.suite.tasks import BY_NAME, legacy_random, load_task, without_opengl
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 IMAGE_SIZE = 64  # pixels, the V-MAIL paper's
 RENDER_SIZE = 240  # pixels of `render()` for people
@@ -28,23 +32,15 @@ START_FIELDS = (
 UNLIMITED_FRAMES = 1000  # time limit of tasks that have none (lqr)
 
 
-def legacy_random(seed: int | None) -> np.random.RandomState:
-    """Make a generator of the kind that dm_control's tasks sample from.
-
-    :param seed: as shimmy and dm_control take it; None for an unpredictable one
-    """
-    return np.random.RandomState(seed)
-
-
 class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
     """Base of the state and the pixel environments: physics, actions, time limit, seeds.
 
     :param task: name in the table, for example ``"WalkerWalk"``
     :param action_repeat: environment frames an action lasts; their rewards are summed
-    :param preset: of :meth:`render` and of pixel observations
+    :param preset: of ``render()`` and of pixel observations
     :param camera: number or name
     :param render_mode: ``"rgb_array"`` or None
-    :param render_size: pixels of :meth:`render`
+    :param render_size: pixels of ``render()``
     :raises ValueError: unknown task, preset or camera, or an action repeat below 1
     """
 
@@ -128,10 +124,7 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         if self.ended:
             raise gym.error.ResetNeeded("the episode has ended or not begun; call reset()")
         bounded = np.clip(np.asarray(action, dtype=np.float64), -1.0, 1.0)
-        if bounded.shape != self.action_space.shape:
-            raise ValueError(
-                f"the action has shape {bounded.shape}, expected {self.action_space.shape}"
-            )
+        check_action_shape(bounded.shape, self.action_space.shape)
         if np.isnan(bounded).any():
             raise ValueError(
                 f"the action {np.asarray(action).tolist()} is not a number; "
@@ -169,7 +162,7 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         """Return everything that the next steps depend on, except the random generator: MuJoCo's
         state with its solver's memory, what tasks sample into the model, and the clock.
         """
-        mujoco, model = require("mujoco"), self.physics.model.ptr
+        mujoco, model = require("mujoco", "pixels"), self.physics.model.ptr
         kind = mujoco.mjtState.mjSTATE_INTEGRATION.value
         state = np.empty(mujoco.mj_stateSize(model, kind))
         mujoco.mj_getState(model, self.physics.data.ptr, state, kind)
@@ -183,7 +176,11 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
 
         :return: the observation
         """
-        mujoco, model, data = require("mujoco"), self.physics.model.ptr, self.physics.data.ptr
+        mujoco, model, data = (
+            require("mujoco", "pixels"),
+            self.physics.model.ptr,
+            self.physics.data.ptr,
+        )
         if not self._begun:  # some tasks work out constants when an episode starts
             self._start(legacy_random(0))
         for name in START_FIELDS:
@@ -209,6 +206,19 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         self.physics.set_state(state)
         self.physics.forward()
         return self._observe(self._suite.task.get_observation(self.physics), first=False)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copy the environment where it is; the copy opens OpenGL anew."""
+        arguments: Any = self  # of EzPickle, which the classes of this base have
+        copied = type(self)(*arguments._ezpickle_args, **arguments._ezpickle_kwargs)
+        memo[id(self)] = copied
+        if self._begun:
+            copied.set_state(self.get_state())
+        for name in ("_np_random", "_np_random_seed", "_random", "action_space"):
+            setattr(copied, name, copy.deepcopy(getattr(self, name, None), memo))
+        if copied._random is not None:
+            copied._suite.task._random = copied._random
+        return copied
 
     def close(self) -> None:
         """Free OpenGL; closing twice is legal."""
@@ -245,12 +255,12 @@ class SuiteStateEnv(SuiteEnv, EzPickle):
 
     :param task: name in the table, for example ``"WalkerWalk"``
     :param action_repeat: frames an action lasts
-    :param preset: of :meth:`render`: ``"fast"``, ``"shadow"`` or ``"default"``
-    :param camera: of :meth:`render`, number or name
+    :param preset: of ``render()``: ``"fast"``, ``"shadow"`` or ``"default"``
+    :param camera: of ``render()``, number or name
     :param render_mode: ``"rgb_array"`` or None
-    :param render_height: height and width of :meth:`render`, pixels
+    :param render_height: height and width of ``render()``, pixels
     :raises ValueError: an argument is not known
-    :raises DependencyNotInstalled: dm_control is missing, or MuJoCo 4 is installed
+    :raises gymnasium.error.DependencyNotInstalled: dm_control is missing, or MuJoCo 4 is installed
 
     ## Version History
     v0: first version.
@@ -301,13 +311,14 @@ class SuitePixelEnv(SuiteEnv, EzPickle):
     :param preset: ``"fast"`` (no shadow, no antialiasing, coarse round shapes), ``"shadow"`` (with
         a small shadow map) or ``"default"`` (dm_control's own quality, sixty times slower)
     :param render_mode: ``"rgb_array"`` or None
-    :param render_height: height and width of :meth:`render`, pixels
+    :param render_height: height and width of ``render()``, pixels
     :param supersample: render pictures this many times larger and average them down, so that thin
         parts do not vanish in small pictures
     :param floor: render the floor; without it, a moving camera causes fewer changes that carry no
         information
     :raises ValueError: an argument is not known
-    :raises DependencyNotInstalled: dm_control or OpenGL is missing, or MuJoCo 4 is installed
+    :raises gymnasium.error.DependencyNotInstalled: dm_control or OpenGL is missing, or MuJoCo 4 is
+        installed
 
     ## Version History
     v0: first version.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -140,7 +141,7 @@ class SuiteBatch:
 
 
 class SuiteVectorEnv(BatchVectorEnv):
-    """Copies of a :class:`SuiteStateEnv` or :class:`SuitePixelEnv`.
+    """Copies of a :class:`.SuiteStateEnv` or :class:`.SuitePixelEnv`.
 
     Copy ``i`` reset with ``seed=s`` goes through the same states as a single environment reset with
     ``seed=s + i``.
@@ -164,6 +165,7 @@ class SuiteVectorEnv(BatchVectorEnv):
         render_mode: str | None,
     ) -> None:
         check_num_envs(num_envs)
+        self._make, self._threads = make, threads
         self.batch = SuiteBatch(make, num_envs, threads)
         first = self.batch.envs[0]
         self.action_repeat = first.action_repeat
@@ -186,6 +188,16 @@ class SuiteVectorEnv(BatchVectorEnv):
                 known.set_state(random)
                 self.batch._randoms[i] = known
         return observations
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SuiteVectorEnv:
+        """Copy the environments where they are, with threads of their own."""
+        arguments = (self.max_episode_steps, self.autoreset_mode, self.render_mode)
+        copied = SuiteVectorEnv(self._make, self.num_envs, self._threads, *arguments)
+        memo[id(self)] = copied
+        if self._generators:
+            copied.set_state(self.get_state())
+        copied.action_space = copy.deepcopy(self.action_space, memo)
+        return copied
 
     def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:
         """Render one picture of each copy; None without a render mode."""
@@ -212,7 +224,7 @@ def pixel_vector_env(
     supersample: int = 1,
     floor: bool = True,
 ) -> SuiteVectorEnv:
-    """Make copies of :class:`SuitePixelEnv`, with its arguments and those of
+    """Make copies of :class:`.SuitePixelEnv`, with its arguments and those of
     :class:`SuiteVectorEnv`.
     """
 
@@ -237,7 +249,7 @@ def state_vector_env(
     render_mode: str | None = None,
     render_height: int = RENDER_SIZE,
 ) -> SuiteVectorEnv:
-    """Make copies of :class:`SuiteStateEnv`, with its arguments and those of
+    """Make copies of :class:`.SuiteStateEnv`, with its arguments and those of
     :class:`SuiteVectorEnv`.
     """
 

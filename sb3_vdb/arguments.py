@@ -1,0 +1,66 @@
+"""Checks of numbers that users pass: each names the argument, its value and what is possible."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """Return a whole number, Python's or NumPy's, as a plain integer.
+
+    :param name: of the argument, for the message
+    :param value: what was passed
+    :param least: the smallest one that is possible
+    :raises ValueError: it is something else, a float or a boolean included, or too small
+    """
+    try:
+        number = None if isinstance(value, (bool, np.bool_)) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least:
+        raise ValueError(f"`{name}` must be a whole number from {least} on, got {value!r}")
+    return number
+
+
+def positive_int(name: str, value: Any) -> int:
+    """Return a whole number from 1 on; see :func:`whole_number`."""
+    return whole_number(name, value, 1)
+
+
+def finite_number(name: str, value: Any) -> float:
+    """Return a finite number, Python's or NumPy's, as a plain float.
+
+    :param name: of the argument, for the message
+    :param value: what was passed
+    :raises ValueError: it is something else, a string or a boolean included, NaN or infinite
+    """
+    number = _number(value)
+    if not math.isfinite(number):
+        raise ValueError(f"`{name}` must be a finite number, got {value!r}")
+    return number
+
+
+def positive_number(name: str, value: Any) -> float:
+    """Return a finite number above 0; see :func:`finite_number`."""
+    number = _number(value)
+    if not 0.0 < number < math.inf:
+        raise ValueError(f"`{name}` must be a positive number, got {value!r}")
+    return number
+
+
+def number_from_zero(name: str, value: Any) -> float:
+    """Return a finite number that is not negative; see :func:`finite_number`."""
+    number = _number(value)
+    if not 0.0 <= number < math.inf:
+        raise ValueError(f"`{name}` must be a finite number from 0 on, got {value!r}")
+    return number
+
+
+def _number(value: Any) -> float:
+    """Return a real number as a float, and NaN for everything else."""
+    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    return float(value) if is_number and not np.iscomplexobj(value) else math.nan
