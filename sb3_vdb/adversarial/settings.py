@@ -5,6 +5,7 @@ written to a file.
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -118,17 +119,24 @@ class AdversarialSettings:
         return OFF_POLICY_ROUND if self.train_timesteps is None else self.train_timesteps
 
     def check_batch(self, n_expert: int, n_generator: int) -> None:
-        """Refuse batches larger than the data they are sampled from."""
-        longer_round = "a larger `n_steps`, `n_envs` or (off-policy) `gen_train_timesteps`"
-        for source, n, remedy in (
-            ("the demonstrations have", n_expert, "more demonstrations"),
-            ("a round of the generator has", n_generator, longer_round),
-        ):
-            if self.demo_batch_size > n:
-                raise ValueError(
-                    f"`demo_batch_size` is {self.demo_batch_size}, but {source} only {n} "
-                    f"transitions; use a smaller batch or {remedy}"
-                )
+        """Refuse batches larger than a round, and warn where a batch repeats demonstrated steps.
+
+        :param n_expert: demonstrated transitions
+        :param n_generator: transitions of a round of the generator
+        :raises ValueError: a batch is larger than a round
+        """
+        if self.demo_batch_size > n_generator:
+            raise ValueError(
+                f"`demo_batch_size` is {self.demo_batch_size}, but a round of the generator has "
+                f"only {n_generator} transitions; use a smaller batch or a larger `n_steps`, "
+                "`n_envs` or (off-policy) `gen_train_timesteps`"
+            )
+        if self.demo_batch_size > n_expert:
+            warnings.warn(
+                f"`demo_batch_size` is {self.demo_batch_size} and the demonstrations have "
+                f"{n_expert} transitions, so that every batch repeats some of them",
+                stacklevel=4,
+            )
 
     def relabels(self, gen_algo: BaseAlgorithm, venv: VecEnv) -> bool:
         """Say whether rollouts are paid at once after the discriminator's update, by default

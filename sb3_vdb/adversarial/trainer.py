@@ -45,7 +45,7 @@ from sb3_vdb.demonstrations import Demonstrations, Trajectory
 from sb3_vdb.discriminators import Discriminator, PenaltyTarget
 from sb3_vdb.run_state import check_normalises_alike, share_statistics
 from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, Constraint, DualVariable
-from sb3_vdb.vec_env import lowest_normalize, raw_observation_space
+from sb3_vdb.vec_env import below_normalize, lowest_normalize
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -182,7 +182,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
             beta_step_size=beta_step_size,
             constraint=constraint,
         )
-        spaces = raw_observation_space(venv), venv.action_space
+        spaces = below_normalize(venv).observation_space, venv.action_space
         make_discriminator = partial(self.discriminator_class, *spaces, **arguments)
         self._setup(demonstrations, venv, gen_algo, settings, make_discriminator, dual)
 
@@ -198,6 +198,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
     ) -> None:
         """Check that everything fits together, then put the discriminator into the environments."""
         self.settings, self.dual = settings, dual
+        demonstrations = demonstrations.as_stacked_in(venv)
         self.gen_algo, self.demonstrations = gen_algo, demonstrations
         self.device = get_device(settings.device)
         self.gen_train_timesteps = settings.round_length(gen_algo)

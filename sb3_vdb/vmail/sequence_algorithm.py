@@ -83,6 +83,8 @@ class SequenceAlgorithm(RunFiles):
     def _stored(self, demonstrations: Demonstrations | None) -> list[StoredEpisode]:
         """Check demonstrations and return them as the replay buffer stores them."""
         assert isinstance(self.action_space, gym.spaces.Box)
+        if self.env is not None and isinstance(demonstrations, Demonstrations):
+            demonstrations = demonstrations.as_stacked_in(self.env)
         episodes = stored_episodes(
             demonstrations, self.observation_space, self.action_space, self.sequence_length
         )

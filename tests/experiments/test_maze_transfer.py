@@ -136,7 +136,7 @@ def test_a_failing_worker_is_reported(tmp_path, monkeypatch):
     do_jobs_here(monkeypatch)
     (tmp_path / "C_0" / "expert").mkdir(parents=True)
     (tmp_path / "C_0" / "expert" / "demonstrations.npz").write_bytes(b"broken")
-    with pytest.raises(RuntimeError, match="truncated or no demonstrations file"):
+    with pytest.raises(RuntimeError, match="truncated, damaged"):
         demo.run_demo(tmp_path, 0, DEMO[:1])
 
 
