@@ -28,9 +28,11 @@ OWN_ARGUMENTS = ("normalize_inputs", "input_noise_std", "hidden_noise_std")
 DEFAULT_CODE_DIM = 32
 DEFAULT_INFORMATION_LIMIT = 0.5  # nats; the paper's for motion imitation and the C-maze
 DEFAULT_BETA = 0.1  # the authors' image experiments
-OFF_POLICY_ROUND = (
-    1000  # environment steps between two rounds of an off-policy generator, unless it is set
-)
+# Rounds, unless they are set. An off-policy generator learns at every step, and the discriminator
+# has to keep pace: of 16 updates every 1,000 steps, once the default, SAC learned nothing.
+ON_POLICY_UPDATES = 16  # discriminator updates in a round
+OFF_POLICY_UPDATES = 64
+OFF_POLICY_ROUND = 256  # environment steps of an off-policy generator in a round
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,14 @@ class AdversarialSettings:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-able values."""
         return asdict(self)
+
+
+def updates_per_round(n_updates: int | None, gen_algo: BaseAlgorithm) -> int:
+    """Give the number of discriminator updates in a round, by default the kind of generator's."""
+    if n_updates is not None:
+        return n_updates
+    on_policy = isinstance(gen_algo, OnPolicyAlgorithm)
+    return ON_POLICY_UPDATES if on_policy else OFF_POLICY_UPDATES
 
 
 def checked_reward_type(reward_type: str | None, allowed: tuple[str, ...]) -> str:
