@@ -7,7 +7,6 @@ import click
 from sb3_vdb.cli.evaluation import evaluate
 from sb3_vdb.cli.recording import record, record_demos
 from sb3_vdb.cli.reproduce import bench_command, demo_command, maintain, reproduce
-from sb3_vdb.cli.results import results_command
 from sb3_vdb.version import __version__
 
 
@@ -29,4 +28,3 @@ def list_environments() -> None:
 
 for command in (evaluate, record, record_demos, demo_command, bench_command, reproduce, maintain):
     main.add_command(command)
-main.add_command(results_command)

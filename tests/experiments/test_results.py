@@ -16,7 +16,7 @@ from sb3_vdb.experiments.results.study_tables import STUDY_TABLES
 
 ROOT = Path(__file__).parent.parent.parent
 BENCHMARKS = ROOT / "docs" / "benchmarks"
-AGAIN = "run `sb3-vdb results` and commit what it writes"
+AGAIN = "run `sb3-vdb maintain results` and commit what it writes"
 
 
 def test_pages_and_readme_say_what_the_files_say():
@@ -61,7 +61,7 @@ def test_a_changed_number_changes_page_and_summary(tmp_path):
 
 
 def test_the_command_refuses_what_is_no_checkout(tmp_path):
-    result = CliRunner().invoke(main, ["results", "--root", str(tmp_path)])
+    result = CliRunner().invoke(main, ["maintain", "results", "--root", str(tmp_path)])
     assert result.exit_code == 1
     assert "has no docs/benchmarks" in result.output
 
