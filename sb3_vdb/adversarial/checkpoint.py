@@ -54,7 +54,7 @@ from sb3_vdb.run_state import (
 )
 from sb3_vdb.tensor_files import load_tensors, load_weights, to_bytes
 from sb3_vdb.vdb import DualVariable
-from sb3_vdb.vec_env import raw_observation_space
+from sb3_vdb.vec_env import below_normalize
 from sb3_vdb.version import __version__
 from sb3_vdb.zip_files import check_zip, read_zip, zipped
 
@@ -243,7 +243,7 @@ class SavedRun(NamedTuple):
         same_number = trainer.venv.num_envs == self.description["n_envs"]
         if set_env_state(trainer.venv, state["environments"], same_number):
             vars(generator).update(self.last)
-            if state["memory"] is not None:
+            if state.get("memory") is not None:
                 set_memory(generator, state["memory"])
         set_random_state(state["random"])
 
@@ -269,7 +269,7 @@ def read(
     devices = description["devices"] if device is None else dict.fromkeys(PARTS, str(device))
     generator = _load_generator(description, parts["generator.zip"], venv, devices, path)
     source = f"demonstrations.npz in {path}"
-    spaces = raw_observation_space(venv), venv.action_space
+    spaces = below_normalize(venv).observation_space, venv.action_space
     with reading(f"trainer.json in {path}", EARLIER):
         settings = _settings(description, generator, devices)
         dual = None if description["dual"] is None else DualVariable.from_state(description["dual"])
@@ -368,11 +368,11 @@ def read_generator(
     """
     path = with_default_suffix(path, ".zip")
     description, parts = _read(path)
-    tensors = load_tensors(parts["tensors.pt"], f"tensors.pt in {path}", FORMAT, VERSION, "cpu")
+    inside, held = f"tensors.pt in {path}", f"generator.zip in {path}"
+    tensors = load_tensors(parts["tensors.pt"], inside, FORMAT, VERSION, "cpu", TENSORS, EARLIER)
     kind: Any = find_class(description["generator_class"], BaseAlgorithm, str(path))
-    try:
+    check_zip(io.BytesIO(parts["generator.zip"]), held, EARLIER)
+    with reading(held, EARLIER):
         generator: BaseAlgorithm = kind.load(io.BytesIO(parts["generator.zip"]), device=device)
-    except (ValueError, AssertionError) as error:
-        raise ValueError(f"generator.zip in {path} is damaged: {error}") from error
     name = description["class"].partition(":")[2]
     return generator, name, to_arrays(tensors["state"])["environments"]

@@ -18,7 +18,7 @@ from sb3_vdb.demonstrations import Demonstrations, EpochSampler
 from sb3_vdb.discriminators import Discriminator
 from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.transitions import Transitions
-from sb3_vdb.vdb import DualVariable
+from sb3_vdb.vdb import ConstraintWatch, DualVariable
 from sb3_vdb.views import EncodedTransitions
 
 
@@ -59,6 +59,7 @@ class Rounds:
         self.gen_algo = gen_algo
         self.normalize: VecNormalize | None = None  # what normalises its observations
         self.learner = DiscriminatorLearner(discriminator, settings, dual)
+        self.constraint = None if dual is None else ConstraintWatch(dual)
         self.reward_scaling = RewardScaling(settings.reward_scaling)
         self.expert = demonstrations.transitions()
         self.expert_batch = discriminator.encode(self.expert)
@@ -75,6 +76,8 @@ class Rounds:
         generator = self.encode(transitions)
         self._update_normalizer(generator)
         metrics = self.train_discriminator(generator)
+        if self.constraint is not None:
+            self.constraint.note(float(metrics.kl.mean()))
         with th.no_grad():
             rewards = self.discriminator.reward(generator, self.reward_type)
         if not bool(th.isfinite(rewards).all()):

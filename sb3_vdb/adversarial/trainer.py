@@ -30,7 +30,9 @@ from sb3_vdb.adversarial.settings import (
     checked_reward_type,
     discriminator_arguments,
     make_dual,
+    updates_per_round,
 )
+from sb3_vdb.adversarial.survival import SurvivalBias
 from sb3_vdb.adversarial.training_venv import is_absent
 from sb3_vdb.adversarial.wiring import (
     check_compatible,
@@ -43,7 +45,7 @@ from sb3_vdb.demonstrations import Demonstrations, Trajectory
 from sb3_vdb.discriminators import Discriminator, PenaltyTarget
 from sb3_vdb.run_state import check_normalises_alike, share_statistics
 from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, Constraint, DualVariable
-from sb3_vdb.vec_env import lowest_normalize, raw_observation_space
+from sb3_vdb.vec_env import below_normalize, lowest_normalize
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -62,8 +64,9 @@ class AdversarialTrainer(LearnedPolicyAndReward):
     :param venv: environments of the generator; put a monitor in to log the task's return
     :param gen_algo: SB3 algorithm made with ``venv``
     :param demo_batch_size: expert samples in a discriminator update, and as many generator samples
-    :param n_disc_updates_per_round: discriminator updates after each round
-    :param gen_train_timesteps: environment steps in a round of an off-policy generator (1000 by
+    :param n_disc_updates_per_round: discriminator updates after each round; by default 16 with an
+        on-policy generator and 64 with an off-policy one
+    :param gen_train_timesteps: environment steps in a round of an off-policy generator (256 by
         default); a round of an on-policy one is its rollout
     :param disc_learning_rate: step size of Adam for the discriminator
     :param information_limit: I_c in nats (VAIL and VAIRL; 0.5 by default)
@@ -118,7 +121,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         gen_algo: BaseAlgorithm,
         *,
         demo_batch_size: int = 256,
-        n_disc_updates_per_round: int = 16,
+        n_disc_updates_per_round: int | None = None,
         gen_train_timesteps: int | None = None,
         disc_learning_rate: float = 3e-4,
         information_limit: float | None = None,
@@ -146,7 +149,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         check_compatible(venv, gen_algo)
         settings = AdversarialSettings(
             demo_batch_size=demo_batch_size,
-            n_disc_updates_per_round=n_disc_updates_per_round,
+            n_disc_updates_per_round=updates_per_round(n_disc_updates_per_round, gen_algo),
             disc_learning_rate=disc_learning_rate,
             grad_penalty_coef=grad_penalty_coef,
             grad_penalty_on=grad_penalty_on,
@@ -179,7 +182,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
             beta_step_size=beta_step_size,
             constraint=constraint,
         )
-        spaces = raw_observation_space(venv), venv.action_space
+        spaces = below_normalize(venv).observation_space, venv.action_space
         make_discriminator = partial(self.discriminator_class, *spaces, **arguments)
         self._setup(demonstrations, venv, gen_algo, settings, make_discriminator, dual)
 
@@ -195,6 +198,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
     ) -> None:
         """Check that everything fits together, then put the discriminator into the environments."""
         self.settings, self.dual = settings, dual
+        demonstrations = demonstrations.as_stacked_in(venv)
         self.gen_algo, self.demonstrations = gen_algo, demonstrations
         self.device = get_device(settings.device)
         self.gen_train_timesteps = settings.round_length(gen_algo)
@@ -212,6 +216,9 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         settings.check_batch(demonstrations.n_steps, self.gen_train_timesteps)
         self.rounds = Rounds(
             self.discriminator, demonstrations, gen_algo, settings, dual, self.reward_type
+        )
+        self._survival = SurvivalBias(
+            demonstrations, self.reward_type, settings.reward_scaling == "mean_std"
         )
         self.venv = venv
         checkpoint.check_can_be_saved(self)
@@ -263,6 +270,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         :raises ValueError: the generator's environments were exchanged; see :meth:`set_env`
         """
         check_still_inserted(self.gen_algo, self.reward_venv)
+        self._survival.check_demonstrations()
         try:
             with self.reward_venv.learning():
                 self.gen_algo.learn(
@@ -276,6 +284,8 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         except (FloatingPointError, ValueError) as error:
             self._last_finite.stop_if_needed(error, self._save_before_error)
             raise
+        if self.rounds.constraint is not None:
+            self.rounds.constraint.warn()
         return self
 
     def _save_before_error(self) -> Path:
@@ -300,6 +310,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
             relabel_rollout(self.gen_algo.rollout_buffer, paid, rollout["values"], rollout["dones"])
             for step_paid, step_dones in zip(paid, dones, strict=True):
                 self.reward_venv.count_returns(step_paid, step_dones)
+        self._survival.check_ends(self.reward_venv.n_successes, self.reward_venv.n_other_ends)
         record_round(self.logger, self.rounds.learner, rewards, self.reward_venv)
 
     # ------------------------------------------------------------------ saving

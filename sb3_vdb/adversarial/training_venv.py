@@ -12,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 from sb3_vdb.reward_vec_env import RewardFunction, RewardVecEnv
 from sb3_vdb.space_dicts import space_from_dict, space_to_dict
@@ -30,6 +30,8 @@ class TrainingRewardVecEnv(RewardVecEnv):
     def __init__(self, venv: VecEnv, reward: RewardFunction | None) -> None:
         super().__init__(venv, reward, collect=True)
         self._learning = False
+        # episodes that ended by themselves, with info["is_success"] and without
+        self.n_successes, self.n_other_ends = 0, 0
 
     @contextmanager
     def learning(self) -> Iterator[None]:
@@ -52,6 +54,16 @@ class TrainingRewardVecEnv(RewardVecEnv):
                 "record in"
             )
         super().step_async(actions)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Step, replace the rewards, and count the episodes that ended by themselves."""
+        observations, rewards, dones, infos = super().step_wait()
+        for i in np.flatnonzero(dones):
+            if not infos[i].get("TimeLimit.truncated", False):
+                succeeded = bool(infos[i].get("is_success", False))
+                self.n_successes += succeeded
+                self.n_other_ends += not succeeded
+        return observations, rewards, dones, infos
 
 
 class AbsentVecEnv(VecEnv):

@@ -15,7 +15,7 @@ from sb3_vdb.adversarial.training_venv import TrainingRewardVecEnv
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.discriminators import Discriminator
 from sb3_vdb.reward_vec_env import RewardFunction, TaskRewardVecEnv
-from sb3_vdb.vec_env import lowest_normalize, raw_observation_space, wrappers
+from sb3_vdb.vec_env import below_normalize, lowest_normalize, wrappers
 
 
 def check_compatible(venv: VecEnv, gen_algo: BaseAlgorithm) -> None:
@@ -65,7 +65,7 @@ def check_demonstrations(
     # the policy's density is one of whole observations
     keys = None if discriminator.needs_density else discriminator.transition_encoder.keys
     demonstrations.validate(
-        raw_observation_space(venv),
+        below_normalize(venv).observation_space,
         venv.action_space,
         discriminator.needs_density or "actions" in discriminator.needs,
         keys,

@@ -3,6 +3,7 @@ losses. torch only.
 """
 
 from sb3_vdb.vdb.bounds import embedding_log_likelihood_bound
+from sb3_vdb.vdb.constraint_watch import ConstraintWatch
 from sb3_vdb.vdb.dual import DEFAULT_BETA_STEP_SIZE, Constraint, DualVariable
 from sb3_vdb.vdb.encoder import Code, GaussianEncoder
 from sb3_vdb.vdb.losses import (
@@ -21,6 +22,7 @@ __all__ = [
     "PENALTIES",
     "Code",
     "Constraint",
+    "ConstraintWatch",
     "DiscriminatorLoss",
     "DualVariable",
     "GaussianEncoder",

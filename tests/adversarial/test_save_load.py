@@ -20,6 +20,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from sb3_vdb import AIRL, GAIL, VAIL, VAIRL, RecoveredReward, TrainerCheckpoint, files, make_vec_env
 from sb3_vdb.adversarial import checkpoint
+from sb3_vdb.errors import DamagedFileError
 from sb3_vdb.evaluation.curves import read_curve
 from sb3_vdb.replay_state import get_buffer_state, set_buffer_state
 from sb3_vdb.run_state import to_arrays, to_tensors
@@ -276,12 +277,12 @@ def test_a_foreign_zip_is_refused(saved):
 
 
 def test_damaged_tensors_are_refused(saved):
-    with pytest.raises(ValueError, match=r"tensors\.pt in .* is truncated"):
+    with pytest.raises(DamagedFileError, match=r"tensors\.pt in .* is truncated"):
         load(rewrite(saved, tensors__pt=b"nothing"))
 
 
 def test_a_damaged_generator_is_refused(saved):
-    with pytest.raises(ValueError, match=r"generator\.zip in .* is damaged"):
+    with pytest.raises(DamagedFileError, match=r"generator\.zip in .* is truncated, damaged"):
         load(rewrite(saved, generator__zip=b"nothing"))
 
 
