@@ -60,7 +60,7 @@ maximum_signature_line_length = 80  # longer ones show an argument a line
 nitpicky = True
 OTHERS = (
     "collections|gymnasium|io|np|npt|numpy|pandas|pathlib|"
-    "sb3_contrib|stable_baselines3|tempfile|th|torch"
+    "sb3_contrib|spaces|stable_baselines3|tempfile|th|torch"
 )
 nitpick_ignore_regex = [
     (r"py:.*", rf"({OTHERS})\..*"),
