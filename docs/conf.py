@@ -19,23 +19,24 @@ type_aliases.MaybeCallback = typing.Union[  # noqa: UP007
 from typing_extensions import Self  # noqa: E402
 
 import sb3_vdb  # noqa: E402
-from sb3_vdb.adversarial import trainer  # noqa: E402
-
-trainer.Self = Self  # likewise
 
 
-def evaluate_fields():
-    """Evaluate the annotations of named tuples, which autodoc shows as they are written."""
+def prepare_annotations():
+    """Let annotations be evaluated: those with ``Self``, which only type checkers import, and those
+    of named tuples, which autodoc shows as they are written.
+    """
     for package in (sb3_vdb, sb3_vdb.sb3_vdb_envs):
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if found.name.split(".")[1] in ("cli", "experiments"):
                 continue
-            for each in vars(importlib.import_module(found.name)).values():
+            names = vars(importlib.import_module(found.name))
+            names.setdefault("Self", Self)
+            for each in names.values():
                 if isinstance(each, type) and issubclass(each, tuple) and hasattr(each, "_fields"):
                     each.__new__.__annotations__ = typing.get_type_hints(each)
 
 
-evaluate_fields()
+prepare_annotations()
 
 project = "sb3_vdb"
 author = "The sb3_vdb developers"

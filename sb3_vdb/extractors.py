@@ -62,14 +62,20 @@ class PartsExtractor(BaseFeaturesExtractor):
 
 
 class RunningNormExtractor(BaseFeaturesExtractor):
-    """Centres and scales a Box observation by running statistics, which are saved with the policy.
+    """Centres and scales observations by running statistics, which are saved with the policy.
 
-    The statistics change only in :meth:`update`, which the algorithm calls between rollouts.
+    It learns the statistics by itself in any SB3 algorithm: it collects what the algorithm trains
+    on, with gradients, and takes it in when the policy leaves its training mode. So the statistics
+    stay as they are during an update (the ratio of PPO's new to old policy is one at the first
+    minibatch), and neither rollouts nor evaluations change them. Each sample of an update counts as
+    often as it is trained on, once an epoch. Rows of zeros alone do not count: recurrent algorithms
+    fill sequences up with them.
 
-    :param observation_space: a Box
+    :param observation_space: vectors: anything but a Dict or a Tuple
     :param std_floor: least standard deviation that is divided by, in the observation's units
     :param clip: bound of the scaled numbers
-    :param n_samples: samples after which the statistics stay fixed
+    :param n_samples: samples after which the statistics stay fixed; None for never
+    :raises ValueError: an argument is out of range, or the space has parts
     """
 
     mean: th.Tensor
@@ -78,36 +84,23 @@ class RunningNormExtractor(BaseFeaturesExtractor):
 
     def __init__(
         self,
-        observation_space: spaces.Box,
+        observation_space: spaces.Space[Any],
         std_floor: float = 0.02,
         clip: float = 10.0,
-        n_samples: int = 1_000_000,
+        n_samples: int | None = None,
     ) -> None:
-        size = spaces.flatdim(observation_space)
+        if isinstance(observation_space, (spaces.Dict, spaces.Tuple)):
+            raise ValueError(
+                f"RunningNormExtractor takes one vector, got observations {observation_space}; "
+                "flatten them with gymnasium.wrappers.FlattenObservation"
+            )
+        self.std_floor = positive_number("std_floor", std_floor)
+        self.clip = positive_number("clip", clip)
+        self.n_samples = None if n_samples is None else positive_int("n_samples", n_samples)
+        size = get_flattened_obs_dim(observation_space)
         super().__init__(observation_space, size)
-        self.std_floor, self.clip, self.n_samples = std_floor, clip, n_samples
+        self.learns_by_itself = True  # False where an algorithm calls `update`
+        self._seen = Moments.nothing(size)
         self.register_buffer("mean", th.zeros(size))
         self.register_buffer("variance", th.ones(size))
         self.register_buffer("count", th.zeros((), dtype=th.float64))
-
-    def update(self, observations: th.Tensor) -> None:
-        """Take more samples into the statistics, until there are ``n_samples``.
-
-        :param observations: shape (batch, features)
-        """
-        if self.count >= self.n_samples:
-            return
-        n = len(observations)
-        total = self.count + n
-        share = (n / total).to(self.mean.dtype)
-        variance, mean = th.var_mean(observations, dim=0, unbiased=False)
-        shift = mean - self.mean
-        self.variance.lerp_(variance, share).add_(share * (1 - share) * shift**2)
-        self.mean.add_(share * shift)
-        self.count.copy_(total)
-
-    def forward(self, observations: th.Tensor) -> th.Tensor:
-        """Normalised observations, shape (batch, features)."""
-        std = self.variance.sqrt().clamp(min=self.std_floor)
-        scaled = (observations.flatten(start_dim=1) - self.mean) / std
-        return scaled.clamp(-self.clip, self.clip)

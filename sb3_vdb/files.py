@@ -133,7 +133,8 @@ def reading(source: str | Path, remedy: str = COPY_AGAIN) -> Iterator[None]:
         raise
     except Exception as error:
         first = (str(error).strip().splitlines() or [""])[0][:MAX_PROBLEM]
-        raise damaged(source, f"{type(error).__name__}: {first}", remedy) from error
+        problem = f"it is truncated, damaged or of another kind ({type(error).__name__}: {first})"
+        raise damaged(source, problem, remedy) from error
 
 
 def damaged(source: str | Path, problem: str, remedy: str = COPY_AGAIN) -> DamagedFileError:
@@ -143,9 +144,7 @@ def damaged(source: str | Path, problem: str, remedy: str = COPY_AGAIN) -> Damag
     :param problem: what is wrong with it
     :param remedy: what the reader of the message can do
     """
-    return DamagedFileError(
-        f"{source} is truncated, damaged or of another kind ({problem}); {remedy}"
-    )
+    return DamagedFileError(f"{source} cannot be read: {problem}; {remedy}")
 
 
 def read_text(path: str | Path, remedy: str = COPY_AGAIN) -> str:

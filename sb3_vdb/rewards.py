@@ -51,3 +51,6 @@ LOGIT_REWARDS: Mapping[str, Callable[[th.Tensor], th.Tensor]] = MappingProxyType
         "logit": logit_reward,
     }
 )
+
+# of the rewards that have one sign: what each further step of an episode pays or costs
+SIGNS: Mapping[str, int] = MappingProxyType({"gail": 1, "probability": 1, "log_d": -1})

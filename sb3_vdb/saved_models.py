@@ -6,7 +6,6 @@ The class is found in the file. SB3's format is unpickled: read only files that 
 from __future__ import annotations
 
 import inspect
-import io
 import pickle
 import pkgutil
 import zipfile
@@ -30,6 +29,7 @@ from sb3_vdb.files import with_default_suffix
 from sb3_vdb.policy_files import FiledPolicy
 from sb3_vdb.pretrained import load_policy
 from sb3_vdb.vmail import policies, vdac
+from sb3_vdb.zip_files import read_zip
 
 # where `algorithm` is looked for by its name alone
 PACKAGES = ("stable_baselines3", "sb3_contrib", "sb3_vdb", "sb3_vdb.baselines", "sb3_vdb.trpo")
@@ -168,11 +168,7 @@ def _read(
 
     :return: what acts, and what normalises its observations if the file has it
     """
-    content = path.read_bytes()
-    if not zipfile.is_zipfile(io.BytesIO(content)):
-        raise ValueError(f"{path} is no zip file, as saved policies are; it may be truncated")
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        names = archive.namelist()
+    names = list(read_zip(path, "give a file that `save` of an algorithm or policy wrote"))
     if "trainer.json" in names:
         return _read_trainer(path, algorithm, device)
     if "data" in names:

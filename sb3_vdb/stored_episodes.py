@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sb3_vdb.box_scaling import scaled_to_bounds
 from sb3_vdb.demonstrations import Demonstrations, Trajectory
-from sb3_vdb.demonstrations.validation import space_problem
+from sb3_vdb.demonstrations.validation import space_problem, warn_of_outside
 from sb3_vdb.networks.observation_parts import as_parts, is_picture, space_parts
 
 
@@ -54,7 +54,7 @@ def stored_episodes(
         )
     for i, trajectory in enumerate(demonstrations):
         _check_length(trajectory, i, sequence_length)
-    return [
+    episodes = [
         StoredEpisode(
             _observations(trajectory, i, observation_space),
             _actions(trajectory, i, action_space),
@@ -62,6 +62,9 @@ def stored_episodes(
         )
         for i, trajectory in enumerate(demonstrations)
     ]
+    parts = gym.spaces.Dict(space_parts(observation_space))  # type: ignore[arg-type]
+    warn_of_outside((each.observations for each in episodes), parts)
+    return episodes
 
 
 def _check_length(trajectory: Trajectory, number: int, sequence_length: int) -> None:

@@ -272,10 +272,11 @@ def as_vec_env(env: Any, name: str = "venv") -> VecEnv:
     """
     if isinstance(env, VecEnv):
         return env
+    # in Gymnasium 0.29 vector environments are environments as well
+    if isinstance(env, gym.Env) and not isinstance(env, gym.vector.VectorEnv):
+        return DummyVecEnv([lambda: env])
     if hasattr(env, "single_observation_space"):
         return GymnasiumVecEnv(env)
-    if isinstance(env, gym.Env):
-        return DummyVecEnv([lambda: env])
     raise ValueError(
         f"`{name}` must be SB3 environments (a VecEnv) or a gymnasium.Env, got "
         f"{type(env).__name__}; make it with sb3_vdb.make_vec_env(id, n_envs)"
@@ -304,12 +305,12 @@ def lowest_normalize(venv: VecEnv) -> VecNormalize | None:
     return layers[-1] if layers else None
 
 
-def raw_observation_space(venv: VecEnv) -> gym.Space[Any]:
-    """Return the space of the observations below the lowest ``VecNormalize``, which demonstrations
-    hold and discriminators see.
+def below_normalize(venv: VecEnv) -> VecEnv:
+    """Return what is below the lowest ``VecNormalize``, or everything where there is none: its
+    observations are raw, as demonstrations hold and discriminators see them.
     """
     parent = lowest_normalize(venv)
-    return venv.observation_space if parent is None else parent.venv.observation_space
+    return venv if parent is None else parent.venv
 
 
 def wrappers(venv: VecEnv) -> list[VecEnv]:

@@ -16,6 +16,7 @@ class Sampled(gym.Env):
 
     def __init__(self, observations=OBSERVATIONS, actions=ACTIONS):
         self.observation_space, self.action_space = observations, actions
+        observations.seed(0)
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)

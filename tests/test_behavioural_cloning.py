@@ -3,9 +3,12 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecMonitor, VecNormalize
 
-from sb3_vdb import Demonstrations
+from sb3_vdb import Demonstrations, NonFiniteError
 from sb3_vdb.baselines import BehaviouralCloning, ClonedPolicy
+from sb3_vdb.evaluation import evaluate_returns
+from tests.spaces import make_venv, random_demonstrations
 from tests.vmail.small import Dot, make_demonstrations
 
 SIZES = {"units": 32, "cnn_depth": 4}
@@ -49,3 +52,66 @@ def test_demonstrations_that_do_not_fit_are_refused():
     demos = Demonstrations([type(each)(each.observations) for each in make_demonstrations()])
     with pytest.raises(ValueError, match="have no actions"):
         BehaviouralCloning(Dot(), demos)
+
+
+@pytest.mark.parametrize("wrap", [lambda venv: venv, VecMonitor, VecNormalize])
+def test_it_acts_under_a_vec_normalize_as_it_learned_from_raw_observations(wrap):
+    """The statistics go on changing while it acts."""
+    raw = make_venv()
+    demos, settings = random_demonstrations(raw), {"policy_kwargs": SIZES, "seed": 0}
+    expected = BehaviouralCloning(raw, demos, **settings).learn(5)
+    venv = wrap(VecNormalize(make_venv()))
+    cloned = BehaviouralCloning(venv, demos, **settings).learn(5)
+    assert cloned.get_vec_normalize_env() is not None
+    lowest = cloned._normalizers[-1]
+    observations = venv.reset()
+    for _ in range(30):
+        actions, _ = cloned.predict(observations)
+        np.testing.assert_allclose(
+            actions, expected.predict(lowest.get_original_obs())[0], atol=1e-4
+        )
+        observations = venv.step(actions)[0]
+    assert not np.allclose(observations, lowest.get_original_obs(), atol=0.01)
+    assert evaluate_returns(cloned, cloned.get_env(), 2).lengths.tolist() == [20, 20]
+
+
+def test_normalised_observations_that_another_wrapper_changes_are_refused():
+    venv = VecFrameStack(VecNormalize(make_venv()), 2)
+    stacked = Demonstrations.from_arrays([np.zeros((5, 6), np.float32)], [np.zeros((4, 2))])
+    with pytest.raises(ValueError, match="put VecNormalize around the other wrappers"):
+        BehaviouralCloning(venv, stacked)
+
+
+def test_parts_that_are_normalised_are_those_that_it_undoes():
+    demos = make_demonstrations("both")
+    venv = VecNormalize(DummyVecEnv([lambda: Dot("both", length=12)]), norm_obs_keys=["robot.pos"])
+    cloned = BehaviouralCloning(venv, demos, policy_kwargs=SIZES, seed=0).learn(1)
+    observations = venv.reset()
+    raw = venv.get_original_obs()
+    expected, _ = cloned.policy.predict(raw)
+    np.testing.assert_allclose(cloned.predict(observations)[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batch_size": 0}, "`batch_size` must be a whole number from 1 on, got 0"),
+        ({"batch_size": 2.0}, r"`batch_size` must be a whole number from 1 on, got 2\.0"),
+        ({"learning_rate": float("inf")}, "`learning_rate` must be a positive number, got inf"),
+        ({"weight_decay": -1}, "`weight_decay` must be a finite number from 0 on, got -1"),
+        ({"policy_kwargs": {"units": 0}}, "`units` must be a whole number from 1 on, got 0"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        BehaviouralCloning(Dot("vectors"), make_demonstrations("vectors"), **arguments)
+
+
+def test_updates_that_cannot_be_are_refused():
+    cloned = BehaviouralCloning(Dot("vectors"), make_demonstrations("vectors"), policy_kwargs=SIZES)
+    for bad in (-1, 2.5, None):
+        with pytest.raises(ValueError, match="`n_updates` must be a whole number from 0 on"):
+            cloned.learn(bad)
+    cloned.optimizer.param_groups[0]["lr"] = 1e30
+    with pytest.raises(NonFiniteError, match="the loss is not finite; lower `learning_rate`"):
+        cloned.learn(20)

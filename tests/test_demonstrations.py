@@ -67,7 +67,7 @@ def test_a_truncated_file_is_refused(tmp_path):
 
 def test_a_foreign_file_is_refused(tmp_path):
     np.savez(tmp_path / "other.npz", states=np.zeros(3))
-    with pytest.raises(ValueError, match="no demonstrations file"):
+    with pytest.raises(ValueError, match=r"no sb3_vdb\.demonstrations file"):
         Demonstrations.load(tmp_path / "other.npz")
 
 
@@ -109,7 +109,7 @@ def test_a_later_version_is_refused(tmp_path, monkeypatch):
 
 def test_a_pickled_file_is_not_unpickled(tmp_path):
     np.savez(tmp_path / "evil.npz", format=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(ValueError, match="no demonstrations file"):
+    with pytest.raises(ValueError, match="an array of object"):
         Demonstrations.load(tmp_path / "evil.npz")
 
 
@@ -171,7 +171,6 @@ def test_bad_trajectories_are_named(bad, message):
     ("observations", "space", "message"),
     [
         (np.zeros((3, 5)), BOX, r"trajectory 0: each observation has shape \(5,\)"),
-        (np.full((3, 2), 7.0), BOX, "lies outside"),
         (np.zeros((3, 3, 64, 64)), spaces.Box(0, 255, (64, 64, 3), np.uint8), "transpose"),
         (np.full(3, 9), spaces.Discrete(4), "observation 9 at step 0 is not in"),
     ],
@@ -338,3 +337,135 @@ def test_how_long_an_action_lasted_is_recorded_saved_and_compared(tmp_path):
 def test_the_parts_of_a_single_episode_are_asked_for_in_a_list():
     with pytest.raises(ValueError, match="is one mapping of frame; give a list"):
         Demonstrations.from_arrays({"frame": np.zeros((3, 2), np.float32)})
+
+
+# --- what people have
+
+
+ROW = np.arange(12.0).reshape(6, 2)  # observations of six steps
+LEAVES = {"terminals": [0, 0, 1, 0, 0, 0], "timeouts": np.array([0, 0, 0, 0, 1, 0], bool)}
+
+
+def test_steps_in_one_row_become_episodes_with_their_last_observations():
+    actions, rewards, following = np.arange(6.0)[:, None], np.arange(6.0), ROW + 2.0
+    following[2] += 100.0  # the end of an episode is not the start of the next one
+    demos = Demonstrations.from_steps(ROW, actions, rewards, **LEAVES, next_observations=following)
+    assert [(len(each), each.terminal) for each in demos] == [(3, True), (2, False), (1, False)]
+    np.testing.assert_array_equal(demos[0].observations, [*ROW[:3], following[2]])
+    np.testing.assert_array_equal(demos[1].observations, [*ROW[3:5], following[4]])
+    np.testing.assert_array_equal(np.concatenate([each.actions for each in demos]), actions)
+    np.testing.assert_array_equal(demos.returns, [3.0, 7.0, 5.0])
+
+
+def test_without_next_observations_last_steps_are_left_out_with_a_warning():
+    with pytest.warns(UserWarning, match="each of the 3 episodes is left out.* 1 terminations"):
+        demos = Demonstrations.from_steps(ROW, np.arange(6.0)[:, None], **LEAVES)
+    assert [(len(each), each.terminal) for each in demos] == [(2, False), (1, False)]
+    np.testing.assert_array_equal(demos[0].observations, ROW[:3])
+    np.testing.assert_array_equal(demos[1].actions, [[3.0]])
+
+
+def test_steps_of_several_parts_are_split_part_by_part():
+    parts = {"a": ROW, "b": np.arange(6, dtype=np.uint8)}
+    following = {name: np.roll(part, -1, axis=0) for name, part in parts.items()}
+    ends = {"timeouts": [0, 0, 1, 0, 0, 1]}
+    demos = Demonstrations.from_steps(parts, **ends, next_observations=following)
+    np.testing.assert_array_equal(demos[1].observations["b"], [3, 4, 5, 0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "`terminals` and `timeouts` are None"),
+        ({"terminals": [0, 0, 1]}, r"`observations` has shape \(6, 2\), but there are 3 steps"),
+        ({"terminals": [0, 0, 2, 0, 0, 0]}, "`terminals` must have one truth value a step"),
+        ({"terminals": np.zeros((6, 1))}, r"`terminals` must .* shape \(6, 1\)"),
+        (
+            {"terminals": np.zeros(6), "next_observations": ROW + 3.0},
+            r"`next_observations\[0\]` is not `observations\[1\]`",
+        ),
+        ({"terminals": np.ones(6)}, "every episode has a single step"),
+    ],
+)
+def test_rows_of_steps_that_do_not_fit_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Demonstrations.from_steps(ROW, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("observations", "actions"),
+    [
+        (np.zeros((5, 11, 3)), np.zeros((5, 10, 2))),
+        (np.zeros((5, 11), int), np.zeros((5, 10), int)),  # of a Discrete space
+        ([[[0.0, 1.0]] * 11] * 5, [[[1.0]] * 10] * 5),
+        (tuple(np.zeros((5, 11, 3))), tuple(np.zeros((5, 10, 2)))),
+    ],
+)
+@pytest.mark.parametrize("terminals", [[True] * 5, np.array([[0] * 9 + [1]] * 5), None])
+def test_episodes_of_equal_length_may_be_one_array(observations, actions, terminals):
+    demos = Demonstrations.from_arrays(observations, actions, terminals=terminals)
+    assert [len(each) for each in demos] == [10] * 5
+    assert [each.terminal for each in demos] == [terminals is not None] * 5
+
+
+def test_lists_inside_a_trajectory_are_arrays():
+    demos = Demonstrations([Trajectory([[0.0, 1.0], [1.0, 2.0]], [[1.0]], [3.0], np.bool_(True))])
+    assert demos.returns.tolist() == [3.0]
+    assert demos.transitions().terminated.tolist() == [True]
+    filled = np.ma.masked_array(np.zeros((3, 2)), mask=False)
+    assert type(Trajectory(filled).observations) is np.ndarray
+    assert Trajectory(np.zeros((3, 2), ">f4")).observations.dtype.isnative
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([np.zeros((10, 3))], [np.zeros((10, 2))]), "add the observation after the last action"),
+        ((np.zeros((100, 3)), np.zeros((100, 2))), "use Demonstrations.from_steps"),
+        (([np.array([["a"], ["b"]])],), "dtype <U1"),
+        (([np.zeros((3, 2), complex)],), "dtype complex128"),
+        (([np.zeros((3, 2), "M8[s]")],), "dtype datetime64"),
+        (([np.ma.masked_less(ROW, 3.0)],), "masked entries"),
+        (([[[1, 2], [3]]],), "`observations` cannot be made an array"),
+        (([[{"a": 1}, {"a": 2}]],), "one array a part, by name, and not one mapping a step"),
+        (([{"a": {"b": ROW}}],), "parts of parts"),
+        (([3.0],), "a single float64"),
+        (("abc",), "`observations` must be a list"),
+        ((None,), "`observations` must be a list"),
+        (([ROW], None, [np.zeros((5, 1))]), r"rewards of shape \(5, 1\)"),
+        (([ROW], None, [None]), r"`rewards\[0\]` is None"),
+        (([ROW], None, None, ["False"]), "trajectory 0: `terminals` must have one truth value"),
+        (([ROW], None, None, True), "`terminals` must be a list"),
+        (([ROW], None, None, [[0, 1, 0, 0, 0]]), "marks an end at step 1 of 5"),
+        (([ROW], None, None, [[0, 1]]), "`terminals` has 2 entries and there are 5 steps"),
+        (([ROW], None, None, None, -1.5), "`action_repeat` -1.5"),
+        (([ROW * 1e300],), "not finite .in single precision."),
+    ],
+)
+def test_what_is_no_list_of_episodes_is_refused_with_the_remedy(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Demonstrations.from_arrays(*arguments)
+
+
+def test_trajectories_that_are_none_are_named():
+    with pytest.raises(ValueError, match="`trajectories` must be a list"):
+        Demonstrations(None)
+    with pytest.raises(ValueError, match="`terminal` 'yes'; give True or False"):
+        Demonstrations([Trajectory(ROW, terminal="yes")])
+
+
+def test_observations_outside_their_box_are_taken_with_one_warning():
+    """Some environments leave their own bounds (LunarLander)."""
+    demos = Demonstrations.from_arrays([np.full((3, 2), 7.0)] * 2, [np.zeros((2, 2))] * 2)
+    venv = DummyVecEnv([lambda: Dot("vectors")])
+    for check in (
+        lambda: demos.validate(BOX, BOX),
+        lambda: BehaviouralCloning(venv, demos),
+    ):
+        with pytest.warns(UserWarning, match="trajectory 0: observation .* lies outside") as said:
+            check()
+        assert len(said) == 1
+    with pytest.raises(ValueError, match="pictures have dtype float64"):
+        Demonstrations.from_arrays([np.zeros((3, 64, 64, 3))]).validate(
+            spaces.Box(0, 255, (64, 64, 3), np.uint8), BOX, needs_actions=False
+        )

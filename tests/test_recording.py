@@ -166,7 +166,7 @@ def test_a_stack_of_pictures_survives_another_machines_rounding():
 def test_files_that_are_no_recordings_are_refused(made, tmp_path):
     path = recording.save(made, tmp_path / "reacher.npz")
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(ValueError, match="truncated or no recording"):
+    with pytest.raises(ValueError, match="truncated, damaged"):
         recording.load(path)
     Demonstrations.from_arrays([np.zeros((3, 2), np.float32)]).save(tmp_path / "arrays.npz")
     with pytest.raises(ValueError, match=r"Demonstrations\.load reads"):

@@ -13,11 +13,13 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from sb3_vdb import GAIL, VDAC, VMAIL, Demonstrations, make_vec_env
-from sb3_vdb.baselines import BehaviouralCloning, DeepMimicPPO
+from sb3_vdb.baselines import BehaviouralCloning
 from sb3_vdb.cli import main
 from sb3_vdb.evaluation import evaluate_returns
 from sb3_vdb.saved_models import NormalizedPolicy, load_model
 from tests.conftest import MAZE, small_ppo
+from tests.test_acting import PLAIN
+from tests.vmail.small import make_model
 
 DISCRETE = ("PPO", "A2C", "DQN", "QRDQN", "TRPO", "MaskablePPO", "RecurrentPPO")
 CONTINUOUS = ("SAC", "TD3", "DDPG", "TQC", "CrossQ", "ARS", "DeepMimicPPO")
@@ -86,8 +88,7 @@ def test_a_file_of_sb3_says_whose_it_is(name, tmp_path):
 
 @pytest.mark.parametrize("kind", [VMAIL, VDAC])
 def test_world_models_are_told_apart(kind, tmp_path):
-    sizes = {"stoch_dim": 4, "deter_dim": 4, "units": 4}
-    model = kind("MlpPolicy", Short(), policy_kwargs=sizes, device="cpu", buffer_size=100)
+    model = make_model("vectors", algorithm=kind)
     assert type(load_model(saved(model, tmp_path))) is kind
 
 
@@ -115,7 +116,7 @@ def test_the_policy_of_a_trainer_acts_on_raw_observations_by_the_files_own_stati
         [np.zeros((9, 3), np.float32)], [np.zeros((8, 2), np.float32)]
     )
     trainer = GAIL(
-        demos, venv, small_ppo(venv, n_steps=8, batch_size=8), demo_batch_size=4, device="cpu"
+        demos, venv, small_ppo(venv, n_steps=8, batch_size=8), demo_batch_size=4, **PLAIN
     )
     trainer.save(tmp_path / "gail.zip")
     loaded, raw = load_model(tmp_path / "gail"), np.array([[100.0, 2.0, 0.0]], np.float32)
@@ -142,7 +143,7 @@ def test_statistics_of_a_file_make_a_policy_act_on_raw_observations(tmp_path):
 
 def test_what_holds_no_policy_is_refused_by_name(tmp_path):
     (tmp_path / "text.zip").write_text("no zip")
-    with pytest.raises(ValueError, match=r"text\.zip is no zip file"):
+    with pytest.raises(ValueError, match=r"text\.zip cannot be read"):
         load_model(tmp_path / "text.zip")
     np.savez(tmp_path / "arrays.npz", a=np.zeros(3))
     with pytest.raises(ValueError, match=r"arrays\.npz holds no policy .* it holds a\.npy"):
@@ -202,8 +203,9 @@ def test_record_demos_reads_policies_with_memory_and_masks(name, tmp_path):
     from sb3_vdb.demonstrations import recording
 
     if name == "VMAIL":
-        sizes = {"stoch_dim": 4, "deter_dim": 4, "units": 4}
-        model = VMAIL("MlpPolicy", Short(), policy_kwargs=sizes, device="cpu", buffer_size=100)
+        observations = [np.full((9, 3), i, np.float32) for i in range(2)]
+        demos = Demonstrations.from_arrays(observations, [np.zeros((8, 2), np.float32)] * 2)
+        model = make_model("vectors", Short(), demonstrations=demos)
     else:
         model = make(name)
     out = tmp_path / "demos.npz"

@@ -17,9 +17,10 @@ FLOORS = (
     "zip_files",
     "arguments array_files box_scaling class_paths environments jacobians networks rewards "
     "schedules space_dicts tensor_files transitions vdb",
+    "finite_steps",
     "extractors policy_files reward_vec_env trpo vec_env views",
     "acting",
-    "demonstrations discriminators run_state",
+    "demonstrations discriminators replay_state run_state",
     "recovered_reward stored_episodes",
     "baselines evaluation",
     "adversarial pretrained vmail",

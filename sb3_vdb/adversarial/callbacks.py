@@ -12,8 +12,8 @@ from stable_baselines3.common.callbacks import BaseCallback, CallbackList, Conve
 from stable_baselines3.common.type_aliases import MaybeCallback
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_vdb.adversarial.training_venv import TrainingRewardVecEnv
 from sb3_vdb.files import expanded
-from sb3_vdb.reward_vec_env import RewardVecEnv
 from sb3_vdb.run_state import get_env_state
 
 
@@ -21,7 +21,7 @@ class Trainer(Protocol):
     """What the callbacks need of an adversarial trainer."""
 
     venv: VecEnv
-    reward_venv: RewardVecEnv
+    reward_venv: TrainingRewardVecEnv
     is_within_step: bool  # callbacks are looking at a step that is not stored yet
     gen_train_timesteps: int
 

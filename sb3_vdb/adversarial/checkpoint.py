@@ -24,10 +24,12 @@ import numpy as np
 import stable_baselines3 as sb3
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.adversarial.rounds import Rounds
 from sb3_vdb.adversarial.settings import AdversarialSettings
+from sb3_vdb.adversarial.training_venv import TrainingRewardVecEnv, absent, spaces_of
 from sb3_vdb.class_paths import class_path, find_class, warn_of_script
 from sb3_vdb.demonstrations import Demonstrations, npz
 from sb3_vdb.discriminators import Discriminator
@@ -39,19 +41,20 @@ from sb3_vdb.files import (
     with_default_suffix,
     write_bytes,
 )
+from sb3_vdb.replay_state import get_buffer_state, set_buffer_state
 from sb3_vdb.run_state import (
-    get_buffer_state,
     get_env_state,
+    get_memory,
     get_random_state,
-    set_buffer_state,
     set_env_state,
+    set_memory,
     set_random_state,
     to_arrays,
     to_tensors,
 )
 from sb3_vdb.tensor_files import load_tensors, load_weights, to_bytes
 from sb3_vdb.vdb import DualVariable
-from sb3_vdb.vec_env import raw_observation_space
+from sb3_vdb.vec_env import below_normalize
 from sb3_vdb.version import __version__
 from sb3_vdb.zip_files import check_zip, read_zip, zipped
 
@@ -78,6 +81,7 @@ class Trainer(Protocol):
 
     gen_algo: BaseAlgorithm
     venv: VecEnv
+    reward_venv: TrainingRewardVecEnv
     settings: AdversarialSettings
     discriminator: Discriminator
     demonstrations: Demonstrations
@@ -104,6 +108,7 @@ def save(trainer: Trainer, path: str | Path) -> Path:
     outside = {
         "environments": get_env_state(trainer.venv),
         "replay": get_buffer_state(buffer) if buffer is not None else None,
+        "spaces": spaces_of(trainer.reward_venv),
     }
     members = {
         **_members(trainer, outside),
@@ -122,7 +127,7 @@ def check_can_be_saved(trainer: Trainer) -> None:
     for each in (trainer, trainer.gen_algo, trainer.discriminator):
         warn_of_script(type(each))
     try:
-        _members(trainer, {"environments": None, "replay": None})
+        _members(trainer, {"environments": None, "replay": None, "spaces": None})
     except (TypeError, AttributeError, pickle.PicklingError) as error:
         raise ValueError(
             f"`gen_algo` or an argument has something that no file can hold ({error}); what it is "
@@ -134,7 +139,7 @@ def _members(trainer: Trainer, outside: dict[str, Any]) -> dict[str, bytes]:
     """Return the parts of the file but for the demonstrations.
 
     :param trainer: what is written
-    :param outside: states of environments and replay buffer
+    :param outside: states of environments and replay buffer, and the environments' spaces
     """
     generator = io.BytesIO()
     trainer.gen_algo.save(generator)
@@ -174,6 +179,7 @@ def _tensors(trainer: Trainer, outside: dict[str, Any]) -> dict[str, Any]:
         "random": get_random_state(),
         **outside,
         "action_space": trainer.gen_algo.action_space.np_random.bit_generator.state,
+        "memory": get_memory(trainer.gen_algo),
     }
     return {
         "description": trainer.discriminator.describe(),
@@ -194,6 +200,7 @@ class SavedRun(NamedTuple):
     """The content of a trainer's file, ready to be put into a trainer.
 
     :param demonstrations: of the run
+    :param venv: environments to go on in, or what stands for them
     :param generator: the SB3 algorithm, in the new environments
     :param settings: numbers of the run
     :param make_discriminator: makes a discriminator of the run's shape, with fresh weights
@@ -205,6 +212,7 @@ class SavedRun(NamedTuple):
     """
 
     demonstrations: Demonstrations
+    venv: VecEnv
     generator: BaseAlgorithm
     settings: AdversarialSettings
     make_discriminator: Callable[[], Discriminator]
@@ -213,10 +221,13 @@ class SavedRun(NamedTuple):
     tensors: dict[str, Any]
     last: dict[str, Any]
 
-    def arguments(self, venv: VecEnv) -> tuple[Any, ...]:
-        """Give what a trainer is set up from, in environments to go on in."""
+    def arguments(self) -> tuple[Any, ...]:
+        """Give what a trainer is set up from."""
         suffix = f"_from_{self.generator.num_timesteps}"  # of its logs
-        before, after = (self.demonstrations, venv), (self.make_discriminator, self.dual, suffix)
+        before, after = (
+            (self.demonstrations, self.venv),
+            (self.make_discriminator, self.dual, suffix),
+        )
         return (*before, self.generator, self.settings, *after)
 
     def restore(self, trainer: Trainer) -> None:
@@ -229,17 +240,22 @@ class SavedRun(NamedTuple):
         generator.action_space.np_random.bit_generator.state = state["action_space"]
         if state["replay"] is not None:
             set_buffer_state(generator.replay_buffer, state["replay"])  # type: ignore[attr-defined]
-        if set_env_state(trainer.venv, state["environments"]):
+        same_number = trainer.venv.num_envs == self.description["n_envs"]
+        if set_env_state(trainer.venv, state["environments"], same_number):
             vars(generator).update(self.last)
+            if state.get("memory") is not None:
+                set_memory(generator, state["memory"])
         set_random_state(state["random"])
 
 
-def read(kind: type, path: str | Path, venv: VecEnv, device: th.device | str | None) -> SavedRun:
+def read(
+    kind: type, path: str | Path, venv: VecEnv | None, device: th.device | str | None
+) -> SavedRun:
     """Read a trainer's file; see :meth:`AdversarialTrainer.load`.
 
     :param kind: class of the trainer
     :param path: of the file
-    :param venv: environments to go on in
+    :param venv: environments to go on in; None for none
     :param device: of generator and discriminator; None for where they were
     """
     path = with_default_suffix(path, ".zip")
@@ -247,16 +263,19 @@ def read(kind: type, path: str | Path, venv: VecEnv, device: th.device | str | N
     _check_fits(kind, description, venv, path)
     inside = f"tensors.pt in {path}"
     tensors = load_tensors(parts["tensors.pt"], inside, FORMAT, VERSION, "cpu", TENSORS, EARLIER)
+    if venv is None:
+        state = tensors["state"]
+        venv = absent(description["n_envs"], state["spaces"], state["environments"])
     devices = description["devices"] if device is None else dict.fromkeys(PARTS, str(device))
     generator = _load_generator(description, parts["generator.zip"], venv, devices, path)
     source = f"demonstrations.npz in {path}"
-    spaces = raw_observation_space(venv), venv.action_space
+    spaces = below_normalize(venv).observation_space, venv.action_space
     with reading(f"trainer.json in {path}", EARLIER):
-        numbers = {**description["settings"], "device": devices["discriminator"]}
-        settings = AdversarialSettings(**numbers)
+        settings = _settings(description, generator, devices)
         dual = None if description["dual"] is None else DualVariable.from_state(description["dual"])
     return SavedRun(
         Demonstrations(npz.from_bytes(parts["demonstrations.npz"], source)),
+        venv,
         generator,
         settings,
         partial(Discriminator.rebuild, tensors["description"], *spaces, str(path)),
@@ -267,8 +286,17 @@ def read(kind: type, path: str | Path, venv: VecEnv, device: th.device | str | N
     )
 
 
-def _check_fits(kind: type, description: dict[str, Any], venv: VecEnv, path: Path) -> None:
-    """Refuse a file of another class, or environments unlike the run's.
+def _settings(
+    description: dict[str, Any], generator: BaseAlgorithm, devices: dict[str, str]
+) -> AdversarialSettings:
+    settings = {**description["settings"], "device": devices["discriminator"]}
+    if generator.n_envs != description["n_envs"] and isinstance(generator, OnPolicyAlgorithm):
+        settings["train_timesteps"] = None  # its rollout has another length now
+    return AdversarialSettings(**settings)
+
+
+def _check_fits(kind: type, description: dict[str, Any], venv: VecEnv | None, path: Path) -> None:
+    """Refuse a file of another class, or what is no environments.
 
     :raises ValueError: naming what differs
     """
@@ -278,13 +306,8 @@ def _check_fits(kind: type, description: dict[str, Any], venv: VecEnv, path: Pat
             f"{path} holds a {name} ({held}), no {kind.__name__} ({class_path(kind)}); load it "
             f"with {name}.load"
         )
-    if not isinstance(venv, VecEnv):
-        raise ValueError(f"`venv` must be an SB3 VecEnv, got {type(venv).__name__}")
-    if venv.num_envs != description["n_envs"]:
-        raise ValueError(
-            f"`venv` has {venv.num_envs} environments, the run in {path} had "
-            f"{description['n_envs']}; make as many"
-        )
+    if venv is not None and not isinstance(venv, VecEnv):
+        raise ValueError(f"`venv` must be an SB3 VecEnv or None, got {type(venv).__name__}")
 
 
 def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -345,11 +368,11 @@ def read_generator(
     """
     path = with_default_suffix(path, ".zip")
     description, parts = _read(path)
-    tensors = load_tensors(parts["tensors.pt"], f"tensors.pt in {path}", FORMAT, VERSION, "cpu")
+    inside, held = f"tensors.pt in {path}", f"generator.zip in {path}"
+    tensors = load_tensors(parts["tensors.pt"], inside, FORMAT, VERSION, "cpu", TENSORS, EARLIER)
     kind: Any = find_class(description["generator_class"], BaseAlgorithm, str(path))
-    try:
+    check_zip(io.BytesIO(parts["generator.zip"]), held, EARLIER)
+    with reading(held, EARLIER):
         generator: BaseAlgorithm = kind.load(io.BytesIO(parts["generator.zip"]), device=device)
-    except (ValueError, AssertionError) as error:
-        raise ValueError(f"generator.zip in {path} is damaged: {error}") from error
     name = description["class"].partition(":")[2]
     return generator, name, to_arrays(tensors["state"])["environments"]

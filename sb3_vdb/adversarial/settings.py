@@ -5,6 +5,7 @@ written to a file.
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -19,7 +20,7 @@ from sb3_vdb.adversarial.objective import PenaltySide
 from sb3_vdb.adversarial.reward_scaling import SCALINGS, Scaling
 from sb3_vdb.discriminators import PENALTY_TARGETS, Discriminator, PenaltyTarget
 from sb3_vdb.files import expanded
-from sb3_vdb.vdb import Constraint, DualVariable
+from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, Constraint, DualVariable
 from sb3_vdb.vec_env import lowest_normalize
 
 # arguments of a discriminator that its trainer has itself
@@ -27,10 +28,11 @@ OWN_ARGUMENTS = ("normalize_inputs", "input_noise_std", "hidden_noise_std")
 DEFAULT_CODE_DIM = 32
 DEFAULT_INFORMATION_LIMIT = 0.5  # nats; the paper's for motion imitation and the C-maze
 DEFAULT_BETA = 0.1  # the authors' image experiments
-DEFAULT_BETA_STEP_SIZE = 1e-5  # the paper's for all experiments
-OFF_POLICY_ROUND = (
-    1000  # environment steps between two rounds of an off-policy generator, unless it is set
-)
+# Rounds, unless they are set. An off-policy generator learns at every step, and the discriminator
+# has to keep pace: of 16 updates every 1,000 steps, once the default, SAC learned nothing.
+ON_POLICY_UPDATES = 16  # discriminator updates in a round
+OFF_POLICY_UPDATES = 64
+OFF_POLICY_ROUND = 256  # environment steps of an off-policy generator in a round
 
 
 @dataclass(frozen=True)
@@ -117,17 +119,24 @@ class AdversarialSettings:
         return OFF_POLICY_ROUND if self.train_timesteps is None else self.train_timesteps
 
     def check_batch(self, n_expert: int, n_generator: int) -> None:
-        """Refuse batches larger than the data they are sampled from."""
-        longer_round = "a larger `n_steps`, `n_envs` or (off-policy) `gen_train_timesteps`"
-        for source, n, remedy in (
-            ("the demonstrations have", n_expert, "more demonstrations"),
-            ("a round of the generator has", n_generator, longer_round),
-        ):
-            if self.demo_batch_size > n:
-                raise ValueError(
-                    f"`demo_batch_size` is {self.demo_batch_size}, but {source} only {n} "
-                    f"transitions; use a smaller batch or {remedy}"
-                )
+        """Refuse batches larger than a round, and warn where a batch repeats demonstrated steps.
+
+        :param n_expert: demonstrated transitions
+        :param n_generator: transitions of a round of the generator
+        :raises ValueError: a batch is larger than a round
+        """
+        if self.demo_batch_size > n_generator:
+            raise ValueError(
+                f"`demo_batch_size` is {self.demo_batch_size}, but a round of the generator has "
+                f"only {n_generator} transitions; use a smaller batch or a larger `n_steps`, "
+                "`n_envs` or (off-policy) `gen_train_timesteps`"
+            )
+        if self.demo_batch_size > n_expert:
+            warnings.warn(
+                f"`demo_batch_size` is {self.demo_batch_size} and the demonstrations have "
+                f"{n_expert} transitions, so that every batch repeats some of them",
+                stacklevel=4,
+            )
 
     def relabels(self, gen_algo: BaseAlgorithm, venv: VecEnv) -> bool:
         """Say whether rollouts are paid at once after the discriminator's update, by default
@@ -154,6 +163,14 @@ class AdversarialSettings:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-able values."""
         return asdict(self)
+
+
+def updates_per_round(n_updates: int | None, gen_algo: BaseAlgorithm) -> int:
+    """Give the number of discriminator updates in a round, by default the kind of generator's."""
+    if n_updates is not None:
+        return n_updates
+    on_policy = isinstance(gen_algo, OnPolicyAlgorithm)
+    return ON_POLICY_UPDATES if on_policy else OFF_POLICY_UPDATES
 
 
 def checked_reward_type(reward_type: str | None, allowed: tuple[str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,19 @@ import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.type_aliases import GymEnv, PyTorchObs
 from stable_baselines3.common.utils import get_device
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from torch import nn
 from tqdm.auto import trange
 
+from sb3_vdb.arguments import number_from_zero, positive_int, positive_number, whole_number
 from sb3_vdb.box_scaling import check_bounded_actions
 from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.networks import ObservationEncoder, PictureSettings, as_parts, initialize, mlp
+from sb3_vdb.networks.observation_parts import KEY
 from sb3_vdb.policy_files import FiledPolicy
 from sb3_vdb.stored_episodes import stored_episodes
+from sb3_vdb.vec_env import wrappers
 
 
 class ClonedPolicy(FiledPolicy):
@@ -41,6 +47,12 @@ class ClonedPolicy(FiledPolicy):
         cnn_depth: int = 16,
     ) -> None:
         super().__init__(observation_space, action_space, squash_output=True)
+        for name, size, least in (
+            ("units", units, 1),
+            ("n_layers", n_layers, 0),
+            ("cnn_depth", cnn_depth, 1),
+        ):
+            whole_number(name, size, least)
         self.sizes = {"units": units, "n_layers": n_layers, "cnn_depth": cnn_depth}
         assert action_space.shape is not None
         self.encoder = ObservationEncoder(
@@ -67,6 +79,10 @@ class ClonedPolicy(FiledPolicy):
 class BehaviouralCloning:
     """Learns the expert's actions from its observations, by the mean squared error.
 
+    It learns from raw observations. Under a ``VecNormalize`` :meth:`predict` takes normalised ones,
+    as the environments give them, and undoes the normalisation by the statistics of that moment; a
+    saved policy takes raw observations.
+
     A policy without memory sees velocities in pictures only where several are stacked
     (``frame_stack=3`` in the pixel environments).
 
@@ -78,7 +94,7 @@ class BehaviouralCloning:
     :param policy_kwargs: sizes, see :class:`ClonedPolicy`
     :param seed: of weights and batches
     :param device: of the networks
-    :raises ValueError: the demonstrations do not fit
+    :raises ValueError: the demonstrations do not fit, or an argument is out of range
     """
 
     def __init__(
@@ -95,9 +111,15 @@ class BehaviouralCloning:
         venv = BaseAlgorithm._wrap_env(env)
         check_bounded_actions(venv.action_space, "BehaviouralCloning")
         assert isinstance(venv.action_space, gym.spaces.Box)
+        learning_rate = positive_number("learning_rate", learning_rate)
+        weight_decay = number_from_zero("weight_decay", weight_decay)
+        self.env, self._normalizers = venv, _normalizers(venv)
+        if isinstance(demonstrations, Demonstrations):
+            demonstrations = demonstrations.as_stacked_in(venv)
         episodes = stored_episodes(demonstrations, venv.observation_space, venv.action_space, 2)
         demonstrations.check_action_repeat(venv)
-        self.device, self.batch_size = get_device(device), batch_size
+        self.device = get_device(device)
+        self.batch_size = positive_int("batch_size", batch_size)
         self._rng = np.random.default_rng(seed)
         if seed is not None:
             th.manual_seed(seed)
@@ -118,10 +140,18 @@ class BehaviouralCloning:
 
         :param n_updates: how many
         :param progress_bar: show one
+        :raises ValueError: ``n_updates`` is negative or no whole number
+        :raises NonFiniteError: the loss is not finite; the policy is that of the update before
         """
+        n_updates = whole_number("n_updates", n_updates, 0)
         self.policy.set_training_mode(True)
         for _ in trange(n_updates, disable=not progress_bar):
             loss = self._loss(self._rng.integers(len(self._actions), size=self.batch_size))
+            if not math.isfinite(loss.item()):
+                raise NonFiniteError(
+                    "the loss is not finite; lower `learning_rate`, or look for huge numbers in "
+                    "the demonstrations"
+                )
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
@@ -143,9 +173,40 @@ class BehaviouralCloning:
         episode_start: npt.NDArray[Any] | None = None,
         deterministic: bool = True,
     ) -> tuple[npt.NDArray[Any], tuple[npt.NDArray[Any], ...] | None]:
-        """Choose actions as SB3's ``predict`` does; there is no memory and no noise."""
+        """Choose actions as SB3's ``predict`` does; there is no memory and no noise.
+
+        :param observation: as the environments of the constructor give it
+        """
+        for layer in self._normalizers:
+            observation = layer.unnormalize_obs(observation)
         return self.policy.predict(observation, state, episode_start, deterministic)
 
+    def get_env(self) -> VecEnv:
+        """Return the environments, as SB3's algorithms do."""
+        return self.env
+
+    def get_vec_normalize_env(self) -> VecNormalize | None:
+        """Return what normalises the observations of :meth:`predict`, as SB3's algorithms do."""
+        return self._normalizers[0] if self._normalizers else None
+
     def save(self, path: str | Path) -> None:
-        """Write the policy; ``ClonedPolicy.load(path)`` reads it."""
+        """Write the policy, which takes raw observations; ``ClonedPolicy.load(path)`` reads it."""
         self.policy.save(path)
+
+
+def _normalizers(venv: VecEnv) -> list[VecNormalize]:
+    """List the wrappers that normalise observations, outermost first.
+
+    :raises ValueError: a wrapper above one of them changes what it has normalised
+    """
+    layers = [each for each in wrappers(venv) if isinstance(each, VecNormalize) and each.norm_obs]
+    for layer in layers:
+        names = layer.norm_obs_keys or [KEY]
+        given, raw = (as_parts(each.observation_space) for each in (venv, layer.venv))
+        if any(given.get(name) != raw.get(name) for name in names):
+            raise ValueError(
+                f"VecNormalize has {layer.venv.observation_space} and the environments give "
+                f"{venv.observation_space}; put VecNormalize around the other wrappers, and leave "
+                "pictures out of its `norm_obs_keys`"
+            )
+    return layers

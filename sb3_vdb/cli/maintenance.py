@@ -43,6 +43,11 @@ TOOLS: Mapping[str, Study] = {
             options.share(),
         ],
     ),
+    "results": Study(
+        "results.command:results",
+        "Make summaries, tables of pages and the page of results anew of the committed csv files.",
+        [click.Option(["--root"], type=options.PATH, default=".", help="folder of the checkout")],
+    ),
     "ship-policies": Study(
         "humanoid.study:ship_policies",
         "The best policy of every skill goes into the package.",

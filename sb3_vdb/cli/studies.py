@@ -15,6 +15,7 @@ from sb3_vdb.cli.ids import known_id
 from sb3_vdb.experiments.maze_transfer.presets import MAZE_PRESETS
 from sb3_vdb.experiments.maze_transfer.settings import MAZE_METHODS, MAZES
 from sb3_vdb.experiments.maze_transfer.variations import VARIATIONS
+from sb3_vdb.experiments.tuning.settings import TASKS as TUNING_TASKS
 from sb3_vdb.experiments.vmail.settings import SUITES, VMAIL_METHODS
 
 AGAIN = "Running it again continues what is missing."
@@ -146,6 +147,17 @@ STUDIES: Mapping[str, Study] = {
         "V-MAIL on the paper's dm_control tasks, on a GPU: the shipped demonstrations are all it "
         "needs.",
         1,
+    ),
+    "tuning": Study(
+        "tuning.table:tuning",
+        "How fast the multiplier of the bottleneck has to move, and what healthy and sick runs "
+        f"look like. {AGAIN}",
+        [
+            options.several("--task", "tasks", "all by default", click.Choice([*TUNING_TASKS])),
+            options.several("--step-size", "step_sizes", "[default: 1e-5, 1e-3, 1e-2, 0.1]", float),
+            options.share(),
+            *options.table(3, "runs/tuning"),
+        ],
     ),
     "two-gaussians": Study(
         "two_gaussians:two_gaussians",

@@ -4,7 +4,7 @@ environment.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,14 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.acting import Predictor
 from sb3_vdb.demonstrations import npz
+from sb3_vdb.demonstrations.episode_lists import check_is_list, episode_of
+from sb3_vdb.demonstrations.flat_steps import read_steps, split_steps
+from sb3_vdb.demonstrations.frame_stacks import as_stacked
+from sb3_vdb.demonstrations.plain_arrays import listed
 from sb3_vdb.demonstrations.reenactment import load_reenacted
 from sb3_vdb.demonstrations.rollouts import collect_episodes
 from sb3_vdb.demonstrations.trajectory import Trajectory, trajectory_problem
-from sb3_vdb.demonstrations.validation import observation_problem, space_problem
+from sb3_vdb.demonstrations.validation import observation_problem, space_problem, warn_of_outside
 from sb3_vdb.transitions import Transitions, map_parts
 from sb3_vdb.vec_env import action_repeat_of, as_vec_env
 
@@ -33,6 +37,11 @@ class Demonstrations(Sequence[Trajectory]):
     """
 
     def __init__(self, trajectories: Iterable[Trajectory]) -> None:
+        if isinstance(trajectories, (str, Path)) or not isinstance(trajectories, Iterable):
+            raise ValueError(
+                f"`trajectories` must be a list of Trajectory objects, got {trajectories!r}; make "
+                "demonstrations with Demonstrations.from_arrays(...) or .load(path)"
+            )
         self._trajectories = tuple(trajectories)
         if not self._trajectories:
             raise ValueError("`trajectories` is empty; demonstrations need at least one trajectory")
@@ -125,6 +134,7 @@ class Demonstrations(Sequence[Trajectory]):
         keys: Sequence[str] | None = None,
     ) -> None:
         """Check that an environment with these spaces could have produced the demonstrations.
+        Vectors outside their bounds are taken, with a warning, since some environments give them.
 
         :param needs_actions: whether a learner needs the actions
         :param keys: the parts of a Dict space that a learner sees; the demonstrations may lack the
@@ -145,6 +155,15 @@ class Demonstrations(Sequence[Trajectory]):
                 continue
             if problem := space_problem(trajectory.actions, action_space, "action"):
                 raise ValueError(f"trajectory {i}: {problem}")
+        warn_of_outside((each.observations for each in self), observation_space, keys)
+
+    def as_stacked_in(self, venv: VecEnv) -> Demonstrations:
+        """Stack the observations as a VecFrameStack of the environments stacks theirs; those that
+        are stacked already, or that nothing stacks, stay as they are.
+
+        :param venv: environments of a learner
+        """
+        return Demonstrations(as_stacked(self, venv))
 
     def check_action_repeat(self, venv: VecEnv) -> None:
         """Check that an action lasted as long as in the environments, where both say how long.
@@ -164,47 +183,71 @@ class Demonstrations(Sequence[Trajectory]):
     @classmethod
     def from_arrays(
         cls,
-        observations: Sequence[Any],
-        actions: Sequence[npt.ArrayLike] | None = None,
-        rewards: Sequence[npt.ArrayLike] | None = None,
-        terminals: Sequence[bool] | None = None,
+        observations: Iterable[Any],
+        actions: Iterable[npt.ArrayLike] | None = None,
+        rewards: Iterable[npt.ArrayLike] | None = None,
+        terminals: Iterable[npt.ArrayLike] | None = None,
         action_repeat: int | None = None,
     ) -> Demonstrations:
-        """Make demonstrations from one array per episode.
+        """Make demonstrations from one array per episode; see :meth:`from_steps` for steps in one
+        row.
 
         :param observations: one array of shape (length + 1, ...) per episode, or one per part by
-            name
+            name; episodes of equal length may be one array of shape (n_episodes, length + 1, ...)
         :param actions: one array of shape (length, ...) per episode
         :param rewards: one array of shape (length,) per episode
-        :param terminals: whether each episode ended by itself; by default none did
+        :param terminals: whether each episode ended by itself, or one truth value for each of its
+            steps; by default none did
         :param action_repeat: environment frames that an action lasted, which learners then compare
             with their environment's
         :raises ValueError: the lists differ in length, or an episode is inconsistent
         """
-        _check_is_list(observations)
-        n = len(observations)
-        for name, values in (("actions", actions), ("rewards", rewards), ("terminals", terminals)):
-            if values is not None and len(values) != n:
+        check_is_list(observations, actions, rewards)
+        fields = {"observations": observations, "actions": actions}
+        fields |= {"rewards": rewards, "terminals": terminals}
+        lists = {
+            name: listed(name, each)
+            for name, each in fields.items()
+            if each is not None or name == "observations"
+        }
+        n = len(lists["observations"])
+        for name, values in lists.items():
+            if len(values) != n:
                 raise ValueError(
                     f"`{name}` has {len(values)} entries, `observations` has {n}; give one an "
                     "episode"
                 )
-        for name, values in (("observations", observations), ("actions", actions)):
-            for i, one in enumerate(values or []):
-                if one is None:
-                    raise ValueError(
-                        f"`{name}[{i}]` is None; give every episode its {name}, or give none"
-                    )
         return cls(
-            Trajectory(
-                map_parts(np.asarray, observations[i]),
-                None if actions is None else np.asarray(actions[i]),
-                None if rewards is None else np.asarray(rewards[i]),
-                False if terminals is None else bool(terminals[i]),
-                action_repeat,
-            )
+            episode_of(i, {name: values[i] for name, values in lists.items()}, action_repeat)
             for i in range(n)
         )
+
+    @classmethod
+    def from_steps(
+        cls,
+        observations: Any,
+        actions: npt.ArrayLike | None = None,
+        rewards: npt.ArrayLike | None = None,
+        terminals: npt.ArrayLike | None = None,
+        timeouts: npt.ArrayLike | None = None,
+        next_observations: Any = None,
+        action_repeat: int | None = None,
+    ) -> Demonstrations:
+        """Make demonstrations from steps in one row, episode after episode, with marks at the last
+        step of each: the form of D4RL and of most replay buffers.
+
+        :param observations: before each step, shape (n, ...), or one such array per part by name
+        :param actions: shape (n, ...)
+        :param rewards: shape (n,)
+        :param terminals: whether the episode ended by itself after the step, shape (n,)
+        :param timeouts: whether a time limit cut it off after the step, shape (n,)
+        :param next_observations: after each step, like ``observations``. Without them nobody knows
+            what followed the last step of an episode, and it is left out, with a warning.
+        :param action_repeat: environment frames that an action lasted
+        :raises ValueError: arrays differ in length, no ends are given, or an end has been forgotten
+        """
+        steps = read_steps(observations, actions, rewards, terminals, timeouts, next_observations)
+        return cls(split_steps(steps, action_repeat))
 
     @classmethod
     def from_rollouts(
@@ -294,17 +337,3 @@ class Demonstrations(Sequence[Trajectory]):
         :raises ValueError: not a file of ours, truncated, or of a later version
         """
         return cls(npz.read(path))
-
-
-def _check_is_list(observations: object) -> None:
-    """Refuse the observations of a single episode."""
-    what = None
-    if isinstance(observations, np.ndarray) and observations.ndim <= 2:
-        what = f"array of shape {observations.shape}"
-    elif isinstance(observations, Mapping):
-        what = f"mapping of {', '.join(observations)}"
-    if what is not None:
-        raise ValueError(
-            f"`observations` is one {what}; give a list with one entry per episode, for a single "
-            "episode `[observations]`"
-        )

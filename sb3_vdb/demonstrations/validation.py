@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
+from stable_baselines3.common.preprocessing import is_image_space
 
 from sb3_vdb.transitions import Observations, parts_of
 
@@ -18,7 +20,7 @@ def space_problem(
     values: npt.NDArray[np.generic], space: spaces.Space[Any], noun: str
 ) -> str | None:
     """Say what keeps an array from being a sequence of elements of a space, with the remedy; None
-    if nothing does.
+    if nothing does. Observations may lie outside their Box, see :func:`warn_of_outside`.
 
     :param values: shape (length, ...)
     :param space: the environment's space
@@ -38,7 +40,12 @@ def space_problem(
             "they were recorded"
         )
     if isinstance(space, spaces.Box):
-        return _box_problem(values, space, noun)
+        if is_image_space(space) and values.dtype != space.dtype:
+            return (
+                f"pictures have dtype {values.dtype}, the environment's {space.dtype} in "
+                "[0, 255]; convert them"
+            )
+        return None if noun == "observation" else _box_problem(values, space)
     if not np.issubdtype(values.dtype, np.integer) and values.dtype != bool:
         return f"{noun}s have dtype {values.dtype}, {space} has integers; convert them"
     # Discrete spaces: every row has to be an element
@@ -95,24 +102,52 @@ def _problem_without_parts(
     return space_problem(observations, space, "observation")
 
 
-def _box_problem(values: npt.NDArray[np.generic], space: spaces.Box, noun: str) -> str | None:
+def warn_of_outside(
+    episodes: Iterable[Observations], space: spaces.Space[Any], keys: Sequence[str] | None = None
+) -> None:
+    """Warn, once, of observations outside the bounds of their Box: some environments go there by
+    themselves, and observations in other units do.
+
+    :param episodes: observations of each trajectory, of the space's shapes
+    :param space: the environment's space
+    :param keys: parts of a Dict space that are compared; None for all
+    """
+    for i, observations in enumerate(episodes):
+        given = parts_of(observations)
+        parts = space.spaces if isinstance(space, spaces.Dict) else dict.fromkeys(given, space)
+        for name in parts if keys is None else keys:
+            part = parts[name]
+            step = first_outside(given[name], part) if isinstance(part, spaces.Box) else None
+            if step is not None:
+                warnings.warn(
+                    f"trajectory {i}: observation {given[name][step].tolist()} at step {step} lies "
+                    f"outside {part}, and perhaps others; they are used as they are. If the "
+                    "environment itself does not go there, bring the demonstrations to its units",
+                    stacklevel=4,
+                )
+                return
+
+
+def first_outside(values: npt.NDArray[np.generic], space: spaces.Box) -> int | None:
+    """Find the first step that is outside a Box by more than rounding; None if none is.
+
+    :param values: shape (length, *space)
+    :param space: the Box
+    """
     numbers = values.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         slack = np.nan_to_num(
             BOUND_TOLERANCE * (space.high.astype(np.float64) - space.low), posinf=0.0
         )
     outside = (numbers < space.low - slack) | (numbers > space.high + slack)
-    if not outside.any():
+    return int(np.argwhere(outside)[0][0]) if outside.any() else None
+
+
+def _box_problem(values: npt.NDArray[np.generic], space: spaces.Box) -> str | None:
+    step = first_outside(values, space)
+    if step is None:
         return None
-    step = int(np.argwhere(outside)[0][0])
-    return f"{noun} {numbers[step].tolist()} at step {step} lies outside {space}; " + (
-        "rescale the demonstrations to the environment's units"
-        if noun == "observation"
-        else _ACTION_REMEDY
+    return (
+        f"action {values[step].tolist()} at step {step} lies outside {space}; store the actions "
+        "the environment executed: clip them to its bounds, or scale them to its range"
     )
-
-
-_ACTION_REMEDY = (
-    "store the actions the environment executed: clip them to its bounds, or scale them to its "
-    "range"
-)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import bootstrap, trim_mean  # type: ignore[import-untyped]
@@ -33,10 +35,13 @@ def bootstrap_interval(values: npt.ArrayLike) -> tuple[float, float] | None:
     :return: its ends; None for less than two values
     """
     sample = np.asarray(values, dtype=float)
-    if len(sample) < 2:
-        return None
+    return _interval(tuple(sample.tolist())) if len(sample) > 1 else None
+
+
+@lru_cache(maxsize=1024)  # pages show the same seeds several times
+def _interval(sample: tuple[float, ...]) -> tuple[float, float]:
     interval = bootstrap(
-        (sample,),
+        (np.asarray(sample),),
         interquartile_mean,
         n_resamples=RESAMPLES,
         confidence_level=LEVEL,

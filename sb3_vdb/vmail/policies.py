@@ -231,8 +231,8 @@ class VMAILPolicy(FiledPolicy):
         :param averaged: act with the average of the actor's weights, where there is one
         :return: memory with the belief that includes the observation, and with the action
         """
-        kept = (1.0 - episode_starts.float()).unsqueeze(1)
-        stoch, deter, action = (kept * part for part in memory)
+        begins = episode_starts.bool().unsqueeze(1)  # and forgets, were it NaN
+        stoch, deter, action = (part.masked_fill(begins, 0.0) for part in memory)
         embed = self.world_model.embed(observations)
         belief = self.world_model.rssm.obs_step(
             State(stoch, deter), action, embed, sample=not deterministic

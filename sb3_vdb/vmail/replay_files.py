@@ -273,11 +273,6 @@ def _check(replay: SequenceReplayBuffer, header: dict[str, Any], path: str | Pat
             f"{path} has `buffer_size` {header['policy']['capacity']}, this algorithm "
             f"{replay.policy.capacity}; make it at least as large"
         )
-    if len(header["open"]) != len(replay.open_episodes):
-        raise ValueError(
-            f"{path} is of {len(header['open'])} environments, this algorithm has "
-            f"{len(replay.open_episodes)}; make as many"
-        )
 
 
 def _begin(replay: SequenceReplayBuffer, header: dict[str, Any]) -> None:
@@ -293,7 +288,8 @@ def _finish(
     """Let the buffer know what its rows are."""
     for name in STORES:
         getattr(replay, name).set_table(header[name])
-    replay.open_episodes[:] = opened
+    if len(opened) == len(replay.open_episodes):  # else all environments begin new episodes
+        replay.open_episodes[:] = opened
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import io
 import pickle
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.class_paths import warn_of_script
+from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.files import expanded, replacing, with_default_suffix
 from sb3_vdb.run_state import get_env_state, get_random_state, set_env_state, set_random_state
 from sb3_vdb.vec_env import action_repeat_of
@@ -61,6 +63,7 @@ class RunFiles(BaseAlgorithm):
         return [
             *super()._excluded_save_params(),
             "_collector",
+            "_constraint",
             "_learner",
             "_random_to_restore",
         ]
@@ -179,17 +182,24 @@ class RunFiles(BaseAlgorithm):
         self._collector.set_episodes(state["collector"])
         return goes_on
 
-    def _save_before_error(self) -> str:
-        """Save the networks as they were before an update that failed; returns where."""
-        # without a log folder of the user's, SB3's logger has a temporary one
-        kept = self._custom_logger or self.tensorboard_log is not None
-        folder = self.logger.get_dir() if kept else None
-        path = Path(folder or ".").resolve() / "vmail_before_error.zip"
-        self.save(path)
-        return (
-            f"the networks before that update are in {path}; load them, lower the learning rates "
-            "or look at the demonstrations"
-        )
+    @contextmanager
+    def _saving_before_errors(self) -> Iterator[None]:
+        """Open a block in which the networks are saved before an error of what is not finite."""
+        try:
+            yield
+        except NonFiniteError as error:
+            # without a log folder of the user's, SB3's logger has a temporary one
+            kept = self._custom_logger or self.tensorboard_log is not None
+            folder = self.logger.get_dir() if kept else None
+            path = Path(folder or ".").resolve() / "vmail_before_error.zip"
+            self._last_obs = None  # new episodes: those that go on have a gap
+            try:
+                self.save(path)
+            except Exception as failure:  # whatever it is, the first error matters more
+                saved = f"the networks before that could not be saved ({failure!r})"
+            else:
+                saved = f"the networks before that are in {path}"
+            raise NonFiniteError(f"{error}; {saved}") from error
 
     def save_replay_buffer(self, path: str | Path, parts: bool = False) -> None:
         """Write the replay buffer, demonstrations included, all of it or nothing.

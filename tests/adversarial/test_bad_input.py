@@ -76,10 +76,15 @@ def test_arguments_out_of_range(algorithm, settings, message, demos):
         make_trainer(algorithm, "PPO", demos, **settings)
 
 
-def test_a_batch_larger_than_the_demonstrations(demos):
+def test_a_batch_larger_than_the_demonstrations_repeats_them_with_one_warning(demos):
     short = Demonstrations.from_arrays([demos[0].observations[:11]], [demos[0].actions[:10]])
-    with pytest.raises(ValueError, match="the demonstrations have only 10 transitions"):
-        make_trainer("GAIL", "PPO", short)
+    with pytest.warns(UserWarning, match="demonstrations have 10 transitions.* repeats") as said:
+        trainer = make_trainer("GAIL", "PPO", short, demo_batch_size=25, trace_updates=False)
+    assert len([each for each in said if "repeats" in str(each.message)]) == 1
+    trainer.learn(100)
+    counts = np.bincount(trainer.rounds.expert_sampler.sample(25), minlength=10)
+    assert set(counts) <= {1, 2, 3, 4}  # evenly, over batches as well
+    assert trainer.n_rounds == 1
 
 
 def test_demonstrations_of_another_observation_space():
@@ -180,7 +185,7 @@ def test_arguments_of_another_kind(demos):
             (demos, venv, "MlpPolicy"),
             "`gen_algo` must be an SB3 algorithm made with `venv`, got str",
         ),
-        (("demos.npz", venv, model), "trajectory 0 is a str; demonstrations are made of"),
+        (("demos.npz", venv, model), "`trajectories` must be a list of Trajectory objects, got"),
         (([(1, 2)], venv, model), "trajectory 0 is a tuple"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -444,12 +444,14 @@ def test_mujoco_4_is_refused_with_what_to_do(monkeypatch):
         SuiteStateEnv("WalkerWalk")
 
 
-def test_a_missing_dm_control_is_named_with_its_remedy(monkeypatch):
+@pytest.mark.parametrize("package", ["dm_control", "mujoco"])
+def test_a_missing_package_is_named_with_the_remedy_of_dm_control(package, monkeypatch):
+    """Case 39: without mujoco, too, its extra is `pixels`."""
     real = dependencies.importlib.import_module
 
     def missing(name, *args):
-        if name.startswith("dm_control"):
-            raise ImportError("No module named 'dm_control'")
+        if name.startswith(package):
+            raise ImportError(f"No module named '{package}'")
         return real(name, *args)
 
     monkeypatch.delitem(sys.modules, "dm_control.suite")

@@ -104,7 +104,9 @@ class MotionClip:
         published = [_is_near_some(values, rows) for rows in _published_rows().values()]
         names = [name for name, near in zip(SHIPPED, published, strict=True) if near.all()]
         tolerance = np.where(np.any(published, axis=0), PUBLISHED_TOLERANCE, UNIT_TOLERANCE)
-        return cls._of_values(values, loops, names[0] if names else path, tolerance)
+        clip = cls._of_values(values, loops, path, tolerance)
+        clip.name = names[0] if names else path
+        return clip
 
     @classmethod
     def _of_values(

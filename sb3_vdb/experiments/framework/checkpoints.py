@@ -21,7 +21,7 @@ from sb3_vdb.run_state import (
     to_tensors,
 )
 from sb3_vdb.tensor_files import load_tensors, to_bytes
-from sb3_vdb.zip_files import check_zip, read_zip, zipped
+from sb3_vdb.zip_files import check_zip, read_zip, sealed, zipped
 
 Algorithm = TypeVar("Algorithm", bound=OnPolicyAlgorithm)
 FORMAT, VERSION = "sb3_vdb.run", 1
@@ -36,7 +36,20 @@ def save_model(model: Any, path: Path) -> None:
     """
     buffer = io.BytesIO()
     model.save(buffer)
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, sealed(buffer.getvalue()))
+
+
+def load_model(algorithm: type[Any], path: Path, env: VecEnv | None = None) -> Any:
+    """Read what :func:`save_model` wrote, all of whose members are whole.
+
+    :param algorithm: class of what was saved
+    :param path: of the zip file
+    :param env: environments to go on in; None to predict only
+    :raises DamagedFileError: the file is damaged
+    """
+    content = io.BytesIO(path.read_bytes())
+    check_zip(content, path, ANEW)
+    return algorithm.load(content, env=env, device="cpu")
 
 
 def save_run(model: OnPolicyAlgorithm, path: Path) -> None:

@@ -24,7 +24,9 @@ class EvaluationLog:
     def __init__(self, path: Path, step: str, reached: float, digits: int = 4) -> None:
         self.path, self.step, self.digits = path, step, digits
         with reading(path, "delete the folder of this run, and it begins anew"):
-            rows: list[Any] = pd.read_csv(path).to_dict("records") if path.exists() else []
+            table = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=[step, "seconds"])
+            table[[step, "seconds"]].astype(float)  # both are there, and numbers
+            rows: list[Any] = table.to_dict("records")
             self.rows: list[dict[str, Any]] = [row for row in rows if row[step] <= reached]
             self._seconds = float(self.rows[-1]["seconds"]) if self.rows else 0.0
         self._since: float | None = None

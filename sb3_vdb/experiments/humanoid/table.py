@@ -15,6 +15,7 @@ from sb3_vdb.baselines import DeepMimicPPO
 from sb3_vdb.evaluation import ImitationResult, evaluate_imitation
 from sb3_vdb.evaluation.intervals import interquartile_mean
 from sb3_vdb.evaluation.videos import record_video
+from sb3_vdb.experiments.framework.checkpoints import load_model
 from sb3_vdb.experiments.framework.job import Job, Report, Workers
 from sb3_vdb.experiments.framework.jobs import run_jobs
 from sb3_vdb.experiments.framework.plots import new_figure
@@ -102,7 +103,7 @@ def train_and_evaluate(run: SkillRun, report: Report) -> None:
             note = f"error {result.joint_error:.3f} rad, {result.length:.0f} steps"
         report(samples, note)
 
-    model = DeepMimicPPO.load(train_skill(run, progress), device="cpu")
+    model = load_model(DeepMimicPPO, train_skill(run, progress))
     path = run.folder / "policy.pt"
     if not path.exists():
         save_policy(model.policy, path, "")
