@@ -1,14 +1,17 @@
 """Objects as plain values for files: a class is named by its import path, an object by its class
 and its arguments.
 
-The modules that a file names are imported, its views are made with its arguments, and whoever reads
-it makes its discriminator and trunk: load only files you trust.
+A file makes no module run: a class comes from this package, SB3, sb3-contrib or ``torch.nn``, or
+from a module that the program has imported itself. The file's views are made with its arguments,
+and whoever reads it makes its discriminator and trunk.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import sys
+import warnings
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -18,7 +21,10 @@ import torch as th
 from torch import nn
 
 CLASS, ARGUMENTS, ARRAY = "class", "arguments", "array"  # keys of what is described
-PLAIN = (bool, int, float, str, type(None), th.Tensor)
+PLAIN = (bool, int, float, str)
+# packages whose modules a file may name although nobody has imported them
+TRUSTED = ("sb3_vdb", "stable_baselines3", "sb3_contrib", "torch.nn")
+SCRIPT = "__main__"
 
 
 def class_path(kind: type) -> str:
@@ -34,24 +40,45 @@ def class_path(kind: type) -> str:
     return f"{kind.__module__}:{kind.__qualname__}"
 
 
+def warn_of_script(kind: type) -> None:
+    """Warn of a class that only the running script can load from a file.
+
+    :param kind: a class that a file names
+    """
+    if kind.__module__ == SCRIPT:
+        warnings.warn(
+            f"the class {kind.__qualname__} is defined in the script that runs, so that only this "
+            "script can load files that name it; move it to a module that other scripts can import",
+            stacklevel=3,
+        )
+
+
 def find_class(path: str, bases: type | tuple[type, ...], source: str) -> type:
-    """Import the class that a file names.
+    """Find the class that a file names, without running a module that nobody asked for.
 
     :param path: of :func:`class_path`
     :param bases: it has to be a subclass of one of these
     :param source: what names it, for the messages
-    :raises ValueError: there is no such class, or it is of another kind
+    :raises ValueError: there is no such class, it is of another kind, or its module is neither
+        imported nor of a package in :data:`TRUSTED`
     """
     module, _, name = path.partition(":")
+    is_trusted = any(f"{module}.".startswith(f"{package}.") for package in TRUSTED)
+    if not is_trusted and module not in sys.modules:
+        raise ValueError(
+            f"{source} names the class {path}, whose module is not imported; if you know it and "
+            f"trust it, write `import {module}` before loading the file"
+        )
     try:
         kind: Any = importlib.import_module(module)
         for part in name.split("."):
-            kind = getattr(kind, part)
+            kind = inspect.getattr_static(kind, part)  # runs no code of the module
     except (ImportError, AttributeError, ValueError, TypeError) as error:
-        remedy = "install the module that defines it"
-        if module == "__main__":
+        remedy = "install the version of the module that defines it"
+        if module == SCRIPT:
             remedy = (
-                "a script defined it; move it to a module that both scripts import, train again"
+                "another script defined it; move it to a module that both scripts import, and "
+                "train again"
             )
         raise ValueError(
             f"{source} names the class {path}, which cannot be imported here ({error}); {remedy}"
@@ -66,15 +93,19 @@ def find_class(path: str, bases: type | tuple[type, ...], source: str) -> type:
 def to_plain(value: Any) -> Any:
     """Describe a value by plain ones: numbers, strings, tensors, lists and dictionaries.
 
-    :param value: plain values, arrays, classes, frozen dataclasses of such values, and containers
+    :param value: plain values, numpy's numbers, arrays, classes, frozen dataclasses of such values,
+        and containers
     :raises ValueError: a value of another kind
     """
-    if isinstance(value, PLAIN):
+    if value is None or isinstance(value, th.Tensor):
         return value
+    if isinstance(value, np.generic):  # some are numbers of Python as well
+        return to_plain(value.item()) if type(value.item()) in PLAIN else float(value)
+    for kind in PLAIN:
+        if isinstance(value, kind):
+            return kind(value)
     if isinstance(value, np.ndarray):
         return {ARRAY: th.from_numpy(value.copy())}
-    if isinstance(value, np.generic):
-        return value.item()
     if isinstance(value, (list, tuple)):
         return [to_plain(each) for each in value]
     if isinstance(value, Mapping):
@@ -84,10 +115,12 @@ def to_plain(value: Any) -> Any:
                 f"a dictionary with the name {wrong[0]!r} cannot be written to a file; names are "
                 f'strings other than "{CLASS}" and "{ARRAY}"'
             )
-        return {name: to_plain(each) for name, each in value.items()}
+        return {str(name): to_plain(each) for name, each in value.items()}
     if isinstance(value, type):
+        warn_of_script(value)
         return {CLASS: class_path(value)}
     if is_dataclass(value):
+        warn_of_script(type(value))
         arguments = {each.name: to_plain(getattr(value, each.name)) for each in fields(value)}
         return {CLASS: class_path(type(value)), ARGUMENTS: arguments}
     raise ValueError(

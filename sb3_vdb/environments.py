@@ -2,12 +2,68 @@
 
 from __future__ import annotations
 
+import difflib
+import importlib
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from gymnasium import error
+from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id, registry
+
 from sb3_vdb_envs.registration import ENVIRONMENTS, environment
 from sb3_vdb_envs.table import SIMULATORS, EnvironmentRow
+
+ENVIRONMENTS_MODULE = "sb3_vdb_envs"  # importing it registers the ids
+
+
+def registered_id(env_id: str) -> str:
+    """Return the id under which Gymnasium has an environment, for everything that ``gym.make``
+    takes: ``"Id-v0"``, ``"module:Id-v0"``, whose module is imported, and ``"Id"``, the highest
+    version.
+
+    :param env_id: of an environment of any package
+    :raises ValueError: it is not registered, or its module cannot be imported
+    """
+    module, _, name = env_id.rpartition(":")
+    if module:
+        try:
+            importlib.import_module(module)
+        except ImportError as failure:
+            raise ValueError(
+                f"the module of {env_id!r} cannot be imported ({failure}); install it, or put its "
+                "folder on PYTHONPATH"
+            ) from failure
+    found = name if name in registry else _highest_version(name)
+    if found is not None:
+        return found
+    near = difflib.get_close_matches(name, list(registry), n=3)
+    raise ValueError(
+        f"the environment {env_id!r} is not registered"
+        + (f"; did you mean {' or '.join(near)}?" if near else "")
+        + "; ids of this package are listed by sb3-vdb list, those of a module of your own are "
+        'written "module:Id-v0"'
+    )
+
+
+def _highest_version(name: str) -> str | None:
+    """Return the id with the highest version of an environment's name; None if there is none."""
+    try:
+        namespace, plain, number = parse_env_id(name)
+    except error.Error:
+        return None
+    highest = find_highest_version(namespace, plain) if number is None else None
+    return None if highest is None else get_env_id(namespace, plain, highest)
+
+
+def importable_id(env_id: str) -> str:
+    """Return an id that another process can use which has not imported this package: of an
+    environment of ours with its module, of another as it is.
+
+    :param env_id: as for :func:`registered_id`
+    """
+    row = environment(registered_id(env_id))
+    return env_id if row is None else f"{ENVIRONMENTS_MODULE}:{row.id}"
 
 
 def is_batched(env_id: str, arguments: Mapping[str, Any]) -> bool:
@@ -71,8 +127,10 @@ __all__ = [
     "ENVIRONMENTS",
     "EnvironmentRow",
     "environment",
+    "importable_id",
     "is_batched",
     "look_arguments",
     "names_in_any_simulator",
+    "registered_id",
     "simulator_versions",
 ]

@@ -5,7 +5,6 @@ with the same spaces.
 from __future__ import annotations
 
 import copy
-import io
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,30 @@ import numpy as np
 import numpy.typing as npt
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
+from stable_baselines3.common.type_aliases import GymEnv
+from stable_baselines3.common.vec_env import unwrap_vec_normalize
 
 from sb3_vdb.discriminators import Discriminator
-from sb3_vdb.files import with_default_suffix, write_bytes
+from sb3_vdb.files import check_entries, reading, with_default_suffix, write_bytes
 from sb3_vdb.reward_vec_env import RewardVecEnv
 from sb3_vdb.space_dicts import space_from_dict, space_to_dict
-from sb3_vdb.tensor_files import load_tensors
+from sb3_vdb.tensor_files import load_tensors, load_weights, to_bytes
 from sb3_vdb.transitions import Observations, Transitions, map_parts, parts_of
+from sb3_vdb.vec_env import as_vec_env
 
 FORMAT, VERSION = "sb3_vdb.recovered_reward", 4
+DESCRIPTION = {"class": str, "arguments": dict}
+ENTRIES = {
+    "description": dict,
+    "observation_space": dict,
+    "action_space": dict,
+    "reward_type": str,
+    "shift": float,
+    "scale": float,
+    "power": float,
+    "capped": bool,
+    "weights": dict,
+}
 
 
 class RecoveredReward:
@@ -160,14 +173,14 @@ class RecoveredReward:
             capped=True,
         )
 
-    def wrap(self, venv: VecEnv) -> RewardVecEnv:
+    def wrap(self, venv: GymEnv) -> RewardVecEnv:
         """Make environments pay this reward.
 
         :param venv: environments with the spaces the reward was learned in (their observations not
-            normalised)
+            normalised), or one of Gymnasium's
         :raises ValueError: other spaces, or observations that are normalised
         """
-        ours = self.discriminator
+        ours, venv = self.discriminator, as_vec_env(venv)
         pairs = [("observation_space", ours.observation_space, venv.observation_space)]
         if "actions" in self.needs:
             pairs.append(("action_space", ours.action_space, venv.action_space))
@@ -190,42 +203,41 @@ class RecoveredReward:
         :return: the path written to, with the suffix ``.pt`` if it had none
         """
         path = with_default_suffix(path, ".pt")
-        buffer = io.BytesIO()
-        th.save(
-            {
-                "format": FORMAT,
-                "version": VERSION,
-                "description": self.discriminator.describe(),
-                "observation_space": space_to_dict(self.discriminator.observation_space),
-                "action_space": space_to_dict(self.discriminator.action_space),
-                "reward_type": self.reward_type,
-                "shift": self.shift,
-                "scale": self.scale,
-                "power": self.power,
-                "capped": self.capped,
-                "weights": self.discriminator.state_dict(),
-            },
-            buffer,
-        )
-        write_bytes(path, buffer.getvalue())
+        content = {
+            "description": self.discriminator.describe(),
+            "observation_space": space_to_dict(self.discriminator.observation_space),
+            "action_space": space_to_dict(self.discriminator.action_space),
+            "reward_type": self.reward_type,
+            "shift": self.shift,
+            "scale": self.scale,
+            "power": self.power,
+            "capped": bool(self.capped),
+            "weights": self.discriminator.state_dict(),
+        }
+        write_bytes(path, to_bytes(content, FORMAT, VERSION))
         return path
 
     @classmethod
     def load(cls, path: str | Path, device: th.device | str = "cpu") -> RecoveredReward:
-        """Read what :meth:`save` wrote. Its classes are imported: load only files you trust.
+        """Read what :meth:`save` wrote, without running code that it might hold. Classes that are
+        neither this package's nor torch's have to be imported before.
 
         :raises FileNotFoundError: no such file
-        :raises ValueError: not a file of ours, truncated, or of another version
+        :raises DamagedFileError: not a file of ours, truncated, changed, or of another version
+        :raises ValueError: it names a class that is not here or not imported
         """
         path = with_default_suffix(path, ".pt")
-        data = load_tensors(path.read_bytes(), str(path), FORMAT, VERSION, device)
-        observation_space, action_space = (
-            space_from_dict(data[f"{name}_space"]) for name in ("observation", "action")
-        )
+        source = str(path)
+        data = load_tensors(path.read_bytes(), source, FORMAT, VERSION, device, ENTRIES)
+        check_entries(data["description"], DESCRIPTION, source)
+        with reading(source):
+            observation_space, action_space = (
+                space_from_dict(data[f"{name}_space"]) for name in ("observation", "action")
+            )
         discriminator = Discriminator.rebuild(
-            data["description"], observation_space, action_space, str(path)
+            data["description"], observation_space, action_space, source
         ).to(device)
-        discriminator.load_state_dict(data["weights"])
+        load_weights(discriminator, data["weights"], source)
         return cls(
             discriminator,
             data["reward_type"],

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from sb3_vdb.finite_steps import FiniteSteps
 from sb3_vdb.transitions import Observations, Transitions, map_parts, parts_of
 
 RewardFunction = Callable[[Transitions], npt.NDArray[np.float32]]
@@ -41,7 +42,8 @@ class RewardVecEnv(TaskRewardVecEnv):
     :param reward: reward of a batch of transitions, shape (batch,); None pays 0 (rewards come
         later, by relabelling)
     :param collect: keep every step until :meth:`pop_collected`
-    :raises FloatingPointError: (on a step) the reward is not finite
+    :raises NonFiniteError: (on a reset or step) an observation, action or reward is not finite; the
+        step is kept nowhere
     """
 
     def __init__(self, venv: VecEnv, reward: RewardFunction | None, collect: bool = False) -> None:
@@ -51,6 +53,7 @@ class RewardVecEnv(TaskRewardVecEnv):
         self.task_rewards: npt.NDArray[np.float32] = np.zeros(self.num_envs, dtype=np.float32)
         self.learned_returns: npt.NDArray[np.float64] = np.zeros(self.num_envs)
         self.finished_returns: list[float] = []
+        self._finite = FiniteSteps()
         self._steps: list[Transitions] = []
         self._dones: list[npt.NDArray[np.bool_]] = []
         self._last: Any = None
@@ -58,24 +61,29 @@ class RewardVecEnv(TaskRewardVecEnv):
 
     def reset(self) -> VecEnvObs:
         """Start episodes everywhere; steps collected so far are kept."""
-        self._last = self.venv.reset()
+        observations = self.venv.reset()
+        self._finite.check_reset(observations)
+        self._last = observations
         self.learned_returns[:] = 0.0
         return self._last
 
     def step_async(self, actions: npt.NDArray[Any]) -> None:
         """Pass the actions on."""
+        self._finite.check_actions(actions)
         self._actions = actions
         self.venv.step_async(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Step, and replace the rewards."""
         observations, self.task_rewards, dones, infos = self.venv.step_wait()
+        finals = {int(i): infos[i]["terminal_observation"] for i in np.flatnonzero(dones)}
+        self._finite.check_step(observations, finals)
         following, terminated = observations, dones
-        if dones.any():
+        if finals:
             following = map_parts(lambda part: part.copy(), observations)
             terminated = dones.copy()
-            for i in np.flatnonzero(dones):
-                _put(following, int(i), infos[i]["terminal_observation"])
+            for i, final in finals.items():
+                _put(following, i, final)
                 terminated[i] = not infos[i].get("TimeLimit.truncated", False)
         transitions = Transitions(self._last, self._actions, following, terminated)
         self._last = observations
@@ -90,10 +98,7 @@ class RewardVecEnv(TaskRewardVecEnv):
         if self.reward is None:
             return np.zeros(self.num_envs, dtype=np.float32)
         rewards = self.reward(transitions)
-        if not np.isfinite(rewards).all():
-            raise FloatingPointError(
-                f"the learned reward is not finite: {rewards[~np.isfinite(rewards)][0]}"
-            )
+        self._finite.check_rewards(rewards)
         finished = self.count_returns(rewards, dones)
         for i, total in zip(np.flatnonzero(dones), finished, strict=True):
             infos[i]["learned_return"] = total

@@ -8,8 +8,8 @@
   log-density
 
 AIRL-type discriminators offer their own terms instead, ``g`` and ``f``
-(:mod:`sb3_vdb.discriminators.airl`), which are free up to a constant and therefore biased by that
-constant where episode lengths vary.
+(:class:`~sb3_vdb.discriminators.AIRLDiscriminator`), which are free up to a constant
+and therefore biased by that constant where episode lengths vary.
 """
 
 from __future__ import annotations
@@ -51,3 +51,6 @@ LOGIT_REWARDS: Mapping[str, Callable[[th.Tensor], th.Tensor]] = MappingProxyType
         "logit": logit_reward,
     }
 )
+
+# of the rewards that have one sign: what each further step of an episode pays or costs
+SIGNS: Mapping[str, int] = MappingProxyType({"gail": 1, "probability": 1, "log_d": -1})

@@ -5,7 +5,8 @@ be.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -18,14 +19,16 @@ from stable_baselines3.common.vec_env import (
     VecEnv,
     VecEnvWrapper,
     VecMonitor,
+    VecNormalize,
 )
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from sb3_vdb.environments import is_batched
+from sb3_vdb.environments import importable_id, is_batched, registered_id
 from sb3_vdb.transitions import Observations, map_parts, parts_of
 
 GYMNASIUM_1 = int(gym.__version__.split(".")[0]) >= 1
 SAME_STEP, NEXT_STEP, DISABLED = "SameStep", "NextStep", "Disabled"
+MASKS = "action_masks"  # method of environments in which not every action is allowed
 FINAL_OBSERVATION_KEYS = ("final_obs", "final_observation")  # Gymnasium 1.x and 0.29
 
 
@@ -197,13 +200,14 @@ class GymnasiumVecEnv(VecEnv):
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """Return an attribute of the vector environment, once for each index (a batch has one value
-        for all).
+        for all), or of its single environments where only they have it.
         """
+        chosen = self._get_indices(indices)
         if attr_name == "render_mode":
-            value = getattr(self.env, "render_mode", None)
-        else:
-            value = getattr(self.env, attr_name)
-        return [value for _ in self._get_indices(indices)]
+            return [getattr(self.env, "render_mode", None) for _ in chosen]
+        if not hasattr(self.env, attr_name) and hasattr(self.env, "envs"):
+            return [self.env.envs[i].get_wrapper_attr(attr_name) for i in chosen]
+        return [getattr(self.env, attr_name) for _ in chosen]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
         """Set an attribute of the vector environment; it holds for all sub-environments.
@@ -223,9 +227,17 @@ class GymnasiumVecEnv(VecEnv):
         indices: VecEnvIndices = None,
         **method_kwargs: Any,
     ) -> list[Any]:
-        """Call a method of the vector environment once; the result is repeated for each index."""
+        """Call a method of the vector environment once; the result is repeated for each index. Of
+        action masks, shape (num_envs, n_choices), each gets its row.
+        """
+        chosen = self._get_indices(indices)
+        if not hasattr(self.env, method_name) and hasattr(self.env, "envs"):
+            methods = self.get_attr(method_name, indices)
+            return [method(*method_args, **method_kwargs) for method in methods]
         result = getattr(self.env, method_name)(*method_args, **method_kwargs)
-        return [result for _ in self._get_indices(indices)]
+        if method_name == MASKS:
+            return [result[i] for i in chosen]
+        return [result for _ in chosen]
 
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper], indices: VecEnvIndices = None
@@ -250,6 +262,57 @@ def action_repeat_of(venv: VecEnv) -> int | None:
     return None if repeat is None else int(repeat)
 
 
+def as_vec_env(env: Any, name: str = "venv") -> VecEnv:
+    """Return SB3 environments as they are, and wrap a single Gymnasium environment, or a vector
+    environment of Gymnasium's, into them.
+
+    :param env: environments
+    :param name: of the argument, for the message
+    :raises ValueError: it is no environment
+    """
+    if isinstance(env, VecEnv):
+        return env
+    # in Gymnasium 0.29 vector environments are environments as well
+    if isinstance(env, gym.Env) and not isinstance(env, gym.vector.VectorEnv):
+        return DummyVecEnv([lambda: env])
+    if hasattr(env, "single_observation_space"):
+        return GymnasiumVecEnv(env)
+    raise ValueError(
+        f"`{name}` must be SB3 environments (a VecEnv) or a gymnasium.Env, got "
+        f"{type(env).__name__}; make it with sb3_vdb.make_vec_env(id, n_envs)"
+    )
+
+
+def terminal_observation(info: Mapping[str, Any]) -> Observations:
+    """Read the last observation of an episode that the step has ended.
+
+    :param info: of the environment in which it ended
+    :raises ValueError: the environments do not give it
+    """
+    if "terminal_observation" not in info:
+        raise ValueError(
+            'the environments give no info["terminal_observation"] at the end of an episode, which '
+            "SB3's VecEnvs put there before they restart it; add it in the `step_wait` of yours"
+        )
+    return info["terminal_observation"]
+
+
+def lowest_normalize(venv: VecEnv) -> VecNormalize | None:
+    """Find the innermost ``VecNormalize`` of a stack, below which observations and rewards are
+    raw.
+    """
+    layers = [each for each in wrappers(venv) if isinstance(each, VecNormalize)]
+    return layers[-1] if layers else None
+
+
+def below_normalize(venv: VecEnv) -> VecEnv:
+    """Return what is below the lowest ``VecNormalize``, or everything where there is none: its
+    observations are raw, as demonstrations hold and discriminators see them.
+    """
+    parent = lowest_normalize(venv)
+    return venv if parent is None else parent.venv
+
+
 def wrappers(venv: VecEnv) -> list[VecEnv]:
     """List the environment and everything it wraps, outermost first."""
     stack = [venv]
@@ -259,17 +322,20 @@ def wrappers(venv: VecEnv) -> list[VecEnv]:
 
 
 def make_vec_env(
-    env_id: str,
+    env_id: str | Callable[..., gym.Env[Any, Any]],
     n_envs: int = 1,
     seed: int | None = None,
     env_kwargs: dict[str, Any] | None = None,
     monitor: bool = True,
     every_step_infos: bool = False,
+    vec_env_cls: type[DummyVecEnv | SubprocVecEnv] | None = None,
+    vec_env_kwargs: dict[str, Any] | None = None,
 ) -> VecEnv:
     """Make SB3 environments of an id: one batch for the ids of this package that can be batched,
     else SB3's ``DummyVecEnv``.
 
-    :param env_id: a registered id
+    :param env_id: as ``gym.make`` takes it: ``"Id-v0"``, ``"Id"``, ``"module:Id-v0"``; or a class
+        or function that makes an environment
     :param n_envs: number of environments
     :param seed: seed of the first environment; the others take the following ones
     :param env_kwargs: arguments of the environment
@@ -277,20 +343,34 @@ def make_vec_env(
         ``rollout/ep_rew_mean``)
     :param every_step_infos: whether a batch gives infos at every step, as single environments do,
         and not only at the end of episodes; slow for large batches
-    :raises ValueError: ``n_envs`` is not positive
+    :param vec_env_cls: make single environments in this class instead of a batch, for example
+        ``SubprocVecEnv``, one process each
+    :param vec_env_kwargs: its arguments
+    :raises ValueError: ``n_envs`` is not positive, or the id is not registered
     """
     if n_envs < 1:
         raise ValueError(f"`n_envs` must be at least 1, got {n_envs}")
-    kwargs = dict(env_kwargs or {})
-    if is_batched(env_id, kwargs):
-        venv: VecEnv = GymnasiumVecEnv(_make_batch(env_id, n_envs, kwargs), every_step_infos)
-        venv.seed(seed)
-        return VecMonitor(venv) if monitor else venv
+    kwargs, vector_class = dict(env_kwargs or {}), vec_env_cls or DummyVecEnv
+    if isinstance(env_id, str):
+        known = registered_id(env_id)
+        if vec_env_cls is None and is_batched(known, kwargs):
+            batch = GymnasiumVecEnv(_make_batch(known, n_envs, kwargs), every_step_infos)
+            batch.seed(seed)
+            return VecMonitor(batch) if monitor else batch
+        env_id = importable_id(env_id)
     if monitor:
-        return make_sb3_vec_env(env_id, n_envs=n_envs, seed=seed, env_kwargs=env_kwargs)
-    dummy = DummyVecEnv([lambda: gym.make(env_id, **kwargs)] * n_envs)
-    dummy.seed(seed)
-    return dummy
+        return make_sb3_vec_env(
+            env_id,
+            n_envs=n_envs,
+            seed=seed,
+            env_kwargs=env_kwargs,
+            vec_env_cls=vec_env_cls,
+            vec_env_kwargs=vec_env_kwargs,
+        )
+    make = partial(gym.make, env_id) if isinstance(env_id, str) else env_id
+    venv = vector_class([partial(make, **kwargs)] * n_envs, **(vec_env_kwargs or {}))
+    venv.seed(seed)
+    return venv
 
 
 def _make_batch(env_id: str, n_envs: int, kwargs: dict[str, Any]) -> Any:

@@ -1,10 +1,14 @@
 """A page in headless Chromium."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
-def check_page(page: Path, width: int, n_pictures: int) -> str:
-    """Open a page in headless Chromium, check pictures, links and width; returns its tables."""
+@contextmanager
+def chromium(width: int) -> Iterator[Any]:
+    """Open a window; below 500 pixels it is a phone's."""
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
@@ -20,6 +24,14 @@ def check_page(page: Path, width: int, n_pictures: int) -> str:
             "Emulation.setDeviceMetricsOverride",
             {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
         )
+        yield browser
+    finally:
+        browser.quit()
+
+
+def check_page(page: Path, width: int, n_pictures: int) -> str:
+    """Open a page in headless Chromium, check pictures, links and width; returns its tables."""
+    with chromium(width) as browser:
         browser.get(page.as_uri())
         assert browser.execute_script("return window.innerWidth") == width
         pictures = browser.execute_script(
@@ -36,5 +48,3 @@ def check_page(page: Path, width: int, n_pictures: int) -> str:
         assert browser.execute_script(f"return document.documentElement.scrollWidth <= {width}")
         assert not [each for each in browser.get_log("browser") if each["level"] == "SEVERE"]
         return " ".join(each.text for each in browser.find_elements("tag name", "table"))
-    finally:
-        browser.quit()

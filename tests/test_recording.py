@@ -26,7 +26,7 @@ class Wave:
 
     def predict(self, observation, state=None, episode_start=None, deterministic=False):
         self.now += 1
-        return np.sin(0.1 * self.now + np.arange(self.size)).astype(np.float32), None
+        return np.sin(0.1 * self.now + np.arange(self.size, dtype=np.float32))[None], None
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_what_is_played_again_is_what_was_seen(made):
     actor, expected = Wave(), [env.reset(seed=5)[0]]
     rewards = []
     for _ in range(100):
-        observation, reward, *_ = env.step(actor.predict(expected[-1])[0])
+        observation, reward, *_ = env.step(actor.predict(expected[-1])[0][0])
         expected.append(observation)
         rewards.append(reward)
     first = reenactment.reenact(made)[0]
@@ -166,7 +166,7 @@ def test_a_stack_of_pictures_survives_another_machines_rounding():
 def test_files_that_are_no_recordings_are_refused(made, tmp_path):
     path = recording.save(made, tmp_path / "reacher.npz")
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(ValueError, match="truncated or no recording"):
+    with pytest.raises(ValueError, match="truncated, damaged"):
         recording.load(path)
     Demonstrations.from_arrays([np.zeros((3, 2), np.float32)]).save(tmp_path / "arrays.npz")
     with pytest.raises(ValueError, match=r"Demonstrations\.load reads"):
@@ -193,7 +193,7 @@ def test_recurrent_and_discrete_policies_are_recorded_as_they_act():
         def predict(self, observation, state=None, episode_start=None, deterministic=False):
             assert episode_start.tolist() == [state is None]
             count = 0 if state is None else state + 1
-            return count % 2, count
+            return np.array([count % 2]), count
 
     made = recording.record(Counting(), "CartPole-v1", 1)
     actions = made.episodes[0].actions
@@ -204,7 +204,7 @@ def test_recurrent_and_discrete_policies_are_recorded_as_they_act():
 def test_actions_are_stored_as_executed():
     class Strong:
         def predict(self, observation, state=None, episode_start=None, deterministic=False):
-            return np.array([5.0, -0.5], np.float32), None
+            return np.array([[5.0, -0.5]], np.float32), None
 
     made = recording.record(Strong(), PIXELS, 1, env_kwargs=SMALL)
     np.testing.assert_array_equal(made.episodes[0].actions[0], np.array([1.0, -0.5], np.float32))

@@ -15,13 +15,19 @@ PACKAGES = {"sb3_vdb": ROOT / "sb3_vdb", "sb3_vdb_envs": ROOT / "envs" / "sb3_vd
 SIMULATORS = {"mujoco", "pybullet", "dm_control", "Box2D", "shimmy"}
 # Rooms by floor: a room may import rooms of lower floors, and no other of its own or above.
 FLOORS = (
-    "acting arguments box_scaling class_paths environments errors files jacobians networks "
-    "policy_files rewards schedules space_dicts tensor_files transitions vdb version",
-    "extractors reward_vec_env trpo vec_env views",
-    "demonstrations discriminators run_state",
+    "errors version",
+    "files",
+    "zip_files",
+    "arguments array_files box_scaling class_paths environments jacobians networks rewards "
+    "schedules space_dicts tensor_files transitions vdb",
+    "finite_steps",
+    "extractors policy_files reward_vec_env trpo vec_env views",
+    "acting",
+    "demonstrations discriminators replay_state run_state",
     "recovered_reward stored_episodes",
     "baselines evaluation",
     "adversarial pretrained vmail",
+    "saved_models",
     "sb3_vdb",  # its __init__
     "experiments",
     "cli",

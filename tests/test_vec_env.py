@@ -1,5 +1,9 @@
 """The adapter from Gymnasium's vector environments to SB3's."""
 
+import pickle
+import subprocess
+import sys
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from sb3_vdb_envs.batched import BatchStep, BatchVectorEnv
 from sb3_vdb_envs.maze import MazeVectorEnv
 from sb3_vdb_envs.single import BatchOfOneEnv
 from tests.conftest import GYMNASIUM_1, MAZE, make_batch, small_ppo
+from tests.vmail.small import Dot
 
 MODES = ["SameStep", "NextStep", "Disabled"]
 
@@ -321,3 +326,61 @@ def test_tuples_and_dictionaries_of_dictionaries_are_refused_with_the_remedy(nes
     env.single_observation_space = gym.spaces.Dict({"b": space}) if nested else gym.spaces.Tuple(())
     with pytest.raises(ValueError, match="FlattenObservation"):
         GymnasiumVecEnv(env)
+
+
+# ---------------------------------------------------------------------- names of environments
+
+
+@pytest.mark.parametrize("monitor", [True, False])
+@pytest.mark.parametrize("env_id", ["sb3_vdb/CMaze", "sb3_vdb:sb3_vdb/CMaze-v0", MAZE])
+def test_a_batch_has_every_name_that_gymnasium_knows(env_id, monitor):
+    venv = make_vec_env(env_id, 2, monitor=monitor)
+    assert isinstance(venv.unwrapped, GymnasiumVecEnv)
+    assert venv.unwrapped.spec.id == MAZE
+
+
+@pytest.mark.parametrize("monitor", [True, False])
+def test_other_environments_have_every_name_too(monitor):
+    def made(length):
+        return gym.make("CartPole-v1", max_episode_steps=length)
+
+    for env_id in ("CartPole", "CartPole-v1", "gymnasium:CartPole-v1"):
+        assert make_vec_env(env_id, 1, monitor=monitor).envs[0].spec.id == "CartPole-v1"
+    venv = make_vec_env(made, 2, seed=1, env_kwargs={"length": 3}, monitor=monitor)
+    assert venv.envs[0].spec.max_episode_steps == 3
+    first = venv.reset()
+    assert (first == make_vec_env("CartPole-v1", 2, seed=1, monitor=monitor).reset()).all()
+    assert make_vec_env(Dot, 2, monitor=monitor).observation_space == Dot().observation_space
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_ones():
+    with pytest.raises(ValueError, match=r"'sb3_vdb/CMaze-v7' is not registered; did you mean sb3"):
+        make_vec_env("sb3_vdb/CMaze-v7")
+    with pytest.raises(ValueError, match="'sb3_vdb/CMaz' is not registered; did you mean"):
+        make_vec_env("sb3_vdb/CMaz")
+    with pytest.raises(ValueError, match=r"module of 'nowhere:Id-v0' cannot be imported .*PYTHONP"):
+        make_vec_env("nowhere:Id-v0")
+
+
+@pytest.mark.skipif(not GYMNASIUM_1, reason="Gymnasium 0.29 imports the package by itself")
+def test_a_process_that_has_not_imported_the_package_can_make_the_environments():
+    """As one that is spawned from a notebook: it gets the functions, pickled."""
+    functions = []
+
+    class Processes(DummyVecEnv):
+        def __init__(self, env_fns):
+            functions.append(env_fns[0])
+            super().__init__(env_fns)
+
+    for monitor in (True, False):
+        venv = make_vec_env(MAZE, 1, monitor=monitor, vec_env_cls=Processes)
+        assert isinstance(venv, Processes)
+        assert venv.envs[0].spec.id == MAZE
+    code = (
+        "import pickle, sys; make = pickle.loads(sys.stdin.buffer.read()); "
+        "assert 'sb3_vdb_envs' not in sys.modules; print(make().spec.id)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], input=pickle.dumps(functions[1]), capture_output=True
+    )
+    assert result.stdout.decode().split() == [MAZE], result.stderr.decode()[-500:]

@@ -7,25 +7,30 @@ from typing import Any
 
 from gymnasium.error import DependencyNotInstalled
 
-REMEDIES = {
-    "mujoco": 'pip install "mujoco>=3.3,<4" (or "sb3-vdb[humanoid]")',
-    "pybullet": 'pip install "pybullet>=3.2.5" (or "sb3-vdb[bullet]"; wheels exist up to Python '
-    "3.11 only, elsewhere use the MuJoCo ids, which need no pybullet)",
-    "dm_control": 'pip install "dm_control>=1.0.20" "mujoco>=3.17,<4" (or "sb3-vdb[pixels]")',
-    "pybullet_utils": 'pip install "pybullet>=3.2.5"',
+# what each extra of the pip package brings for the environments, as `pyproject.toml` says
+REQUIREMENTS = {
+    "humanoid": ("mujoco>=3.3,<4",),
+    "bullet": ("pybullet>=3.2.5",),
+    "pixels": ("mujoco>=3.17,<4", "dm_control>=1.0.20"),
+}
+HINTS = {
+    "bullet": "; wheels exist up to Python 3.11 only, elsewhere use the MuJoCo ids, which need no "
+    "pybullet"
 }
 
 
-def require(module: str) -> Any:
+def require(module: str, extra: str) -> Any:
     """Import a module, or say how to install it.
 
     :param module: dotted name
+    :param extra: of the pip package, the one that brings all that the caller needs
     :raises DependencyNotInstalled: it is missing
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = module.split(".")[0]
+        packages = " ".join(f'"{requirement}"' for requirement in REQUIREMENTS[extra])
         raise DependencyNotInstalled(
-            f"{module} is needed here and cannot be imported ({error}): {REMEDIES[package]}"
+            f"{module} is needed here and cannot be imported ({error}): "
+            f'pip install "sb3-vdb[{extra}]" (or pip install {packages}){HINTS.get(extra, "")}'
         ) from error

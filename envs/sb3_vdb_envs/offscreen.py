@@ -125,7 +125,7 @@ class OffscreenRenderer:
     """
 
     def __init__(self, model: Any, height: int, width: int) -> None:
-        self._mujoco = require("mujoco")
+        self._mujoco = require("mujoco", "humanoid")
         self._model, self.height, self.width = model, height, width
         self._context: Any = None
         self.camera, self.option = self._mujoco.MjvCamera(), self._mujoco.MjvOption()

@@ -135,7 +135,7 @@ def environment(env_id: str) -> EnvironmentRow | None:
 
 
 def register_envs() -> None:
-    """Register every row of :data:`ENVIRONMENTS`; calling it again changes nothing."""
+    """Register every row of ``ENVIRONMENTS``; calling it again changes nothing."""
     for row in ENVIRONMENTS:
         if row.id not in registry:
             batch = f"sb3_vdb_envs.vector_entry_points:{row.name}"

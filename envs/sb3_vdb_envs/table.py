@@ -32,7 +32,7 @@ class EnvironmentRow(NamedTuple):
     :param summary: what it is, in a line
     :param vector_entry_point: class or function of the batch; None where nothing batches it
     :param max_episode_steps: time limit in steps; None where the environment has its own
-    :param simulator: key of :data:`SIMULATORS`; None for numpy. An argument ``simulator`` of the
+    :param simulator: key of ``SIMULATORS``; None for numpy. An argument ``simulator`` of the
         environment chooses another one.
     :param state_twin: id of the same physics observed as a state, for an id of pixels
     :param look: arguments that change pictures and nothing else

@@ -3,13 +3,16 @@
 from sb3_vdb.adversarial.airl import AIRL, VAIRL
 from sb3_vdb.adversarial.callbacks import TrainerCheckpoint
 from sb3_vdb.adversarial.gail import GAIL, VAIL
+from sb3_vdb.adversarial.presets import PRESETS, preset
 from sb3_vdb.adversarial.trainer import AdversarialTrainer
 
 __all__ = [
     "AIRL",
     "GAIL",
+    "PRESETS",
     "VAIL",
     "VAIRL",
     "AdversarialTrainer",
     "TrainerCheckpoint",
+    "preset",
 ]

@@ -9,7 +9,7 @@ from sb3_vdb.discriminators import AIRLDiscriminator, Discriminator
 
 
 class AIRL(AdversarialTrainer):
-    """Adversarial inverse reinforcement learning; arguments as for :class:`AdversarialTrainer`.
+    """Adversarial inverse reinforcement learning; arguments as for :class:`.AdversarialTrainer`.
 
     *Paper*: Fu et al. 2018; the baselines AIRL and AIRL - GP of Peng et al. 2019.
 
@@ -30,7 +30,7 @@ class AIRL(AdversarialTrainer):
 
 class VAIRL(AIRL):
     """Variational adversarial inverse reinforcement learning; arguments as for
-    :class:`AdversarialTrainer`.
+    :class:`.AdversarialTrainer`.
 
     *Paper*: Peng et al. 2019, section 4.3; VAIRL - GP with ``grad_penalty_coef``, "beta = 0" with
     ``beta=0, beta_step_size=0``.
@@ -38,7 +38,7 @@ class VAIRL(AIRL):
     *Equations*: eq. 13 with stochastic encoders of g and h; KL = KL_g(s) + KL_h(s) + KL_h(s');
     eqs. 9 and 10.
 
-    *Differences from the reference*: as for :class:`AIRL`.
+    *Differences from the reference*: as for :class:`.AIRL`.
     """
 
     has_bottleneck: ClassVar[bool] = True

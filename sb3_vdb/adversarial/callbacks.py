@@ -10,14 +10,19 @@ from typing import Any, Protocol
 
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList, ConvertCallback
 from stable_baselines3.common.type_aliases import MaybeCallback
+from stable_baselines3.common.vec_env import VecEnv
 
-from sb3_vdb.reward_vec_env import RewardVecEnv
+from sb3_vdb.adversarial.training_venv import TrainingRewardVecEnv
+from sb3_vdb.files import expanded
+from sb3_vdb.run_state import get_env_state
 
 
 class Trainer(Protocol):
     """What the callbacks need of an adversarial trainer."""
 
-    reward_venv: RewardVecEnv
+    venv: VecEnv
+    reward_venv: TrainingRewardVecEnv
+    is_within_step: bool  # callbacks are looking at a step that is not stored yet
     gen_train_timesteps: int
 
     @property
@@ -46,7 +51,12 @@ class DiscriminatorCallback(BaseCallback):
         super().__init__()
         self.trainer = trainer
 
+    def _on_training_start(self) -> None:
+        self.trainer.is_within_step = False
+        get_env_state(self.trainer.venv)  # warns of what no file can hold, before any training
+
     def _on_step(self) -> bool:
+        self.trainer.is_within_step = True
         return True
 
     def _on_rollout_start(self) -> None:
@@ -56,6 +66,21 @@ class DiscriminatorCallback(BaseCallback):
     def _on_rollout_end(self) -> None:
         if self.trainer.reward_venv.n_collected >= self.trainer.gen_train_timesteps:
             self.trainer.finish_round(self.locals)
+
+
+class StepEnd(BaseCallback):
+    """Notes that all callbacks have seen a step; the last one of all.
+
+    :param trainer: that steps
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        super().__init__()
+        self.trainer = trainer
+
+    def _on_step(self) -> bool:
+        self.trainer.is_within_step = False
+        return True
 
 
 class TrainerCheckpoint(BaseCallback):
@@ -85,7 +110,7 @@ class TrainerCheckpoint(BaseCallback):
             raise ValueError(f"`every_n_rounds` must be at least 1, got {every_n_rounds}")
         if keep is not None and keep < 1:
             raise ValueError(f"`keep` must be at least 1 or None for all, got {keep}")
-        self.trainer, self.folder, self.every_n_rounds = trainer, Path(folder), every_n_rounds
+        self.trainer, self.folder, self.every_n_rounds = trainer, expanded(folder), every_n_rounds
         self.name, self.keep = name, keep
         self._saved_at = trainer.n_rounds
         self._written: list[Path] = []
@@ -104,7 +129,7 @@ class TrainerCheckpoint(BaseCallback):
 
 
 def with_discriminator(trainer: Trainer, callback: MaybeCallback) -> CallbackList:
-    """Put the discriminator's callback before the user's.
+    """Put the discriminator's callback before the user's, and one that ends a step behind them.
 
     :param trainer: whose discriminator
     :param callback: what SB3's ``learn`` takes
@@ -113,4 +138,4 @@ def with_discriminator(trainer: Trainer, callback: MaybeCallback) -> CallbackLis
     callbacks = [
         each if isinstance(each, BaseCallback) else ConvertCallback(each) for each in theirs
     ]
-    return CallbackList([DiscriminatorCallback(trainer), *callbacks])
+    return CallbackList([DiscriminatorCallback(trainer), *callbacks, StepEnd(trainer)])

@@ -70,7 +70,7 @@ def action_log_prob(policy: Any, observations: th.Tensor, actions: th.Tensor) ->
     the density holds (a censored Gaussian). Expert and generator are measured by the same rule,
     whether or not the expert was clipped.
 
-    :param policy: policy of an algorithm that :func:`check_has_density` accepts
+    :param policy: policy of an algorithm that ``check_has_density`` accepts
     :param observations: as the policy expects them, shape (batch, ...)
     :param actions: in the environment's units, shape (batch, ...)
     :return: shape (batch,)
@@ -98,7 +98,7 @@ def action_log_prob(policy: Any, observations: th.Tensor, actions: th.Tensor) ->
 
 def squashed_log_prob(mean: th.Tensor, std: th.Tensor, actions: th.Tensor) -> th.Tensor:
     """Compute the log-density of tanh(x) with x ~ N(mean, diag(std^2)), and the tail's mass within
-    :data:`SQUASHED_EDGE` of a bound, where the density would be infinite for an expert that sits on
+    ``SQUASHED_EDGE`` of a bound, where the density would be infinite for an expert that sits on
     it and huge for a policy that comes near.
 
     :param mean: shape (batch, action_dim)

@@ -77,9 +77,7 @@ class DiscriminatorLearner:
         """
         parameters = list(self.discriminator.parameters())
         beta = 0.0 if self.dual is None else self.dual.beta
-        if self._gradients is None:
-            self._gradients = self._make_gradients(mixed)
-        result = self._gradients(
+        result = self._present_gradients(mixed)(
             [*parameters, *self.discriminator.buffers()], mixed, mixed.terminated.new_tensor(beta)
         )
         if not bool(result.is_finite):
@@ -91,6 +89,16 @@ class DiscriminatorLearner:
         if self.dual is not None:
             self.dual.update(result.kl)
         return result.metrics
+
+    def _present_gradients(self, mixed: EncodedTransitions) -> Gradients:
+        """Return what computes the gradients; autograd alone while it looks for anomalies
+        (``torch.autograd.set_detect_anomaly``), of which a trace would tell nothing.
+        """
+        if th.is_anomaly_enabled():
+            return update_gradients(self.discriminator, self.objective)
+        if self._gradients is None:
+            self._gradients = self._make_gradients(mixed)
+        return self._gradients
 
     def _make_gradients(self, mixed: EncodedTransitions) -> Gradients:
         """Trace the update where that is asked for, or can be done and saves something: a network

@@ -9,7 +9,7 @@ from sb3_vdb.discriminators import Discriminator, GAILDiscriminator
 
 
 class GAIL(AdversarialTrainer):
-    """Generative adversarial imitation learning; arguments as for :class:`AdversarialTrainer`.
+    """Generative adversarial imitation learning; arguments as for :class:`.AdversarialTrainer`.
 
     *Paper*: Ho & Ermon 2016; the baselines GAIL, GAIL - GP, GAIL - noise and GAIL - noise z of
     Peng et al. 2019.
@@ -26,7 +26,7 @@ class GAIL(AdversarialTrainer):
 
 
 class VAIL(GAIL):
-    """Variational adversarial imitation learning; arguments as for :class:`AdversarialTrainer`.
+    """Variational adversarial imitation learning; arguments as for :class:`.AdversarialTrainer`.
 
     *Paper*: Peng et al. 2019, section 4.2; VAIL - GP with ``grad_penalty_coef``.
 

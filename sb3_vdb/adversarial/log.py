@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from stable_baselines3.common.logger import Logger, make_output_format
 
 from sb3_vdb.adversarial.discriminator_learner import DiscriminatorLearner
 from sb3_vdb.adversarial.round_metrics import UpdateMetrics
+from sb3_vdb.files import expanded
 from sb3_vdb.reward_vec_env import RewardVecEnv
 
 
@@ -29,7 +31,9 @@ def log_to(gen_algo: BaseAlgorithm, folder: str, verbose: int, suffix: str) -> N
             f"{gen_algo.tensorboard_log}",
             stacklevel=4,
         )
-    gen_algo.set_logger(make_logger(folder, max(verbose, gen_algo.verbose), suffix))
+    logger = make_logger(folder, max(verbose, gen_algo.verbose), suffix)
+    gen_algo.set_logger(logger)
+    weakref.finalize(gen_algo, logger.close)  # TensorBoard's writer is a thread of its own
 
 
 def make_logger(folder: str, verbose: int, suffix: str = "") -> Logger:
@@ -37,6 +41,7 @@ def make_logger(folder: str, verbose: int, suffix: str = "") -> Logger:
 
     :param suffix: part of the csv's name, so that a run that goes on does not overwrite its past
     """
+    folder = str(expanded(folder))
     Path(folder).mkdir(parents=True, exist_ok=True)
     formats = (["stdout"] if verbose else []) + ["csv", "tensorboard"]
     return Logger(folder, [make_output_format(each, folder, suffix) for each in formats])

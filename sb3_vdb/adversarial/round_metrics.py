@@ -73,4 +73,4 @@ def _all_finite(values: th.Tensor) -> bool:
 
 def is_finite(module: nn.Module) -> bool:
     """Say whether all parameters are finite."""
-    return all(bool(th.isfinite(each).all()) for each in module.parameters())
+    return all(_all_finite(each) for each in module.parameters())

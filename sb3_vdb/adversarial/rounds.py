@@ -18,7 +18,7 @@ from sb3_vdb.demonstrations import Demonstrations, EpochSampler
 from sb3_vdb.discriminators import Discriminator
 from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.transitions import Transitions
-from sb3_vdb.vdb import DualVariable
+from sb3_vdb.vdb import ConstraintWatch, DualVariable
 from sb3_vdb.views import EncodedTransitions
 
 
@@ -59,6 +59,7 @@ class Rounds:
         self.gen_algo = gen_algo
         self.normalize: VecNormalize | None = None  # what normalises its observations
         self.learner = DiscriminatorLearner(discriminator, settings, dual)
+        self.constraint = None if dual is None else ConstraintWatch(dual)
         self.reward_scaling = RewardScaling(settings.reward_scaling)
         self.expert = demonstrations.transitions()
         self.expert_batch = discriminator.encode(self.expert)
@@ -75,6 +76,8 @@ class Rounds:
         generator = self.encode(transitions)
         self._update_normalizer(generator)
         metrics = self.train_discriminator(generator)
+        if self.constraint is not None:
+            self.constraint.note(float(metrics.kl.mean()))
         with th.no_grad():
             rewards = self.discriminator.reward(generator, self.reward_type)
         if not bool(th.isfinite(rewards).all()):
@@ -120,9 +123,14 @@ class Rounds:
         """Show the normaliser as many expert as generator observations."""
         observed, normalizer = self.discriminator.observed, self.discriminator.normalizer
         rows = self.expert_sampler.sample(len(generator.terminated))
-        expert = observed(self.expert_batch).vectors
+        expert, vectors = observed(self.expert_batch).vectors, observed(generator).vectors
+        if not bool(th.isfinite(vectors).all()):
+            raise NonFiniteError(
+                "what the discriminator sees of the generator's observations is not finite; look "
+                "at the view and at the size of the environment's numbers"
+            )
         normalizer.update(expert[th.as_tensor(rows, device=self.discriminator.device)])
-        normalizer.update(observed(generator).vectors)
+        normalizer.update(vectors)
 
     def reward(self, transitions: Transitions) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         """Compute the reward that the generator is paid at present, scaled, shape (batch,)."""

@@ -7,29 +7,32 @@ from __future__ import annotations
 import operator
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.adversarial.objective import PenaltySide
 from sb3_vdb.adversarial.reward_scaling import SCALINGS, Scaling
-from sb3_vdb.adversarial.wiring import lowest_normalize
 from sb3_vdb.discriminators import PENALTY_TARGETS, Discriminator, PenaltyTarget
-from sb3_vdb.vdb import Constraint, DualVariable
+from sb3_vdb.files import expanded
+from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, Constraint, DualVariable
+from sb3_vdb.vec_env import lowest_normalize
 
 # arguments of a discriminator that its trainer has itself
 OWN_ARGUMENTS = ("normalize_inputs", "input_noise_std", "hidden_noise_std")
 DEFAULT_CODE_DIM = 32
 DEFAULT_INFORMATION_LIMIT = 0.5  # nats; the paper's for motion imitation and the C-maze
 DEFAULT_BETA = 0.1  # the authors' image experiments
-DEFAULT_BETA_STEP_SIZE = 1e-5  # the paper's for all experiments
-OFF_POLICY_ROUND = (
-    1000  # environment steps between two rounds of an off-policy generator, unless it is set
-)
+# Rounds, unless they are set. An off-policy generator learns at every step, and the discriminator
+# has to keep pace: of 16 updates every 1,000 steps, once the default, SAC learned nothing.
+ON_POLICY_UPDATES = 16  # discriminator updates in a round
+OFF_POLICY_UPDATES = 64
+OFF_POLICY_ROUND = 256  # environment steps of an off-policy generator in a round
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,9 @@ class AdversarialSettings:
                 f"`disc_learning_rate` must be a number, got {self.disc_learning_rate!r}; "
                 "schedules are for the generator's learning rate"
             )
+        for each in fields(self):
+            if isinstance(value := getattr(self, each.name), np.generic):
+                object.__setattr__(self, each.name, value.item())
         for name in ("demo_batch_size", "n_disc_updates_per_round", "verbose"):
             object.__setattr__(self, name, operator.index(getattr(self, name)))
         for name in ("disc_learning_rate", "grad_penalty_coef"):
@@ -94,7 +100,7 @@ class AdversarialSettings:
                 object.__setattr__(self, name, operator.index(getattr(self, name)))
         object.__setattr__(self, "device", str(self.device))
         if self.log_dir is not None:
-            object.__setattr__(self, "log_dir", str(self.log_dir))
+            object.__setattr__(self, "log_dir", str(expanded(self.log_dir)))
 
     def round_length(self, gen_algo: BaseAlgorithm) -> int:
         """Count the environment steps of one round: a rollout of an on-policy generator, else
@@ -157,6 +163,14 @@ class AdversarialSettings:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON-able values."""
         return asdict(self)
+
+
+def updates_per_round(n_updates: int | None, gen_algo: BaseAlgorithm) -> int:
+    """Give the number of discriminator updates in a round, by default the kind of generator's."""
+    if n_updates is not None:
+        return n_updates
+    on_policy = isinstance(gen_algo, OnPolicyAlgorithm)
+    return ON_POLICY_UPDATES if on_policy else OFF_POLICY_UPDATES
 
 
 def checked_reward_type(reward_type: str | None, allowed: tuple[str, ...]) -> str:

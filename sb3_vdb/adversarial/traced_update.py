@@ -10,6 +10,7 @@ import copy
 import warnings
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from sb3_vdb.discriminators import Discriminator
 from sb3_vdb.views import EncodedTransitions
 
 _TRACES: dict[tuple[Any, ...], Any] = {}  # shared by all discriminators of one shape
+_TRACING = Lock()  # torch traces in one thread at a time
 
 
 def traced_gradients(
@@ -49,15 +51,16 @@ def traced_gradients(
         objective,
         tuple((each.shape, each.dtype, each.device, each.requires_grad) for each in tensors),
     )
-    if key not in _TRACES:
-        copied = copy.deepcopy(discriminator).train()
-        try:
-            _TRACES[key] = _trace(update_gradients(copied, objective), weights, batch)
-        except Exception as error:
-            raise RuntimeError(
-                f"the update of {type(discriminator).__name__} cannot be traced ({error}); give "
-                "`trace_updates=False`, which runs Python and autograd at every update"
-            ) from error
+    with _TRACING:
+        if key not in _TRACES:
+            copied = copy.deepcopy(discriminator).train()
+            try:
+                _TRACES[key] = _trace(update_gradients(copied, objective), weights, batch)
+            except Exception as error:
+                raise RuntimeError(
+                    f"the update of {type(discriminator).__name__} cannot be traced ({error}); "
+                    "give `trace_updates=False`, which runs Python and autograd at every update"
+                ) from error
     run, n = _TRACES[key], len(parameters)
 
     def gradients(weights: Weights, batch: EncodedTransitions, beta: th.Tensor) -> UpdateResult:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -21,6 +18,7 @@ from sb3_vdb.adversarial import checkpoint
 from sb3_vdb.adversarial.callbacks import with_discriminator
 from sb3_vdb.adversarial.densities import check_has_density
 from sb3_vdb.adversarial.last_finite import LastFinite
+from sb3_vdb.adversarial.learned import LearnedPolicyAndReward
 from sb3_vdb.adversarial.log import log_to, record_means, record_round
 from sb3_vdb.adversarial.objective import PenaltySide
 from sb3_vdb.adversarial.relabel import relabel_rollout
@@ -28,33 +26,32 @@ from sb3_vdb.adversarial.reward_scaling import Scaling
 from sb3_vdb.adversarial.rounds import Rounds
 from sb3_vdb.adversarial.settings import (
     DEFAULT_BETA,
-    DEFAULT_BETA_STEP_SIZE,
     AdversarialSettings,
     checked_reward_type,
     discriminator_arguments,
     make_dual,
+    updates_per_round,
 )
+from sb3_vdb.adversarial.survival import SurvivalBias
+from sb3_vdb.adversarial.training_venv import is_absent
 from sb3_vdb.adversarial.wiring import (
     check_compatible,
     check_demonstrations,
-    check_normalised_alike,
-    insert_pass_through,
+    check_density_of_raw,
+    check_still_inserted,
     insert_reward,
-    lowest_normalize,
 )
-from sb3_vdb.class_paths import class_path
 from sb3_vdb.demonstrations import Demonstrations, Trajectory
 from sb3_vdb.discriminators import Discriminator, PenaltyTarget
-from sb3_vdb.evaluation.returns import EvaluationResult, evaluate_returns
-from sb3_vdb.recovered_reward import RecoveredReward
-from sb3_vdb.transitions import Transitions
-from sb3_vdb.vdb import Constraint, DualVariable
+from sb3_vdb.run_state import check_normalises_alike, share_statistics
+from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, Constraint, DualVariable
+from sb3_vdb.vec_env import below_normalize, lowest_normalize
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class AdversarialTrainer:
+class AdversarialTrainer(LearnedPolicyAndReward):
     """Base of GAIL, VAIL, AIRL and VAIRL; use one of these.
 
     A round: the generator collects samples and is paid by the discriminator; the discriminator
@@ -67,8 +64,9 @@ class AdversarialTrainer:
     :param venv: environments of the generator; put a monitor in to log the task's return
     :param gen_algo: SB3 algorithm made with ``venv``
     :param demo_batch_size: expert samples in a discriminator update, and as many generator samples
-    :param n_disc_updates_per_round: discriminator updates after each round
-    :param gen_train_timesteps: environment steps in a round of an off-policy generator (1000 by
+    :param n_disc_updates_per_round: discriminator updates after each round; by default 16 with an
+        on-policy generator and 64 with an off-policy one
+    :param gen_train_timesteps: environment steps in a round of an off-policy generator (256 by
         default); a round of an on-policy one is its rollout
     :param disc_learning_rate: step size of Adam for the discriminator
     :param information_limit: I_c in nats (VAIL and VAIRL; 0.5 by default)
@@ -95,7 +93,7 @@ class AdversarialTrainer:
     :param normalize_inputs: ``"running"`` statistics, the observation space's ``"bounds"``, or
         ``"none"``
     :param discriminator_kwargs: ``view``, what the discriminator sees (a
-        :class:`~sb3_vdb.views.View`: states and actions for GAIL types, states for AIRL types,
+        :class:`~sb3_vdb.View`: states and actions for GAIL types, states for AIRL types,
         whose reward then transfers), ``trunk_class`` (:class:`~sb3_vdb.networks.DenseTrunk`) and
         ``trunk_kwargs`` (for that one ``net_arch``, (64, 64), and ``activation_fn``, ReLU),
         ``gamma`` (AIRL types: discount of the potential; the generator's) and ``code_dim`` (VAIL
@@ -107,12 +105,14 @@ class AdversarialTrainer:
     :param verbose: 1 prints the log as well, with ``log_dir``
     :param trace_updates: trace the discriminator's update once and run the trace, twice as fast
         with the same result; False runs Python and autograd at every update. By default whatever
-        sees no pictures is traced, with a warning where that fails.
+        sees no pictures is traced, with a warning where that fails; in torch's anomaly detection
+        nothing is.
     :raises ValueError: an argument is out of range or does not fit the others, before any training
     """
 
     discriminator_class: ClassVar[type[Discriminator]]
     has_bottleneck: ClassVar[bool]
+    is_within_step = False  # callbacks are looking at a step that is not stored yet
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class AdversarialTrainer:
         gen_algo: BaseAlgorithm,
         *,
         demo_batch_size: int = 256,
-        n_disc_updates_per_round: int = 16,
+        n_disc_updates_per_round: int | None = None,
         gen_train_timesteps: int | None = None,
         disc_learning_rate: float = 3e-4,
         information_limit: float | None = None,
@@ -149,7 +149,7 @@ class AdversarialTrainer:
         check_compatible(venv, gen_algo)
         settings = AdversarialSettings(
             demo_batch_size=demo_batch_size,
-            n_disc_updates_per_round=n_disc_updates_per_round,
+            n_disc_updates_per_round=updates_per_round(n_disc_updates_per_round, gen_algo),
             disc_learning_rate=disc_learning_rate,
             grad_penalty_coef=grad_penalty_coef,
             grad_penalty_on=grad_penalty_on,
@@ -182,7 +182,7 @@ class AdversarialTrainer:
             beta_step_size=beta_step_size,
             constraint=constraint,
         )
-        spaces = venv.observation_space, venv.action_space
+        spaces = below_normalize(venv).observation_space, venv.action_space
         make_discriminator = partial(self.discriminator_class, *spaces, **arguments)
         self._setup(demonstrations, venv, gen_algo, settings, make_discriminator, dual)
 
@@ -197,8 +197,8 @@ class AdversarialTrainer:
         log_suffix: str = "",
     ) -> None:
         """Check that everything fits together, then put the discriminator into the environments."""
-        class_path(type(self))  # files name it
         self.settings, self.dual = settings, dual
+        demonstrations = demonstrations.as_stacked_in(venv)
         self.gen_algo, self.demonstrations = gen_algo, demonstrations
         self.device = get_device(settings.device)
         self.gen_train_timesteps = settings.round_length(gen_algo)
@@ -211,19 +211,40 @@ class AdversarialTrainer:
         self.reward_type = checked_reward_type(settings.reward_type, types)
         if self.discriminator.needs_density:
             check_has_density(gen_algo)
+            check_density_of_raw(venv)
         check_demonstrations(demonstrations, self.discriminator, venv)
         settings.check_batch(demonstrations.n_steps, self.gen_train_timesteps)
         self.rounds = Rounds(
             self.discriminator, demonstrations, gen_algo, settings, dual, self.reward_type
         )
-        self.venv, self.reward_venv = insert_reward(
-            venv, None if self.relabels else self.reward, collect=True
+        self._survival = SurvivalBias(
+            demonstrations, self.reward_type, settings.reward_scaling == "mean_std"
         )
-        self.rounds.normalize = lowest_normalize(self.venv)
-        gen_algo.set_env(self.venv)
-        self._last_finite = LastFinite(gen_algo)
-        if settings.log_dir is not None:
+        self.venv = venv
+        checkpoint.check_can_be_saved(self)
+        self._put_into(venv)
+        self._last_finite = LastFinite(gen_algo, self.discriminator)
+        if settings.log_dir is not None and not is_absent(venv):
             log_to(gen_algo, settings.log_dir, settings.verbose, log_suffix)
+
+    def _put_into(self, venv: VecEnv) -> None:
+        """Put the discriminator's reward into environments, and these into the generator."""
+        self.venv, self.reward_venv = insert_reward(venv, None if self.relabels else self.reward)
+        self.rounds.normalize = lowest_normalize(self.venv)
+        self.gen_algo.set_env(self.venv)
+
+    def set_env(self, venv: VecEnv) -> None:
+        """Go on in other environments, which begin new episodes; ``gen_algo.set_env`` would not pay
+        the learned reward. A VecNormalize goes on with the statistics of the training.
+
+        :param venv: environments like those before, as many and normalised alike
+        :raises ValueError: they differ
+        """
+        check_compatible(venv, self.gen_algo)
+        check_normalises_alike(self.venv, venv, rewards=True)
+        self.demonstrations.check_action_repeat(venv)
+        share_statistics(self.venv, venv)
+        self._put_into(venv)
 
     # ------------------------------------------------------------------ learning
 
@@ -244,24 +265,33 @@ class AdversarialTrainer:
         :param tb_log_name: name of the TensorBoard run; by default the algorithm's
         :param reset_num_timesteps: False goes on where the last ``learn`` (or the loaded file)
             stopped
-        :raises NonFiniteError: a loss or reward is not finite; a checkpoint was written first
+        :raises NonFiniteError: an observation, a loss or a reward is not finite; a checkpoint was
+            written first
+        :raises ValueError: the generator's environments were exchanged; see :meth:`set_env`
         """
+        check_still_inserted(self.gen_algo, self.reward_venv)
+        self._survival.check_demonstrations()
         try:
-            self.gen_algo.learn(
-                total_timesteps,
-                with_discriminator(self, callback),
-                log_interval=log_interval or (1 if self.is_on_policy else 4),
-                tb_log_name=tb_log_name or type(self).__name__,
-                reset_num_timesteps=reset_num_timesteps,
-                progress_bar=progress_bar,
-            )
+            with self.reward_venv.learning():
+                self.gen_algo.learn(
+                    total_timesteps,
+                    with_discriminator(self, callback),
+                    log_interval=log_interval or (1 if self.is_on_policy else 4),
+                    tb_log_name=tb_log_name or type(self).__name__,
+                    reset_num_timesteps=reset_num_timesteps,
+                    progress_bar=progress_bar,
+                )
         except (FloatingPointError, ValueError) as error:
             self._last_finite.stop_if_needed(error, self._save_before_error)
             raise
+        if self.rounds.constraint is not None:
+            self.rounds.constraint.warn()
         return self
 
     def _save_before_error(self) -> Path:
+        self.is_within_step = False
         self.reward_venv.drop_collected()
+        vars(self.gen_algo)["_last_obs"] = None  # new episodes: those that go on have a gap
         return self.save(self.settings.emergency_path(type(self).__name__, self.num_timesteps))
 
     def finish_round(self, rollout: Mapping[str, Any]) -> None:
@@ -280,88 +310,8 @@ class AdversarialTrainer:
             relabel_rollout(self.gen_algo.rollout_buffer, paid, rollout["values"], rollout["dones"])
             for step_paid, step_dones in zip(paid, dones, strict=True):
                 self.reward_venv.count_returns(step_paid, step_dones)
+        self._survival.check_ends(self.reward_venv.n_successes, self.reward_venv.n_other_ends)
         record_round(self.logger, self.rounds.learner, rewards, self.reward_venv)
-
-    # ------------------------------------------------------------------ using what was learned
-
-    @property
-    def is_on_policy(self) -> bool:
-        """Whether the generator learns from whole rollouts."""
-        return isinstance(self.gen_algo, OnPolicyAlgorithm)
-
-    @property
-    def policy(self) -> Any:
-        """The generator's policy."""
-        return self.gen_algo.policy
-
-    @property
-    def n_rounds(self) -> int:
-        """Rounds so far."""
-        return self.rounds.n_rounds
-
-    @property
-    def num_timesteps(self) -> int:
-        """Environment steps so far."""
-        return self.gen_algo.num_timesteps
-
-    @property
-    def logger(self) -> Any:
-        """The generator's logger, which the discriminator writes to as well."""
-        return self.gen_algo.logger
-
-    def predict(
-        self,
-        observation: npt.NDArray[Any] | dict[str, npt.NDArray[Any]],
-        state: tuple[npt.NDArray[Any], ...] | None = None,
-        episode_start: npt.NDArray[Any] | None = None,
-        deterministic: bool = False,
-    ) -> tuple[npt.NDArray[Any], tuple[npt.NDArray[Any], ...] | None]:
-        """Choose actions by the generator's policy; arguments as for SB3's ``predict``."""
-        return self.gen_algo.predict(observation, state, episode_start, deterministic)
-
-    def reward(self, transitions: Transitions) -> npt.NDArray[np.float32]:
-        """Compute the reward that the generator is paid at present, scaled, at the mean codes;
-        shape (batch,).
-        """
-        return self.rounds.reward(transitions)
-
-    def recovered_reward(self, reward_type: str | None = None) -> RecoveredReward:
-        """Freeze the learned reward, to train new policies with.
-
-        :param reward_type: by default the one the generator is paid
-        :raises ValueError: unknown type, or one that depends on the policy
-        """
-        allowed = self.discriminator.reward_types
-        kind = checked_reward_type(reward_type or self.reward_type, allowed)
-        return RecoveredReward(self.discriminator, kind)
-
-    def evaluate(
-        self, venv: VecEnv, n_eval_episodes: int = 20, deterministic: bool = True
-    ) -> EvaluationResult:
-        """Compute task returns and learned returns of the policy in other environments than those
-        it trains in.
-
-        :param venv: environments to evaluate in; wrapped like the training environments, without
-            the learned reward. Statistics of a VecNormalize are taken from the training.
-        :param n_eval_episodes: number of episodes
-        :param deterministic: whether the policy acts without noise
-        :raises ValueError: the policy needs normalised observations and ``venv`` has raw ones
-        """
-        ours = lowest_normalize(self.venv)
-        if ours is not None and ours.norm_obs:
-            check_normalised_alike(self.venv, venv)
-            vars(lowest_normalize(venv))["obs_rms"] = copy.deepcopy(ours.obs_rms)
-        return evaluate_returns(self.gen_algo, venv, n_eval_episodes, deterministic, self.reward)
-
-    def prepare_eval_env(self, venv: VecEnv) -> VecEnv:
-        """Make environments for SB3's ``EvalCallback``, which pay the task's reward and are wrapped
-        like those the generator trains in.
-
-        :param venv: evaluation environments, normalised if the training environments are
-        :raises ValueError: they are normalised and the training's are not, or the reverse
-        """
-        check_normalised_alike(self.venv, venv)
-        return insert_pass_through(venv)
 
     # ------------------------------------------------------------------ saving
 
@@ -370,24 +320,36 @@ class AdversarialTrainer:
         page on saving).
 
         :return: the path written to, with the suffix ``.zip`` if it had none
+        :raises ValueError: a step callback of an off-policy generator saves
         """
         return checkpoint.save(self, path)
 
     @classmethod
-    def load(cls, path: str | Path, venv: VecEnv, device: th.device | str | None = None) -> Self:
-        """Read what :meth:`save` wrote; ``learn(..., reset_num_timesteps=False)`` then goes on
-        where it stopped.
+    def load(
+        cls,
+        path: str | Path,
+        venv: VecEnv | None = None,
+        device: th.device | str | None = None,
+    ) -> Self:
+        """Read what :meth:`save` wrote.
+
+        In as many environments as the run had, ``learn(..., reset_num_timesteps=False)`` goes on
+        where it stopped: exactly, if they can give their state (the mazes can); else with new
+        episodes. In another number of environments training goes on with new episodes: networks,
+        optimisers, beta, counters, statistics and the replay buffer's latest steps are kept, the
+        course of the run is another one, and an on-policy rollout has another length. Without
+        environments the trainer predicts, evaluates and gives its reward.
 
         The generator inside is stored in SB3's own format, whose settings SB3 unpickles: load only
         files you trust.
 
-        :param venv: environments like those it was trained in
+        :param venv: environments like those it was trained in; None for none
         :param device: where generator and discriminator go; by default where they were
         :raises FileNotFoundError: no such file
         :raises ValueError: not a file of this class, truncated, of a later version, or for other
             environments
         """
         trainer, saved = cls.__new__(cls), checkpoint.read(cls, path, venv, device)
-        trainer._setup(*saved.arguments(venv))
+        trainer._setup(*saved.arguments())
         saved.restore(trainer)
         return trainer

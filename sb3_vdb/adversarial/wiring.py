@@ -6,13 +6,16 @@ import copy
 from collections.abc import Callable
 
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecFrameStack, VecNormalize
 
 from sb3_vdb.adversarial.generator_spaces import check_generator_spaces
+from sb3_vdb.adversarial.training_venv import TrainingRewardVecEnv
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.discriminators import Discriminator
-from sb3_vdb.reward_vec_env import RewardFunction, RewardVecEnv, TaskRewardVecEnv
-from sb3_vdb.vec_env import wrappers
+from sb3_vdb.reward_vec_env import RewardFunction, TaskRewardVecEnv
+from sb3_vdb.vec_env import below_normalize, lowest_normalize, wrappers
 
 
 def check_compatible(venv: VecEnv, gen_algo: BaseAlgorithm) -> None:
@@ -28,6 +31,12 @@ def check_compatible(venv: VecEnv, gen_algo: BaseAlgorithm) -> None:
     if not isinstance(gen_algo, BaseAlgorithm):
         raise ValueError(
             f"`gen_algo` must be an SB3 algorithm made with `venv`, got {type(gen_algo).__name__}"
+        )
+    if not isinstance(gen_algo, (OnPolicyAlgorithm, OffPolicyAlgorithm)):
+        raise ValueError(
+            f"`gen_algo` is {type(gen_algo).__name__}, which learns without gradients from the "
+            "returns of whole episodes, while the learned reward changes all the time; use an "
+            "on-policy (PPO, TRPO) or off-policy (SAC) algorithm"
         )
     # SB3's algorithms see pictures with channels first, whatever the environments give
     seen = BaseAlgorithm._wrap_env(venv, verbose=0)
@@ -56,7 +65,7 @@ def check_demonstrations(
     # the policy's density is one of whole observations
     keys = None if discriminator.needs_density else discriminator.transition_encoder.keys
     demonstrations.validate(
-        venv.observation_space,
+        below_normalize(venv).observation_space,
         venv.action_space,
         discriminator.needs_density or "actions" in discriminator.needs,
         keys,
@@ -64,19 +73,51 @@ def check_demonstrations(
     demonstrations.check_action_repeat(venv)
 
 
+def check_density_of_raw(venv: VecEnv) -> None:
+    """Refuse a stack in which the policy's observation does not follow from the raw one alone, so
+    that its density at a demonstrated observation is not known.
+
+    :raises ValueError: observations are stacked or normalised again above a VecNormalize
+    """
+    normalize = lowest_normalize(venv)
+    for layer in wrappers(venv):
+        if normalize is None or layer is normalize:
+            return
+        again = isinstance(layer, VecNormalize) and layer.norm_obs
+        if again or isinstance(layer, VecFrameStack):
+            raise ValueError(
+                f"`venv` has a {type(layer).__name__} above a VecNormalize, and AIRL and VAIRL "
+                "need the policy's density at single raw observations; put it below: "
+                "VecNormalize(VecFrameStack(venv, n_stack))"
+            )
+
+
 def insert_reward(
-    venv: VecEnv, reward: RewardFunction | None, collect: bool
-) -> tuple[VecEnv, RewardVecEnv]:
-    """Put a :class:`RewardVecEnv` between environments and the generator.
+    venv: VecEnv, reward: RewardFunction | None
+) -> tuple[VecEnv, TrainingRewardVecEnv]:
+    """Put a :class:`TrainingRewardVecEnv` between environments and the generator.
 
     :param venv: environments, which may be normalised
     :param reward: reward to pay; None for 0
-    :param collect: whether the wrapper keeps every step
     :return: the outermost environment and the reward wrapper
     """
-    outermost, wrapper = _insert(venv, lambda inner: RewardVecEnv(inner, reward, collect))
-    assert isinstance(wrapper, RewardVecEnv)
+    outermost, wrapper = _insert(venv, lambda inner: TrainingRewardVecEnv(inner, reward))
+    assert isinstance(wrapper, TrainingRewardVecEnv)
     return outermost, wrapper
+
+
+def check_still_inserted(gen_algo: BaseAlgorithm, reward_venv: TrainingRewardVecEnv) -> None:
+    """Refuse a generator whose environments were exchanged behind the trainer's back.
+
+    :raises ValueError: it would learn from another reward
+    """
+    layers = [] if gen_algo.env is None else wrappers(gen_algo.env)
+    if not any(layer is reward_venv for layer in layers):
+        raise ValueError(
+            "the environments of `gen_algo` are not those of this trainer (`gen_algo.set_env` was "
+            "called, or another trainer took it), and the learned reward is not paid there; call "
+            "trainer.set_env(venv)"
+        )
 
 
 def insert_pass_through(venv: VecEnv) -> VecEnv:
@@ -105,29 +146,12 @@ def _insert(
 def _copied_onto(layer: VecEnv, lowest: VecEnv, inner: VecEnv) -> VecEnv:
     """Copy the wrappers from ``layer`` down to ``lowest``, on top of ``inner``."""
     assert isinstance(layer, VecEnvWrapper)
-    clone = copy.copy(layer)  # a VecNormalize leaves its environment behind and shares its moments
     below = inner if layer is lowest else _copied_onto(layer.venv, lowest, inner)
-    if isinstance(clone, VecNormalize):
+    if isinstance(layer, VecNormalize):
+        clone: VecEnvWrapper = copy.copy(layer)  # leaves its environment behind, shares its moments
         clone.set_venv(below)
-    else:
-        clone.venv = below
+        return clone
+    # copy.copy would look for attributes in the environment that the copy does not have yet
+    clone = object.__new__(type(layer))
+    vars(clone).update(vars(layer), venv=below)
     return clone
-
-
-def lowest_normalize(venv: VecEnv) -> VecNormalize | None:
-    """Find the innermost ``VecNormalize`` of a stack, the one just above the reward."""
-    layers = [each for each in wrappers(venv) if isinstance(each, VecNormalize)]
-    return layers[-1] if layers else None
-
-
-def check_normalised_alike(training: VecEnv, evaluation: VecEnv) -> None:
-    """Refuse evaluation environments that are normalised otherwise than those of the training.
-
-    :raises ValueError: one is a VecNormalize and the other is not
-    """
-    ours, theirs = lowest_normalize(training), lowest_normalize(evaluation)
-    if (ours is None) != (theirs is None):
-        raise ValueError(
-            f"`venv` must {'not ' if ours is None else ''}be a VecNormalize, since the training "
-            f"environments are {'none' if ours is None else 'one'}"
-        )

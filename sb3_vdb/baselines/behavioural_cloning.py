@@ -114,6 +114,8 @@ class BehaviouralCloning:
         learning_rate = positive_number("learning_rate", learning_rate)
         weight_decay = number_from_zero("weight_decay", weight_decay)
         self.env, self._normalizers = venv, _normalizers(venv)
+        if isinstance(demonstrations, Demonstrations):
+            demonstrations = demonstrations.as_stacked_in(venv)
         episodes = stored_episodes(demonstrations, venv.observation_space, venv.action_space, 2)
         demonstrations.check_action_repeat(venv)
         self.device = get_device(device)
@@ -189,7 +191,7 @@ class BehaviouralCloning:
 
     def save(self, path: str | Path) -> None:
         """Write the policy, which takes raw observations; ``ClonedPolicy.load(path)`` reads it."""
-        self.policy.save(str(path))
+        self.policy.save(path)
 
 
 def _normalizers(venv: VecEnv) -> list[VecNormalize]:

@@ -1,11 +1,12 @@
-"""The command line: ``sb3-vdb demo | list | record | record-demos | bench | reproduce``."""
+"""The command line ``sb3-vdb``: to evaluate, record, list, and to run what the papers did."""
 
 from __future__ import annotations
 
 import click
 
+from sb3_vdb.cli.evaluation import evaluate
 from sb3_vdb.cli.recording import record, record_demos
-from sb3_vdb.cli.reproduce import bench_command, demo_command, reproduce
+from sb3_vdb.cli.reproduce import bench_command, demo_command, maintain, reproduce
 from sb3_vdb.version import __version__
 
 
@@ -25,5 +26,5 @@ def list_environments() -> None:
         click.echo(f"{row.id:<{width}}  {row.summary}")
 
 
-for command in (record, record_demos, demo_command, bench_command, reproduce):
+for command in (evaluate, record, record_demos, demo_command, bench_command, reproduce, maintain):
     main.add_command(command)

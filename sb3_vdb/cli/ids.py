@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
+import os
+import sys
 
 import click
 
-from sb3_vdb.environments import ENVIRONMENTS
+from sb3_vdb.environments import registered_id
 
 
-def known_id(env_id: str, hint: str) -> None:
-    """Refuse an id that is not registered, and name the nearest ones that are."""
-    known = [row.id for row in ENVIRONMENTS]
-    if env_id not in known:
-        near = difflib.get_close_matches(env_id, known, n=3)
-        wanted = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise click.BadParameter(
-            f"{env_id} is not registered{wanted} (sb3-vdb list shows all)", param_hint=hint
-        )
+def known_id(env_id: str, hint: str) -> str:
+    """Return the registered id of an environment; that of a module of the user's, in the present
+    folder as well, is written ``module:Id-v0``.
+
+    :param env_id: as it is written
+    :param hint: name of the argument, for the message
+    :raises click.BadParameter: it is not registered; naming the nearest ones that are
+    """
+    if ":" in env_id and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        return registered_id(env_id)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=hint) from error

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import click
-from gymnasium.error import DependencyNotInstalled
+from gymnasium.error import Error
 
 from sb3_vdb.experiments.framework.job import BACKENDS, Workers
 from sb3_vdb_envs.cores import available_cores
 
 PATH = click.Path(path_type=Path)
 # what the package refuses or misses, which the command line says without a traceback
-REFUSALS = (ValueError, TypeError, RuntimeError, ImportError, DependencyNotInstalled)
+REFUSALS = (ValueError, TypeError, RuntimeError, ImportError, OSError, Error)
 
 
 def seed() -> click.Option:
@@ -124,7 +124,7 @@ def study_arguments(values: dict[str, Any]) -> dict[str, Any]:
     }
     for name, value in arguments.items():
         if isinstance(value, Path):
-            arguments[name] = value.resolve()
+            arguments[name] = value.expanduser().resolve()
     if "first_seed" in arguments:
         first = arguments.pop("first_seed")
         arguments["seeds"] = range(first, first + arguments["seeds"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from gymnasium.envs.registration import load_env_creator
 
 from sb3_vdb.cli.ids import known_id
 from sb3_vdb.cli.options import REFUSALS
+from sb3_vdb.cli.policies import FILE, check_fits, env_arguments, policy_options, sees
 from sb3_vdb.demonstrations.recording import resolved_arguments
 from sb3_vdb.environments import ENVIRONMENTS, environment
 
@@ -21,18 +21,17 @@ from sb3_vdb.environments import ENVIRONMENTS, environment
 @click.option("--pretrained", is_flag=True, help="play the policy that comes with the package")
 @click.option(
     "--model",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=FILE,
     default=None,
-    help="play a model saved by SB3",
+    help="play a saved model: of this package, SB3 or sb3-contrib",
 )
-@click.option("--algo", default="PPO", show_default=True, help="class of --model")
+@policy_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=None,
     help="mp4 or gif; by default <environment>.gif",
 )
-@click.option("--clip", default=None, help="name or path of a motion clip (HumanoidMocap)")
 @click.option("--seconds", default=6.0, show_default=True, type=click.FloatRange(0, min_open=True))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.option(
@@ -46,9 +45,10 @@ def record(
     env_id: str,
     pretrained: bool,
     model: Path | None,
-    algo: str,
+    algo: str | None,
+    vec_normalize: Path | None,
+    arguments: tuple[str, ...],
     out: Path | None,
-    clip: str | None,
     seconds: float,
     seed: int,
     every: int,
@@ -56,12 +56,13 @@ def record(
     """Write a video of a policy at work; of random actions without --pretrained or --model."""
     from sb3_vdb.evaluation.videos import check_video_path, record_video
 
-    known_id(env_id, "ENV_ID")
-    env_kwargs = {} if clip is None else {"clip": clip}
-    path = out or Path(f"{env_id.split('/')[1]}.gif")
+    env_id, env_kwargs = known_id(env_id, "ENV_ID"), env_arguments(arguments)
+    path = out or Path(f"{env_id.split('/')[-1]}.gif")
     try:
         check_video_path(path)
-        policy = _policy(env_id, pretrained, model, algo)
+        policy = _policy(env_id, pretrained, model, algo, vec_normalize)
+        if policy is not None:
+            _check_fits_id(policy, env_id, env_kwargs)
         click.echo(record_video(env_id, policy, path, seconds, seed, env_kwargs, every))
     except REFUSALS as error:
         raise click.ClickException(str(error)) from error
@@ -71,11 +72,11 @@ def record(
 @click.argument("env_id")
 @click.option(
     "--model",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=FILE,
     default=None,
-    help="expert saved by SB3",
+    help="saved expert: of this package, SB3 or sb3-contrib",
 )
-@click.option("--algo", default="SAC", show_default=True, help="class of --model")
+@policy_options
 @click.option(
     "--scripted",
     is_flag=True,
@@ -84,23 +85,17 @@ def record(
 @click.option("--episodes", default=10, show_default=True, type=click.IntRange(min=1))
 @click.option("--least-return", default=None, type=float, help="drop episodes below it")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
-@click.option(
-    "--arg",
-    "arguments",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="argument of the environment, for example preset=shadow; several times",
-)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="npz file")
 def record_demos(
     env_id: str,
     model: Path | None,
-    algo: str,
+    algo: str | None,
+    vec_normalize: Path | None,
+    arguments: tuple[str, ...],
     scripted: bool,
     episodes: int,
     least_return: float | None,
     seed: int,
-    arguments: tuple[str, ...],
     out: Path,
 ) -> None:
     """Record an expert as physics states and actions. An expert that observes states can record
@@ -108,12 +103,13 @@ def record_demos(
     """
     from sb3_vdb.demonstrations import recording
 
-    known_id(env_id, "ENV_ID")
-    kwargs = dict(_argument(each) for each in arguments)
+    env_id, kwargs = known_id(env_id, "ENV_ID"), env_arguments(arguments)
     try:
-        expert = _controller(env_id) if scripted else _policy(env_id, False, model, algo)
         if (model is None) != scripted:
             raise ValueError("give either --model or --scripted")
+        expert = (
+            _controller(env_id) if scripted else _policy(env_id, False, model, algo, vec_normalize)
+        )
         acting_env = _acting_env(env_id, kwargs, expert.observation_space)
         made = recording.record(
             expert, env_id, episodes, seed, kwargs, acting_env, least_return=least_return
@@ -135,23 +131,12 @@ def _controller(env_id: str) -> Any:
     return load_env_creator(row.scripted_expert)(**state_row.kwargs)
 
 
-def _argument(text: str) -> tuple[str, Any]:
-    """Split ``name=value``; the value is read as JSON where it is such."""
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--arg")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
-
-
 def _acting_env(env_id: str, kwargs: dict[str, Any], observed: Any) -> Any:
     """Make the environment that an expert with these observations acts in, with the physics and
     frames of ``env_id``.
     """
     env = gym.make(env_id, **kwargs)
-    if env.observation_space == observed:
+    if sees(observed, env.observation_space):
         return env
     row = environment(env_id)
     if row is not None and row.state_twin is not None:
@@ -164,7 +149,7 @@ def _acting_env(env_id: str, kwargs: dict[str, Any], observed: Any) -> Any:
             if name in known and name not in row.look
         }
         env = gym.make(row.state_twin, **shared)
-        if env.observation_space == observed:
+        if sees(observed, env.observation_space):
             return env
     raise ValueError(
         f"the model observes {observed}, {env_id} gives {env.observation_space}; "
@@ -172,7 +157,17 @@ def _acting_env(env_id: str, kwargs: dict[str, Any], observed: Any) -> Any:
     )
 
 
-def _policy(env_id: str, pretrained: bool, model: Path | None, algo: str) -> Any:
+def _check_fits_id(policy: Any, env_id: str, env_kwargs: dict[str, Any]) -> None:
+    env = gym.make(env_id, **env_kwargs)
+    try:
+        check_fits(policy, env)
+    finally:
+        env.close()
+
+
+def _policy(
+    env_id: str, pretrained: bool, model: Path | None, algo: str | None, vec_normalize: Path | None
+) -> Any:
     """Load what acts in a recording; None for random actions."""
     if pretrained and model is not None:
         raise ValueError("give either --pretrained or --model, not both")
@@ -182,14 +177,6 @@ def _policy(env_id: str, pretrained: bool, model: Path | None, algo: str) -> Any
         return load_pretrained(env_id)
     if model is None:
         return None
-    import sb3_contrib
-    import stable_baselines3
-    from stable_baselines3.common.base_class import BaseAlgorithm
+    from sb3_vdb.saved_models import load_model
 
-    from sb3_vdb import baselines
-
-    for package in (stable_baselines3, sb3_contrib, baselines):
-        algorithm = getattr(package, algo, None)
-        if isinstance(algorithm, type) and issubclass(algorithm, BaseAlgorithm):
-            return algorithm.load(model, device="cpu")
-    raise ValueError(f"`--algo` {algo} is no algorithm of SB3, sb3-contrib or sb3_vdb.baselines")
+    return load_model(model, algo, vec_normalize, env_id)

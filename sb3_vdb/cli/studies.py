@@ -1,5 +1,6 @@
-"""The studies that ``sb3-vdb reproduce`` runs. A new one is a folder in ``sb3_vdb.experiments`` and
-a row here.
+"""The studies that ``sb3-vdb reproduce`` runs: what a reader of the papers wants. A new one is a
+folder in ``sb3_vdb.experiments`` and a row here; what only developers run is a row of
+:mod:`sb3_vdb.cli.maintenance`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import click
 
 from sb3_vdb.cli import options
 from sb3_vdb.cli.ids import known_id
-from sb3_vdb.experiments.framework.job import BACKENDS
 from sb3_vdb.experiments.maze_transfer.presets import MAZE_PRESETS
 from sb3_vdb.experiments.maze_transfer.settings import MAZE_METHODS, MAZES
 from sb3_vdb.experiments.maze_transfer.variations import VARIATIONS
+from sb3_vdb.experiments.tuning.settings import TASKS as TUNING_TASKS
 from sb3_vdb.experiments.vmail.settings import SUITES, VMAIL_METHODS
 
 AGAIN = "Running it again continues what is missing."
@@ -68,12 +69,6 @@ def _vmail(suite: str, text: str, n_workers: int | None) -> Study:
     )
 
 
-def _pictures(function: str, text: str) -> Study:
-    """Make the row of pictures for the documentation."""
-    out = options.out("docs/images", "folder of the pictures")
-    return Study(f"documentation_pictures:{function}", f"{text}, for the documentation.", [out])
-
-
 STUDIES: Mapping[str, Study] = {
     "maze-transfer": Study(
         "maze_transfer.study:transfer",
@@ -124,7 +119,6 @@ STUDIES: Mapping[str, Study] = {
             options.several("--skill", "skills", "Run, Walk, Backflip, ... as in the ids"),
             options.number("--samples", 4_000_000, "environment steps of a run"),
             *options.table(3, "runs/humanoid"),
-            options.flag("--ship", "put the best policies into the package"),
         ],
         ids={"--skill": "sb3_vdb/Humanoid{}-v0"},
     ),
@@ -154,22 +148,20 @@ STUDIES: Mapping[str, Study] = {
         "needs.",
         1,
     ),
+    "tuning": Study(
+        "tuning.table:tuning",
+        "How fast the multiplier of the bottleneck has to move, and what healthy and sick runs "
+        f"look like. {AGAIN}",
+        [
+            options.several("--task", "tasks", "all by default", click.Choice([*TUNING_TASKS])),
+            options.several("--step-size", "step_sizes", "[default: 1e-5, 1e-3, 1e-2, 0.1]", float),
+            options.share(),
+            *options.table(3, "runs/tuning"),
+        ],
+    ),
     "two-gaussians": Study(
         "two_gaussians:two_gaussians",
         "Discriminators between two Gaussians under different information limits (figure 2).",
         [options.out("runs/two-gaussians"), options.docs(), options.seed()],
     ),
-    "killed-workers": Study(
-        "killed_workers:killed_workers",
-        "What studies lose when their workers are killed.",
-        [
-            options.several("--backend", "backends", "both by default", click.Choice(BACKENDS)),
-            options.out("runs/killed-workers"),
-            options.docs(),
-            options.n_workers(),
-        ],
-    ),
-    "humanoid-pictures": _pictures("humanoid", "Joints and clips of the humanoid"),
-    "pixel-pictures": _pictures("pixel_presets", "Rendering presets of the pixel environments"),
-    "maze-pictures": _pictures("mazes", "Top views of all mazes"),
 }

@@ -12,19 +12,21 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
+from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.acting import Predictor
 from sb3_vdb.demonstrations import npz
 from sb3_vdb.demonstrations.episode_lists import check_is_list, episode_of
 from sb3_vdb.demonstrations.flat_steps import read_steps, split_steps
+from sb3_vdb.demonstrations.frame_stacks import as_stacked
 from sb3_vdb.demonstrations.plain_arrays import listed
 from sb3_vdb.demonstrations.reenactment import load_reenacted
 from sb3_vdb.demonstrations.rollouts import collect_episodes
 from sb3_vdb.demonstrations.trajectory import Trajectory, trajectory_problem
 from sb3_vdb.demonstrations.validation import observation_problem, space_problem, warn_of_outside
 from sb3_vdb.transitions import Transitions, map_parts
-from sb3_vdb.vec_env import action_repeat_of
+from sb3_vdb.vec_env import action_repeat_of, as_vec_env
 
 
 class Demonstrations(Sequence[Trajectory]):
@@ -155,6 +157,14 @@ class Demonstrations(Sequence[Trajectory]):
                 raise ValueError(f"trajectory {i}: {problem}")
         warn_of_outside((each.observations for each in self), observation_space, keys)
 
+    def as_stacked_in(self, venv: VecEnv) -> Demonstrations:
+        """Stack the observations as a VecFrameStack of the environments stacks theirs; those that
+        are stacked already, or that nothing stacks, stay as they are.
+
+        :param venv: environments of a learner
+        """
+        return Demonstrations(as_stacked(self, venv))
+
     def check_action_repeat(self, venv: VecEnv) -> None:
         """Check that an action lasted as long as in the environments, where both say how long.
 
@@ -241,27 +251,27 @@ class Demonstrations(Sequence[Trajectory]):
 
     @classmethod
     def from_rollouts(
-        cls, model: Predictor, venv: VecEnv, n_episodes: int, deterministic: bool = False
+        cls,
+        model: Predictor,
+        venv: GymEnv,
+        n_episodes: int,
+        deterministic: bool = False,
     ) -> Demonstrations:
         """Record whole episodes of an SB3 model.
 
         :param model: any SB3 algorithm (or whatever has its ``predict``)
-        :param venv: environments it can act in, wrapped as in its training
+        :param venv: environments it can act in, wrapped as in its training, without the learned
+            reward; or one of Gymnasium's
         :param n_episodes: how many episodes; each environment gives the same number (up to one), so
             that short episodes are not over-represented
         :param deterministic: whether the policy acts without noise
-        :raises ValueError: something else than environments or a model
+        :raises ValueError: something else than a model or environments that pay the task's reward
         """
-        if not isinstance(venv, VecEnv):
-            raise ValueError(
-                f"`venv` must be an SB3 VecEnv, got {type(venv).__name__}; "
-                "make it with sb3_vdb.make_vec_env(id, n_envs)"
-            )
         if not hasattr(model, "predict"):
             raise ValueError(f"`model` must have SB3's predict(), {type(model).__name__} has not")
         return cls(
             episode.trajectory
-            for episode in collect_episodes(model, venv, n_episodes, deterministic)
+            for episode in collect_episodes(model, as_vec_env(venv), n_episodes, deterministic)
         )
 
     @classmethod

@@ -4,37 +4,25 @@ lengths. No pickle.
 
 from __future__ import annotations
 
-import io
-import zipfile
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sb3_vdb import array_files
+from sb3_vdb.array_files import ArrayFile, check_fits_memory, open_arrays
 from sb3_vdb.demonstrations.trajectory import Trajectory
-from sb3_vdb.files import with_default_suffix, write_bytes
+from sb3_vdb.files import damaged, with_default_suffix, write_bytes
 from sb3_vdb.transitions import parts_of
 
 FORMAT = "sb3_vdb.demonstrations"
 VERSION = 1
 UNKNOWN = 0  # action repeat of a trajectory that does not know its own
 PART = "observations/"  # before the names of observations with several parts
-# what numpy, zipfile and zlib raise for damaged files
-READING_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    ValueError,
-    EOFError,
-    OSError,
-    KeyError,
-    NotImplementedError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-)
+REMEDY = "record or copy it again"
 
 
 def to_bytes(trajectories: Sequence[Trajectory]) -> bytes:
@@ -54,26 +42,27 @@ def to_bytes(trajectories: Sequence[Trajectory]) -> bytes:
             fields[name] = np.concatenate(
                 [getattr(trajectory, name) for trajectory in trajectories]
             )
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **fields)  # type: ignore[arg-type]
-    return buffer.getvalue()
+    return array_files.to_bytes(fields)
 
 
 def from_bytes(content: bytes, source: str) -> list[Trajectory]:
     """Read the trajectories from a file's content.
 
     :param source: where it came from, for the messages
-    :raises ValueError: not of this format, truncated, or of a later version
+    :raises DamagedFileError: not of this format, truncated, changed, or of a later version
     """
-    fields = _checked_fields(content, source)
-    steps = np.cumsum(fields["lengths"])[:-1]
-    rows = np.cumsum(fields["lengths"] + 1)[:-1]
+    other = "build one with Demonstrations.from_arrays(...)"
+    with open_ours(content, source, (FORMAT, VERSION), f"{REMEDY}, or {other}") as arrays:
+        lengths, terminals = arrays.counts("lengths"), arrays.read("terminals")
+        names = _check_rows(arrays, lengths, len(terminals))
+        fields = {name: arrays.read(name) for name in names}
+    steps, rows = np.cumsum(lengths)[:-1], np.cumsum(lengths + 1)[:-1]
     parts = [name for name in fields if name.startswith(PART)]
     observed = {name: np.split(fields[name], rows) for name in parts or ["observations"]}
     splits = {
         name: np.split(fields[name], steps) for name in ("actions", "rewards") if name in fields
     }
-    repeats = fields.get("action_repeats", np.full(len(fields["terminals"]), UNKNOWN))
+    repeats = fields.get("action_repeats", np.full(len(terminals), UNKNOWN))
     return [
         Trajectory(
             {name.removeprefix(PART): each[i] for name, each in observed.items()}
@@ -83,59 +72,50 @@ def from_bytes(content: bytes, source: str) -> list[Trajectory]:
             action_repeat=int(repeats[i]) or None,
             **{name: each[i] for name, each in splits.items()},
         )
-        for i, terminal in enumerate(fields["terminals"])
+        for i, terminal in enumerate(terminals)
     ]
 
 
-def _checked_fields(content: bytes, source: str) -> dict[str, npt.NDArray[Any]]:
-    """Read the arrays from a file's content, and check that its format and version can be read.
+def _check_rows(arrays: ArrayFile, lengths: npt.NDArray[np.int64], n_terminals: int) -> list[str]:
+    """Refuse arrays that do not belong to episodes of these lengths, before they are read.
 
-    :raises ValueError: they are not, or one is missing
+    :return: names of the arrays that are needed
     """
-    fields = read_arrays(
-        content, f"{source} is truncated or no demonstrations file; record or copy it again"
-    )
-    if str(fields.get("format", "")) != FORMAT:
-        raise ValueError(
-            f"{source} is no demonstrations file of sb3_vdb; build one with "
-            "Demonstrations.from_arrays(...)"
-        )
-    has_parts = any(name.startswith(PART) for name in fields)
-    required = {"version", "lengths", "terminals", *([] if has_parts else ["observations"])}
-    missing = required - set(fields)
-    if missing:
-        raise ValueError(f"{source} lacks {', '.join(sorted(missing))}; record or copy it again")
-    check_version(fields, source, VERSION)
-    return fields
+    if n_terminals != len(lengths):
+        raise arrays.damaged(f"{n_terminals} terminals for {len(lengths)} episodes")
+    n_steps, n_rows = int(lengths.sum()), int((lengths + 1).sum())
+    observed = [name for name in arrays.headers if name.startswith(PART)] or ["observations"]
+    optional = {"actions": n_steps, "rewards": n_steps, "action_repeats": len(lengths)}
+    wanted = {name: n for name, n in optional.items() if name in arrays}
+    for name, n in {**dict.fromkeys(observed, n_rows), **wanted}.items():
+        arrays.check_rows(name, n)
+    return [*observed, *wanted]
 
 
-def read_arrays(content: bytes, refusal: str) -> dict[str, npt.NDArray[Any]]:
-    """Read all arrays of an npz file, without pickle.
+@contextmanager
+def open_ours(
+    content: bytes, source: str, format_and_version: tuple[str, int], remedy: str
+) -> Iterator[ArrayFile]:
+    """Open a file of arrays that says of which format and version it is.
 
     :param content: of the file
-    :param refusal: message where it cannot be read
-    :raises ValueError: it cannot be read
+    :param source: where it came from, for the messages
+    :param format_and_version: what it has to be; the version is the latest that can be read
+    :param remedy: what the reader of a message can do
+    :raises DamagedFileError: it is of another kind or of a later version, or damaged
     """
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except READING_ERRORS as error:
-        raise ValueError(refusal) from error
-
-
-def check_version(fields: dict[str, npt.NDArray[Any]], source: str, known: int) -> None:
-    """Refuse a file of a later version.
-
-    :param fields: arrays of the file
-    :param source: where it came from
-    :param known: latest version that can be read
-    :raises ValueError: it is later
-    """
-    if int(fields["version"]) > known:
-        raise ValueError(
-            f"{source} has format version {int(fields['version'])}, this sb3_vdb reads "
-            f"{known}; upgrade it"
-        )
+    file_format, latest = format_and_version
+    with open_arrays(BytesIO(content), source, remedy) as arrays:
+        if "format" not in arrays or arrays.text("format") != file_format:
+            raise arrays.damaged(f"it is no {file_format} file of sb3_vdb")
+        if (version := arrays.whole("version")) > latest:
+            raise damaged(
+                source,
+                f"it has format version {version}, this sb3_vdb reads {latest}",
+                "upgrade sb3_vdb",
+            )
+        check_fits_memory(arrays)
+        yield arrays
 
 
 def write(trajectories: Sequence[Trajectory], path: str | Path) -> Path:

@@ -11,8 +11,8 @@ stored states.
 from __future__ import annotations
 
 import inspect
-import io
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,13 +20,21 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium.envs.registration import load_env_creator
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from sb3_vdb.acting import ActingPolicy, Predictor
+from sb3_vdb import array_files
+from sb3_vdb.acting import Predictor, steps
 from sb3_vdb.demonstrations import npz
-from sb3_vdb.environments import simulator_versions
-from sb3_vdb.files import with_default_suffix, write_bytes
+from sb3_vdb.environments import registered_id, simulator_versions
+from sb3_vdb.files import check_entries, parse_json, with_default_suffix, write_bytes
 
 FORMAT, VERSION = "sb3_vdb.recording", 1
+REMEDY = (
+    "record or copy it again (sb3-vdb record-demos makes recordings, Demonstrations.load reads "
+    "demonstrations)"
+)
+HEADER = {"env_id": str, "env_kwargs": dict, "versions": dict, "seeds": list, "terminals": list}
+FIELDS = ("actions", "rewards", "states")  # rows of all episodes
 SHIPPED = Path(__file__).parent / "recordings"  # one file a task, made by `reproduce experts`
 
 
@@ -106,6 +114,7 @@ def record(
     """
     if n_episodes < 1:
         raise ValueError(f"`n_episodes` must be at least 1, got {n_episodes}")
+    env_id = registered_id(env_id)
     kwargs = resolved_arguments(env_id, env_kwargs)
     acts_for = getattr(getattr(acting_env, "unwrapped", None), "action_repeat", None)
     if acts_for is not None and acts_for != kwargs.get("action_repeat", acts_for):
@@ -113,43 +122,65 @@ def record(
             f"an action lasts {acts_for} frames in `acting_env` and {kwargs['action_repeat']} in "
             f'{env_id}; give env_kwargs={{"action_repeat": {acts_for}}}, or another `acting_env`'
         )
-    env = gym.make(env_id, **kwargs) if acting_env is None else acting_env
+    env = _StateKeeper(gym.make(env_id, **kwargs) if acting_env is None else acting_env)
+    venv = DummyVecEnv([lambda: env])
     episodes: list[RecordedEpisode] = []
     try:
         for attempt in range(3 * n_episodes):
-            episode = _play(actor, env, seed + attempt, deterministic)
+            episode = _play(actor, venv, env, seed + attempt, deterministic)
             if least_return is None or episode.rewards.sum() >= least_return:
                 episodes.append(episode)
             if len(episodes) == n_episodes:
                 versions = simulator_versions(env_id, kwargs)
                 return Recording(env_id, kwargs, versions, tuple(episodes))
     finally:
-        env.close()
+        venv.close()
     raise ValueError(
         f"only {len(episodes)} of {3 * n_episodes} episodes reach `least_return` {least_return}; "
         "lower it or record a better policy"
     )
 
 
+class _StateKeeper(gym.Wrapper[Any, Any, Any, Any]):
+    """Gives the environment the actions that its space holds, and keeps these, the rewards and the
+    physics states after them, before a vector environment starts the next episode.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin a new episode."""
+        self.actions: list[npt.NDArray[Any]] = []
+        self.rewards: list[float] = []
+        self.states: list[npt.NDArray[np.float64]] = []
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step, and keep what happened."""
+        executed = np.asarray(action, dtype=self.env.action_space.dtype)
+        if isinstance(self.env.action_space, gym.spaces.Box):
+            executed = np.clip(executed, self.env.action_space.low, self.env.action_space.high)
+        result = self.env.step(executed)
+        self.actions.append(executed)
+        self.rewards.append(float(result[1]))
+        self.states.append(physics_state(self.env))
+        return result
+
+
 def _play(
-    policy: Predictor, env: gym.Env[Any, Any], seed: int, deterministic: bool
+    policy: Predictor, venv: VecEnv, env: _StateKeeper, seed: int, deterministic: bool
 ) -> RecordedEpisode:
-    observation, _ = env.reset(seed=seed)
-    actions: list[npt.NDArray[Any]] = []
-    rewards: list[float] = []
-    states: list[npt.NDArray[np.float64]] = []
-    actor = ActingPolicy(policy, 1, deterministic)
-    terminated = truncated = False
-    while not (terminated or truncated):
-        action = np.asarray(actor.act(observation), dtype=env.action_space.dtype)
-        if isinstance(env.action_space, gym.spaces.Box):  # what the environment executes
-            action = np.clip(action, env.action_space.low, env.action_space.high)
-        observation, reward, terminated, truncated, _ = env.step(action)
-        actor.note_ends(np.array([terminated or truncated]))
-        actions.append(action)
-        rewards.append(float(reward))
-        states.append(physics_state(env))
-    return RecordedEpisode(seed, np.stack(actions), np.array(rewards), np.stack(states), terminated)
+    """Play one episode.
+
+    :param venv: ``env`` alone
+    """
+    env.forget()
+    venv.seed(seed)
+    with closing(steps(policy, venv, deterministic)) as played:
+        last = next(step for step in played if step.dones[0])
+    arrays = np.stack(env.actions), np.array(env.rewards), np.stack(env.states)
+    return RecordedEpisode(seed, *arrays, last.is_terminal(0))
 
 
 def physics_state(env: gym.Env[Any, Any]) -> npt.NDArray[np.float64]:
@@ -179,11 +210,9 @@ def save(recording: Recording, path: str | Path) -> Path:
         "header": np.array(json.dumps(header)),
         "lengths": np.array([len(episode.actions) for episode in recording.episodes]),
     }
-    for name in ("actions", "rewards", "states"):
+    for name in FIELDS:
         fields[name] = np.concatenate([getattr(each, name) for each in recording.episodes])
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **fields)  # type: ignore[arg-type]
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, array_files.to_bytes(fields))
     return path
 
 
@@ -212,28 +241,19 @@ def load(path: str | Path) -> Recording:
 
     :param path: of the file, or the name of a shipped recording
     :raises FileNotFoundError: there is no such file
-    :raises ValueError: truncated, of another format, or of a later version
+    :raises DamagedFileError: truncated, changed, of another format, or of a later version
     """
     path = find(path)
-    fields = npz.read_arrays(
-        path.read_bytes(), f"{path} is truncated or no recording; record or copy it again"
-    )
-    if str(fields.get("format", "")) != FORMAT:
-        raise ValueError(
-            f"{path} is no recording of sb3_vdb; sb3-vdb record-demos makes one "
-            "(Demonstrations.load reads demonstrations)"
-        )
-    npz.check_version(fields, str(path), VERSION)
-    header, lengths = json.loads(str(fields["header"])), fields["lengths"]
-    steps = np.cumsum(lengths)[:-1]
-    parts = zip(
-        header["seeds"],
-        np.split(fields["actions"], steps),
-        np.split(fields["rewards"], steps),
-        np.split(fields["states"], steps),
-        header["terminals"],
-        strict=True,
-    )
+    with npz.open_ours(path.read_bytes(), str(path), (FORMAT, VERSION), REMEDY) as arrays:
+        header = parse_json(arrays.text("header"), dict, str(path), REMEDY)
+        check_entries(header, HEADER, str(path), REMEDY)
+        lengths = arrays.counts("lengths")
+        if not len(lengths) == len(header["seeds"]) == len(header["terminals"]):
+            raise arrays.damaged("its lists of episodes have several lengths")
+        for name in FIELDS:
+            arrays.check_rows(name, int(lengths.sum()))
+        fields = [np.split(arrays.read(name), np.cumsum(lengths)[:-1]) for name in FIELDS]
+    parts = zip(header["seeds"], *fields, header["terminals"], strict=True)
     return Recording(
         header["env_id"],
         header["env_kwargs"],

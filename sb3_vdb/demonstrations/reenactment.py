@@ -167,7 +167,7 @@ def cache_folder() -> Path:
     """Return where reenacted recordings are kept: ``SB3_VDB_CACHE``, or the user's cache folder."""
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
-        return Path(chosen)
+        return Path(chosen).expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "sb3_vdb"
 
@@ -181,7 +181,8 @@ def load_reenacted(
 ) -> list[Trajectory]:
     """Load the trajectories of a recording, reenacted the first time and read from disk afterwards.
 
-    :param path: file of :func:`save`, or the name of a shipped recording
+    :param path: file of :func:`~sb3_vdb.demonstrations.recording.save`, or the name of a shipped
+        recording
     :param env_kwargs: arguments of the learner's environment, compared with the recording's
     :param progress_bar: show the episodes being reenacted
     :param cache: keep the trajectories in :func:`cache_folder`, for the same file, versions of

@@ -61,7 +61,7 @@ class Discriminator(nn.Module, ABC):
 
     :param observation_space: of the environment
     :param action_space: of the environment
-    :param view: what it sees; None for :attr:`default_view`
+    :param view: what it sees; None for ``default_view``
     :param trunk_class: ``trunk_class(input_shape, **trunk_kwargs)`` is a module that maps
         ``(batch, *input_shape)`` to (batch, features_dim) and tells its ``features_dim``. It sees
         pictures where there are some, and vectors beside them join its features.

@@ -15,7 +15,7 @@ from sb3_vdb.views import EncodedTransitions, Inputs, View
 class GAILDiscriminator(Discriminator):
     """D(z) = sigmoid(w^T z + b), z ~ E(z|x) (eq. 12); arguments as for :class:`Discriminator`.
 
-    A subclass pays other rewards by giving :attr:`rewards` and :attr:`reward_types` others.
+    A subclass pays other rewards by giving ``rewards`` and ``reward_types`` others.
     """
 
     rewards: ClassVar[Mapping[str, Callable[[th.Tensor], th.Tensor]]] = LOGIT_REWARDS

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from sb3_vdb.files import expanded
+
 
 def read_curve(
     folder: str | Path, key: str, step_key: str = "time/total_timesteps"
@@ -20,7 +22,7 @@ def read_curve(
     :return: columns ``step`` and ``value``, rows where both were logged; empty without any
     """
     curve = pd.DataFrame({"step": [], "value": []}, dtype=float)
-    for path in sorted(Path(folder).glob("progress*.csv"), key=_first_step):
+    for path in sorted(expanded(folder).glob("progress*.csv"), key=_first_step):
         table = pd.read_csv(path)
         if key not in table or step_key not in table:
             continue

@@ -4,13 +4,13 @@ stand beside it.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from contextlib import closing
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv
 
-from sb3_vdb.acting import ActingPolicy, Predictor
+from sb3_vdb.acting import Predictor, Step, steps
 
 ERRORS = ("joint_error", "joint_error_with_root", "joint_error_weighted")
 FALLEN_ERROR = np.pi  # rad, what every step after a fall counts (VDB paper, section 5.1)
@@ -47,16 +47,12 @@ def evaluate_imitation(
     :param deterministic: whether the policy acts without noise
     :raises ValueError: the environments do not report the errors
     """
-    n = venv.num_envs
-    measured = _Measurements(n, horizon)
-    actor = ActingPolicy(policy, n, deterministic)
-    observations = venv.reset()
-    for step in range(horizon):
-        observations, rewards, dones, infos = venv.step(actor.act(observations))
-        actor.note_ends(dones)
-        measured.add(step, rewards, dones, infos)
-        if not measured.alive.any():
-            break
+    measured = _Measurements(venv.num_envs, horizon)
+    with closing(steps(policy, venv, deterministic)) as played:
+        for t, step in zip(range(horizon), played):  # noqa: B905 - steps have no end
+            measured.add(t, step)
+            if not measured.alive.any():
+                break
     return measured.result()
 
 
@@ -76,34 +72,30 @@ class _Measurements:
         self._full_lengths = np.full(n, horizon)  # steps of an episode without a fall
         self._speed_sum, self._diverged = 0.0, 0
 
-    def add(
-        self,
-        step: int,
-        rewards: npt.NDArray[np.floating],
-        dones: npt.NDArray[np.bool_],
-        infos: list[dict[str, Any]],
-    ) -> None:
+    def add(self, t: int, step: Step) -> None:
         """Take in a step of all environments.
 
+        :param t: its number in the episodes, from 0
+        :param step: what was played
         :raises ValueError: the environments do not report the errors
         """
         for i in np.flatnonzero(self.alive):
-            info = infos[i]
+            info = step.infos[i]
             if "joint_error" not in info:
                 raise ValueError(
                     "the environments report no `joint_error` in every step; make them with "
                     'sb3_vdb.make_vec_env("sb3_vdb/HumanoidRun-v0", n, every_step_infos=True)'
                 )
             for name in ERRORS:
-                self._errors[name][step, i] = info[name]
+                self._errors[name][t, i] = info[name]
             self._speed_sum += info["root_speed"]
-            self._returns[i] += rewards[i]
-            if step == 0:
+            self._returns[i] += step.rewards[i]
+            if t == 0:
                 self._full_lengths[i] = info.get("steps_left", self.horizon) + 1
             self._fallen[i] = info["fallen"]
             self._diverged += int(info["diverged"])
         self._lengths[self.alive] += 1
-        self.alive &= ~dones
+        self.alive &= ~step.dones
 
     def result(self) -> ImitationResult:
         """Compute the means over the episodes."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,10 @@ import gymnasium as gym
 import imageio.v2 as imageio
 import numpy as np
 import numpy.typing as npt
+from stable_baselines3.common.vec_env import DummyVecEnv
 
-from sb3_vdb.acting import ActingPolicy, Predictor
+from sb3_vdb.acting import Predictor, RandomActions, steps
+from sb3_vdb.environments import registered_id
 from sb3_vdb.files import write_bytes
 
 SUFFIXES = (".mp4", ".gif")
@@ -36,32 +40,48 @@ def record_video(
     :param env_kwargs: arguments of the environment
     :param every: frames of the environment for one of the video (smaller files, same speed)
     :return: the path
-    :raises ValueError: unknown suffix, or no frame to record
+    :raises ValueError: unknown suffix or id, or no frame to record
     """
     path = Path(path)
     check_video_path(path)
-    env = gym.make(env_id, render_mode="rgb_array", **(env_kwargs or {}))
+    if every < 1:
+        raise ValueError(f"`every` must be at least 1 frame, got {every}")
+    env = gym.make(registered_id(env_id), render_mode="rgb_array", **(env_kwargs or {}))
     rate = float(env.metadata.get("render_fps", 30))
     n_frames = round(seconds * rate)
     if n_frames < 1:
         raise ValueError(f"`seconds` must be at least one frame (1/{rate:g} s), got {seconds}")
-    frames = []
-    observation, _ = env.reset(seed=seed)
-    env.action_space.seed(seed)
-    actor = None if policy is None else ActingPolicy(policy)
-    for step in range(n_frames):
-        if step % every == 0:
-            frames.append(np.asarray(env.render()))
-        action: Any = env.action_space.sample() if actor is None else actor.act(observation)
-        observation, _, terminated, truncated, _ = env.step(action)
-        ended = terminated or truncated
-        if actor is not None:
-            actor.note_ends(np.array([ended]))
-        if ended:
-            observation, _ = env.reset()
-    env.close()
-    write_bytes(path, encode(frames, path.suffix, rate / every))
+    camera = _Camera(env, every)
+    venv = DummyVecEnv([lambda: camera])
+    venv.seed(seed)
+    actor = RandomActions(env.action_space, seed) if policy is None else policy
+    try:
+        with closing(steps(actor, venv)) as played:
+            for _ in islice(played, n_frames):
+                pass
+    finally:
+        venv.close()
+    write_bytes(path, encode(camera.frames, path.suffix, rate / every))
     return path
+
+
+class _Camera(gym.Wrapper[Any, Any, Any, Any]):
+    """Renders before every n-th step.
+
+    :param env: renders ``rgb_array``
+    :param every: n
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], every: int) -> None:
+        super().__init__(env)
+        self.frames: list[npt.NDArray[np.uint8]] = []
+        self._every, self._n_steps = every, 0
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        if self._n_steps % self._every == 0:
+            self.frames.append(np.asarray(self.env.render()))
+        self._n_steps += 1
+        return self.env.step(action)
 
 
 def check_video_path(path: Path) -> None:
@@ -77,7 +97,8 @@ def check_video_path(path: Path) -> None:
             import imageio_ffmpeg  # noqa: F401
         except ImportError as error:
             raise ImportError(
-                "writing .mp4 needs imageio-ffmpeg: pip install imageio-ffmpeg; or write a .gif"
+                'writing .mp4 needs imageio-ffmpeg: pip install "sb3-vdb[humanoid]"; or write a '
+                ".gif"
             ) from error
 
 

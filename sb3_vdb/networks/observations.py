@@ -58,7 +58,7 @@ class ObservationEncoder(nn.Module):
     def fit(self, episodes: Sequence[Mapping[str, np.ndarray]]) -> None:
         """Take the scale of vectors, and of pictures where it is asked for, from demonstrations.
 
-        :param episodes: observations by part, shape (length, *space)
+        :param episodes: observations by part, shape ``(length, *space)``
         """
         for name in self.names:
             if self.standardize_pictures or name not in self.picture_names:
@@ -86,7 +86,7 @@ class ObservationEncoder(nn.Module):
         """Compute what the networks see and the decoder makes: vectors of the same shapes, pictures
         in the networks' layout.
 
-        :param observations: raw, shape (..., *space) a part
+        :param observations: raw, shape ``(..., *space)`` a part
         """
         return {name: self.normalizer(name)(observations[name]) for name in self.names}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import gymnasium as gym
@@ -10,11 +9,12 @@ import torch as th
 
 from sb3_vdb.baselines import DeepMimicPolicy
 from sb3_vdb.environments import names_in_any_simulator
-from sb3_vdb.files import write_bytes, write_text
-from sb3_vdb.tensor_files import load_tensors
+from sb3_vdb.files import reading, write_bytes, write_text
+from sb3_vdb.tensor_files import load_tensors, load_weights, to_bytes
 
 FOLDER = Path(__file__).parent
 FORMAT, VERSION = "sb3_vdb policy", 1
+ENTRIES = {"value_scale": (int, float), "net_arch": (list, dict), "state_dict": dict}
 
 
 def available() -> tuple[str, ...]:
@@ -47,8 +47,9 @@ def load_policy(path: Path, env_id: str, device: th.device | str = "cpu") -> Dee
     :param path: the file
     :param env_id: environment whose spaces it has
     :param device: where its networks go
+    :raises DamagedFileError: truncated, changed, or a file of another kind
     """
-    content = load_tensors(path.read_bytes(), str(path), FORMAT, VERSION, device)
+    content = load_tensors(path.read_bytes(), str(path), FORMAT, VERSION, device, ENTRIES)
     env = gym.make(env_id)
     policy = DeepMimicPolicy(
         env.observation_space,
@@ -58,8 +59,9 @@ def load_policy(path: Path, env_id: str, device: th.device | str = "cpu") -> Dee
         net_arch=content["net_arch"],
     )
     env.close()
-    weights = {name: value.float() for name, value in content["state_dict"].items()}
-    policy.load_state_dict(weights)
+    with reading(path):
+        weights = {name: value.float() for name, value in content["state_dict"].items()}
+    load_weights(policy, weights, str(path))
     policy.set_training_mode(False)
     return policy.to(device)
 
@@ -92,13 +94,9 @@ def save_policy(policy: DeepMimicPolicy, path: Path, card: str) -> None:
         for name, value in policy.state_dict().items()
     }
     content = {
-        "format": FORMAT,
-        "version": VERSION,
         "value_scale": policy.value_scale,
         "net_arch": policy.net_arch,
         "state_dict": weights,
     }
-    buffer = io.BytesIO()
-    th.save(content, buffer)
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, to_bytes(content, FORMAT, VERSION))
     write_text(path.with_suffix(".md"), card)

@@ -3,7 +3,8 @@ losses. torch only.
 """
 
 from sb3_vdb.vdb.bounds import embedding_log_likelihood_bound
-from sb3_vdb.vdb.dual import Constraint, DualVariable
+from sb3_vdb.vdb.constraint_watch import ConstraintWatch
+from sb3_vdb.vdb.dual import DEFAULT_BETA_STEP_SIZE, Constraint, DualVariable
 from sb3_vdb.vdb.encoder import Code, GaussianEncoder
 from sb3_vdb.vdb.losses import (
     DiscriminatorLoss,
@@ -17,9 +18,11 @@ from sb3_vdb.vdb.losses import (
 from sb3_vdb.vdb.penalties import PENALTIES, GradientPenalty, gradient_penalty
 
 __all__ = [
+    "DEFAULT_BETA_STEP_SIZE",
     "PENALTIES",
     "Code",
     "Constraint",
+    "ConstraintWatch",
     "DiscriminatorLoss",
     "DualVariable",
     "GaussianEncoder",

@@ -8,6 +8,10 @@ import torch as th
 
 Constraint = Literal["average", "pointwise"]
 
+# holds the limit within 250 updates on mazes and motions (study "tuning"); the papers' 1e-5 needs
+# a hundred thousand updates
+DEFAULT_BETA_STEP_SIZE = 1e-2
+
 
 class DualVariable:
     """Lagrange multiplier of the information constraint, raised while the constraint is violated
@@ -26,7 +30,7 @@ class DualVariable:
         self,
         information_limit: float,
         beta: float = 0.1,
-        beta_step_size: float = 1e-5,
+        beta_step_size: float = DEFAULT_BETA_STEP_SIZE,
         constraint: Constraint = "average",
     ) -> None:
         if not information_limit > 0.0:

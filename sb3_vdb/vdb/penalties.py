@@ -79,7 +79,7 @@ def gradient_penalty(
     inputs: Sequence[th.Tensor],
     kind: GradientPenalty = "zero_centered",
 ) -> th.Tensor:
-    """Compute a gradient penalty by its name in :data:`PENALTIES`; differentiable.
+    """Compute a gradient penalty by its name in ``PENALTIES``; differentiable.
 
     :param outputs: discriminator outputs, each of shape (batch,)
     :param inputs: what gradients are taken with respect to: inputs, or weights for

@@ -79,7 +79,7 @@ class TransitionEncoder:
     """Turns transitions of one pair of spaces into tensors: the one place where observations and
     actions are encoded.
 
-    :param view: what is seen; observations are filled in (:meth:`View.of`)
+    :param view: what is seen; observations are filled in (``View.of``)
     :param observation_space: of the environment
     :param action_space: of the environment
     :param needs: which observations are encoded; actions are where the view sees them

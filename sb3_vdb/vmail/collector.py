@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch as th
 
+from sb3_vdb.finite_steps import FiniteSteps
 from sb3_vdb.networks import as_parts, row_of
 from sb3_vdb.vmail.policies import Memory, VMAILPolicy
 from sb3_vdb.vmail.replay_buffer import SequenceReplayBuffer
@@ -43,6 +44,7 @@ class Collector:
         self.memory = policy.initial_memory(n_envs)
         self.open_frames = np.zeros(n_envs, dtype=np.int64)  # of the episodes that go on
         self.counts = Counts()
+        self._finite = FiniteSteps()
 
     @property
     def n_frames(self) -> int:
@@ -64,8 +66,10 @@ class Collector:
         memory = self.policy.act(as_parts(tensors), self.memory, starts, noise_std=noise_std)
         if at_random:
             memory = memory._replace(action=2.0 * th.rand_like(memory.action) - 1.0)
+        actions = self.policy.env_actions(memory.action)
+        self._finite.check_actions(actions)
         self.memory = memory
-        return self.policy.env_actions(memory.action)
+        return actions
 
     def store(
         self,
@@ -85,13 +89,15 @@ class Collector:
         :param infos: of the environments
         :param action_repeat: environment frames that an action lasts, where ``infos`` do not say
         :return: number of ended episodes
+        :raises NonFiniteError: an observation is not finite; nothing of the step is stored
         """
+        finals = {int(i): infos[i]["terminal_observation"] for i in np.flatnonzero(dones)}
+        self._finite.check_step(observations, finals)
         executed = self.memory.action.cpu().numpy()
         for i, done in enumerate(dones):
             frames = infos[i].get("frames", self.open_frames[i] + action_repeat)
             self.open_frames[i] = frames
-            last = infos[i].get("terminal_observation")
-            after = as_parts(last) if done else row_of(observations, i)
+            after = as_parts(finals[i]) if done else row_of(observations, i)
             replay_buffer.step(i, executed[i], after, float(rewards[i]), bool(done))
             if done:
                 self._close_episode(i)
@@ -112,7 +118,9 @@ class Collector:
 
         :param replay_buffer: gets the first observations
         :param observations: what the environments gave
+        :raises NonFiniteError: one is not finite
         """
+        self._finite.check_reset(observations)
         for i in range(self.n_envs):
             replay_buffer.begin(i, row_of(observations, i))
         self.memory = self.policy.initial_memory(self.n_envs)

@@ -80,7 +80,7 @@ def latent_penalty(
 
     :param discriminator: what is penalised
     :param points: inputs, shape (batch, ...)
-    :param kind: name of the formula in :mod:`sb3_vdb.vdb.penalties`
+    :param kind: name of the formula in ``sb3_vdb.vdb.penalties``
     """
     points = points.detach().requires_grad_(kind == "one_centered")
     logits = discriminator(points, sample=True)[0]

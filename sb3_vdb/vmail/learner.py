@@ -16,7 +16,7 @@ class Learner:
 
     :param update: update of all networks
     :param dual: dual variable of the discriminator's bottleneck; None for no bottleneck
-    :param engine: see :mod:`sb3_vdb.vmail.engines`
+    :param engine: see ``sb3_vdb.vmail.engines``
     :param tf32: let a GPU multiply and convolve in TF32, or forbid it
     """
 

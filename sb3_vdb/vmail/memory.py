@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import psutil
 import torch as th
+
+from sb3_vdb.files import expanded, make_temporary
 
 PlaceName = Literal["auto", "cuda", "memory", "disk"]
 PLACES: tuple[PlaceName, ...] = ("auto", "cuda", "memory", "disk")
@@ -24,12 +28,13 @@ class Place(NamedTuple):
 
     :param name: ``"cuda"``, ``"memory"`` or ``"disk"``
     :param device: of the tensors
-    :param folder: of mapped files, removed at the end; None elsewhere
+    :param folder: of mapped files, which have no name from the start where the system allows it,
+        so that none stays behind; None elsewhere
     """
 
     name: str
     device: th.device
-    folder: tempfile.TemporaryDirectory[str] | None = None
+    folder: Path | None = None
 
 
 class Room(NamedTuple):
@@ -69,7 +74,7 @@ def choose_place(
         raise ValueError(f"`replay_place` must be one of {', '.join(PLACES)}, got {wanted!r}")
     if wanted == "cuda" and device.type != "cuda":
         raise ValueError('`replay_place` "cuda" needs `device` "cuda"; use "memory" or "disk"')
-    parent = Path(folder) if folder is not None else Path(tempfile.gettempdir())
+    parent = expanded(folder) if folder is not None else Path(tempfile.gettempdir())
     parent.mkdir(parents=True, exist_ok=True)
     free = free_room(device, parent)
     limits = {
@@ -88,8 +93,7 @@ def choose_place(
     if verbose > 0:
         print(f"Replay buffer: {n_bytes / GIGABYTE:.2f} GB, kept in {name}")
     if name == "disk":
-        temporary = tempfile.TemporaryDirectory(prefix="sb3_vdb_replay_", dir=parent)
-        return Place(name, th.device("cpu"), temporary)
+        return Place(name, th.device("cpu"), parent)
     return Place(name, device if name == "cuda" else th.device("cpu"))
 
 
@@ -103,9 +107,9 @@ def allocate(shape: tuple[int, ...], dtype: th.dtype, place: Place, name: str) -
     """
     if place.folder is None or 0 in shape:
         return th.empty(shape, dtype=dtype, device=place.device)
-    with tempfile.NamedTemporaryFile(
-        dir=place.folder.name, prefix=f"{name}_", delete=False
-    ) as file:
-        path = file.name
-    flat = th.from_file(path, shared=True, size=math.prod(shape), dtype=dtype)
+    descriptor, path = make_temporary(place.folder, f"sb3_vdb_replay_{name}")
+    os.close(descriptor)
+    flat = th.from_file(str(path), shared=True, size=math.prod(shape), dtype=dtype)
+    with suppress(PermissionError):  # Windows: the next buffer in this folder removes it
+        path.unlink()  # its room is freed with the tensor, however the process ends
     return flat.view(shape)

@@ -72,7 +72,7 @@ class VMAILPolicy(FiledPolicy):
     :param discriminator_net_arch: widths of the discriminator's hidden layers
     :param code_dim: dimension of the discriminator's bottleneck; None for no bottleneck
     :param init_std: standard deviation of the actions before tanh at the start
-    :param average_actor: keep an average of the actor's weights over updates, which :meth:`predict`
+    :param average_actor: keep an average of the actor's weights over updates, which ``predict``
         acts with; the algorithm says so where its ``actor_decay`` is above 0
     :raises ValueError: a space cannot be modelled, or a size is out of range
     """
@@ -177,7 +177,7 @@ class VMAILPolicy(FiledPolicy):
 
     def networks(self) -> dict[str, nn.Module]:
         """Return the network that each optimiser and each loss is for, in the order of
-        :data:`NETWORKS`.
+        ``NETWORKS``.
         """
         modules = (self.world_model, self.discriminator, self.actor, self.value)
         return dict(zip(NETWORKS, modules, strict=True))
@@ -223,7 +223,7 @@ class VMAILPolicy(FiledPolicy):
     ) -> Memory:
         """Filter an observation and choose an action.
 
-        :param observations: raw, shape (n_envs, *space) a part
+        :param observations: raw, shape ``(n_envs, *space)`` a part
         :param memory: of the step before
         :param episode_starts: 1 where an episode begins, shape (n_envs,)
         :param deterministic: take modes instead of samples
@@ -231,8 +231,8 @@ class VMAILPolicy(FiledPolicy):
         :param averaged: act with the average of the actor's weights, where there is one
         :return: memory with the belief that includes the observation, and with the action
         """
-        kept = (1.0 - episode_starts.float()).unsqueeze(1)
-        stoch, deter, action = (kept * part for part in memory)
+        begins = episode_starts.bool().unsqueeze(1)  # and forgets, were it NaN
+        stoch, deter, action = (part.masked_fill(begins, 0.0) for part in memory)
         embed = self.world_model.embed(observations)
         belief = self.world_model.rssm.obs_step(
             State(stoch, deter), action, embed, sample=not deterministic

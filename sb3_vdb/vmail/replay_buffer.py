@@ -35,7 +35,7 @@ NO_DEMONSTRATIONS = (
 class SequenceBatch(NamedTuple):
     """Sequences, time first.
 
-    :param observations: raw, shape (time, batch, *space) a part
+    :param observations: raw, shape ``(time, batch, *space)`` a part
     :param actions: ``actions[t]`` led to observation t, shape (time, batch, action_dim), in [-1, 1]
     """
 
@@ -124,7 +124,7 @@ class SequenceReplayBuffer:
         """Start an episode of an environment; what it had of another one is dropped.
 
         :param env: number of the environment
-        :param observation: the first one, shape (*space) a part
+        :param observation: the first one, shape ``(*space)`` a part
         """
         self.open_episodes[env] = {name: [] for name in self.fields}
         zero = np.zeros(self.fields[ACTIONS][0], dtype=np.float32)

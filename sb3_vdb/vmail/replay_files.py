@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-import zipfile
-import zlib
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tokenize import TokenError
-from typing import IO, Any
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 import torch as th
 
-from sb3_vdb.files import replacing, write_text
+from sb3_vdb.array_files import ArrayFile, ArrayHeader, open_arrays, write_arrays
+from sb3_vdb.errors import DamagedFileError
+from sb3_vdb.files import (
+    check_entries,
+    damaged,
+    expanded,
+    parse_json,
+    read_json,
+    reading,
+    replacing,
+    write_text,
+)
 from sb3_vdb.vmail.episode_store import ACTIONS, EpisodeStore
 from sb3_vdb.vmail.replay_buffer import SequenceReplayBuffer
 
 FORMAT, VERSION = "sb3_vdb.replay", 1
 STORES = ("expert", "policy")
-BLOCK = 2**24  # bytes that are read at a time
+REMEDY = "use an earlier one, or begin anew"
 # names in a folder
 PROGRESS = r"\d+-\d+"
 PART = r"(episode|open)_[0-9a-f]{32}\.npz"
-# what damaged bytes become when they are read
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, TokenError)
+SUM = "sha256"  # entry of a folder's table: of the others
+HEADER = {
+    "version": int,
+    "fields": dict,
+    "rng": dict,
+    "open": list,
+    **dict.fromkeys(STORES, dict),
+}
+STORE = {"episodes": list, "ids": list, "position": int, "capacity": int}
 
 Rows = dict[str, npt.NDArray[Any]]
 
@@ -45,9 +62,9 @@ def save_replay(replay: SequenceReplayBuffer, path: str | Path) -> None:
         rows = store.rows_in_use()
         arrays |= {f"{name}/{field}": values.cpu().numpy() for field, values in rows.items()}
     arrays |= _open_rows(replay)
-    header = np.array(json.dumps(_header(replay)))
+    header = np.array(_to_json(_header(replay)))
     with replacing(path) as file:
-        np.savez(file, header=header, **arrays)  # type: ignore[arg-type]
+        write_arrays(file, {"header": header, **arrays}, compress=False)
 
 
 def load_replay(replay: SequenceReplayBuffer, path: str | Path) -> None:
@@ -57,22 +74,23 @@ def load_replay(replay: SequenceReplayBuffer, path: str | Path) -> None:
 
     :param replay: what to fill
     :param path: of the file
-    :raises ValueError: damaged, of other sizes, or it does not fit
+    :raises DamagedFileError: truncated, changed, or a file of another kind
+    :raises ValueError: of other sizes, or it does not fit
     """
-    with _archive(path) as archive:
-        header = _read_header(archive)
+    with _open_arrays(path) as arrays:
+        header = _read_header(arrays)
         _check(replay, header, path)
-        names = [f"{name}/{field}" for name in STORES for field in replay.fields]
-        if missing := {f"{name}.npy" for name in names} - set(archive.namelist()):
-            raise EOFError(f"{sorted(missing)[0]} is missing")
-        _begin(replay, header)
+        wanted: dict[str, ArrayHeader] = {}
         for name in STORES:
-            store: EpisodeStore = getattr(replay, name)
-            used = max((sum(each) for each in header[name]["episodes"]), default=0)
-            for field, rows in store.rows.items():
-                with archive.open(f"{name}/{field}.npy") as file:
-                    _read_into(rows[:used], file)
-        opened = _read_open(archive, replay, header)
+            used = _n_rows(header[name])
+            wanted |= {f"{name}/{field}": each for field, each in _headers(replay, used).items()}
+        for name in wanted:
+            arrays.check_rows(name, wanted[name].shape[0])
+        _begin(replay, header)
+        for name, each in wanted.items():
+            store, _, field = name.partition("/")
+            _read_into(getattr(replay, store).rows[field], arrays, name, each)
+        opened = _read_open(arrays, replay, header)
         _finish(replay, header, opened)
 
 
@@ -80,13 +98,13 @@ def stored_expert_rows(path: str | Path) -> int:
     """Count the rows that the expert's episodes take in a file or folder.
 
     :param path: of :func:`save_replay` or :class:`ReplayFolder`
-    :raises ValueError: damaged
+    :raises DamagedFileError: it cannot be read
     """
-    if Path(path).is_dir():
+    if expanded(path).is_dir():
         folder = ReplayFolder(path)
         return max((folder.expert_rows(each) for each in folder.tables()), default=0)
-    with _archive(path) as archive:
-        return int(_read_header(archive)["expert"]["capacity"])
+    with _open_arrays(path) as arrays:
+        return _n_rows(_read_header(arrays)["expert"])
 
 
 class ReplayFolder:
@@ -100,17 +118,25 @@ class ReplayFolder:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = expanded(path)
 
     def tables(self) -> list[str]:
-        """Name the buffers that are there, oldest first."""
-        names = [each.stem.removeprefix("table_") for each in self.path.glob("table_*.json")]
-        own = [name for name in names if re.fullmatch(PROGRESS, name)]
-        return sorted(own, key=lambda name: int(self._table(name)["written"]))
+        """Name the buffers that are there and whose tables can be read, oldest first; one that is
+        damaged is warned of, and left where it is.
+        """
+        written = {}
+        for path in self.path.glob("table_*.json"):
+            name = path.stem.removeprefix("table_")
+            if re.fullmatch(PROGRESS, name):
+                try:
+                    written[name] = int(self._table(name)["written"])
+                except DamagedFileError as error:
+                    warnings.warn(f"a replay buffer is left out: {error}", stacklevel=3)
+        return sorted(written, key=written.__getitem__)
 
     def expert_rows(self, name: str) -> int:
         """Count the rows that the expert's episodes take in one of them."""
-        return int(self._table(name)["expert"]["capacity"])
+        return _n_rows(self._table(name)["expert"])
 
     def save(self, replay: SequenceReplayBuffer, name: str) -> None:
         """Write what is new.
@@ -126,7 +152,7 @@ class ReplayFolder:
         header = {**_header(replay), "open_id": uuid4().hex}
         header["written"] = self._table(there[-1])["written"] + 1 if there else 0
         self._write(self._open(header["open_id"]), _open_rows(replay))
-        write_text(self.path / f"table_{name}.json", json.dumps(header))
+        write_text(self._path(name), _to_json({**header, SUM: _sum_of(header)}))
         before = [each for each in replay.kept_as or there[-1:] if each != name and each in there]
         replay.kept_as = [*before[-1:], name]
         self._keep(replay.kept_as)
@@ -136,9 +162,10 @@ class ReplayFolder:
 
         :param replay: what to fill
         :param name: as it was written
-        :raises ValueError: it is not there, damaged, of other sizes, or it does not fit
+        :raises DamagedFileError: its table or an episode is damaged or missing
+        :raises ValueError: it is not there, of other sizes, or it does not fit
         """
-        if name not in self.tables():
+        if not self._path(name).exists():
             raise ValueError(
                 f"{self.path} has no replay buffer of {name} (time steps and updates), but of "
                 f"{', '.join(self.tables()) or 'none'}; load the model that belongs to it"
@@ -150,17 +177,28 @@ class ReplayFolder:
             store: EpisodeStore = getattr(replay, each)
             table = header[each]
             for (begin, length), episode in zip(table["episodes"], table["ids"], strict=True):
-                with self._archive(self._episode(episode)) as archive:
-                    for field, rows in store.rows.items():
-                        with archive.open(f"{field}.npy") as file:
-                            _read_into(rows[begin : begin + length], file)
-        with self._archive(self._open(header["open_id"])) as archive:
-            opened = _read_open(archive, replay, header)
+                with self._arrays(self._episode(episode)) as arrays:
+                    for field, wanted in _headers(replay, length).items():
+                        _read_into(store.rows[field][begin:], arrays, field, wanted)
+        with self._arrays(self._open(header["open_id"])) as arrays:
+            opened = _read_open(arrays, replay, header)
         _finish(replay, header, opened)
         replay.kept_as = [name]
 
+    def _path(self, name: str) -> Path:
+        return self.path / f"table_{name}.json"
+
     def _table(self, name: str) -> dict[str, Any]:
-        table: dict[str, Any] = json.loads((self.path / f"table_{name}.json").read_text())
+        """Read a table.
+
+        :raises DamagedFileError: it is damaged
+        """
+        path = self._path(name)
+        table: dict[str, Any] = read_json(path, dict, REMEDY)
+        _check_header(table, str(path))
+        check_entries(table, {"open_id": str, "written": int}, str(path), REMEDY)
+        if table.pop(SUM, None) not in (None, _sum_of(table)):
+            raise damaged(path, "its checksum is wrong", REMEDY)
         return table
 
     def _episode(self, episode: str) -> Path:
@@ -171,15 +209,14 @@ class ReplayFolder:
 
     def _write(self, path: Path, arrays: Rows) -> None:
         with replacing(path) as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+            write_arrays(file, arrays, compress=True)
 
     @contextmanager
-    def _archive(self, path: Path) -> Iterator[zipfile.ZipFile]:
-        try:
-            with _archive(path) as archive:
-                yield archive
-        except FileNotFoundError as error:
-            raise ValueError(f"{path} is missing; the buffer cannot be read without it") from error
+    def _arrays(self, path: Path) -> Iterator[ArrayFile]:
+        if not path.exists():
+            raise damaged(path, "it is missing, and the buffer cannot be read without it", REMEDY)
+        with _open_arrays(path) as arrays:
+            yield arrays
 
     def _keep(self, names: list[str]) -> None:
         """Remove other buffers, and the files that only they name."""
@@ -189,7 +226,7 @@ class ReplayFolder:
             ids = header["expert"]["ids"] + header["policy"]["ids"]
             kept |= {*map(self._episode, ids), self._open(header["open_id"])}
         for name in set(self.tables()) - set(names):
-            (self.path / f"table_{name}.json").unlink()
+            self._path(name).unlink()
         for path in set(self.path.iterdir()) - kept:
             if re.fullmatch(PART, path.name):
                 path.unlink()
@@ -223,7 +260,8 @@ def _header(replay: SequenceReplayBuffer) -> dict[str, Any]:
 def _check(replay: SequenceReplayBuffer, header: dict[str, Any], path: str | Path) -> None:
     """Refuse what does not fit, before anything changes."""
     if header["version"] > VERSION:
-        raise ValueError(f"{path} has format version {header['version']}; upgrade sb3_vdb")
+        problem = f"it has format version {header['version']}, this sb3_vdb reads {VERSION}"
+        raise damaged(path, problem, "upgrade sb3_vdb")
     fields = {name: list(shape) for name, (shape, _) in replay.fields.items()}
     if header["fields"] != fields:
         raise ValueError(
@@ -235,16 +273,13 @@ def _check(replay: SequenceReplayBuffer, header: dict[str, Any], path: str | Pat
             f"{path} has `buffer_size` {header['policy']['capacity']}, this algorithm "
             f"{replay.policy.capacity}; make it at least as large"
         )
-    if len(header["open"]) != len(replay.open_episodes):
-        raise ValueError(
-            f"{path} is of {len(header['open'])} environments, this algorithm has "
-            f"{len(replay.open_episodes)}; make as many"
-        )
 
 
 def _begin(replay: SequenceReplayBuffer, header: dict[str, Any]) -> None:
     """Empty the buffer, with as much room for the expert as is needed."""
-    replay.clear(header["expert"]["capacity"])
+    with reading("the random generator of the replay buffer's file", REMEDY):
+        replay.rng.bit_generator.state = header["rng"]
+    replay.clear(_n_rows(header["expert"]))
 
 
 def _finish(
@@ -253,62 +288,95 @@ def _finish(
     """Let the buffer know what its rows are."""
     for name in STORES:
         getattr(replay, name).set_table(header[name])
-    replay.open_episodes[:] = opened
-    replay.rng.bit_generator.state = header["rng"]
+    if len(opened) == len(replay.open_episodes):  # else all environments begin new episodes
+        replay.open_episodes[:] = opened
 
 
 @contextmanager
-def _archive(path: str | Path) -> Iterator[zipfile.ZipFile]:
-    """Open a file's members; whatever is wrong with them becomes a ValueError.
+def _open_arrays(path: str | Path) -> Iterator[ArrayFile]:
+    """Open a file of arrays by its path.
 
-    :raises ValueError: damaged
+    :raises DamagedFileError: whatever is wrong with it
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            # the directory of a zip inside a truncated one can be taken for the whole's
-            if min((each.header_offset for each in archive.infolist()), default=0) > 0:
-                raise zipfile.BadZipFile("its end is missing")
-            yield archive
-    except DAMAGE as error:
-        raise ValueError(f"{path} is truncated or no replay buffer of sb3_vdb") from error
+    with expanded(path).open("rb") as file, open_arrays(file, path, REMEDY) as arrays:
+        yield arrays
 
 
-def _read_header(archive: zipfile.ZipFile) -> dict[str, Any]:
-    with archive.open("header.npy") as file:
-        header: dict[str, Any] = json.loads(str(np.lib.format.read_array(file, allow_pickle=False)))
+def _to_json(header: Mapping[str, Any]) -> str:
+    """Write a header; numpy's whole numbers become Python's."""
+    return json.dumps(header, default=int)
+
+
+def _sum_of(table: Mapping[str, Any]) -> str:
+    """Compute the checksum of a table, as JSON gives it back."""
+    return hashlib.sha256(
+        json.dumps(json.loads(_to_json(table)), sort_keys=True).encode()
+    ).hexdigest()
+
+
+def _read_header(arrays: ArrayFile) -> dict[str, Any]:
+    """Read everything but rows from one file."""
+    header: dict[str, Any] = parse_json(arrays.text("header"), dict, arrays.source, REMEDY)
+    _check_header(header, arrays.source)
     return header
 
 
+def _check_header(header: dict[str, Any], source: str) -> None:
+    """Refuse a header that does not describe a buffer.
+
+    :raises DamagedFileError: naming what is wrong
+    """
+    if header.get("format") != FORMAT:
+        raise damaged(source, "it is no replay buffer of sb3_vdb", REMEDY)
+    check_entries(header, HEADER, source, REMEDY)
+    numbers = list(header["open"])
+    for name in STORES:
+        table = header[name]
+        check_entries(table, STORE, f"{name} in {source}", REMEDY)
+        if len(table["ids"]) != len(table["episodes"]):
+            raise damaged(source, "an episode has no name", REMEDY)
+        with reading(source, REMEDY):
+            numbers += [n for begin, length in table["episodes"] for n in (begin, length)]
+        numbers += [table["position"], table["capacity"]]
+        if not all(re.fullmatch(r"[0-9a-f]{32}", str(each)) for each in table["ids"]):
+            raise damaged(source, "an episode has another name than ours", REMEDY)
+    if not all(type(n) is int and n >= 0 for n in numbers):
+        raise damaged(source, "its table has other entries than numbers of rows", REMEDY)
+    for name in STORES:
+        table = header[name]
+        if max(_n_rows(table), table["position"]) > table["capacity"]:
+            raise damaged(source, f"episodes of {name} lie behind its end", REMEDY)
+
+
+def _n_rows(table: Mapping[str, Any]) -> int:
+    """Count the rows up to the last one that belongs to an episode."""
+    return max((begin + length for begin, length in table["episodes"]), default=0)
+
+
+def _headers(replay: SequenceReplayBuffer, n_rows: int) -> dict[str, ArrayHeader]:
+    """Say what the arrays of so many rows have to be, by the name of the field."""
+    return {
+        name: ArrayHeader((n_rows, *shape), np.dtype(str(dtype).removeprefix("torch.")))
+        for name, (shape, dtype) in replay.fields.items()
+    }
+
+
 def _read_open(
-    archive: zipfile.ZipFile, replay: SequenceReplayBuffer, header: dict[str, Any]
+    arrays: ArrayFile, replay: SequenceReplayBuffer, header: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """Read the rows of the episodes that were still going on."""
     opened = []
     for env, length in enumerate(header["open"]):
-        rows = {}
-        for field in replay.fields if length else ():
-            with archive.open(f"open{env}/{field}.npy") as file:
-                rows[field] = list(np.lib.format.read_array(file, allow_pickle=False))
-        opened.append(rows)
+        wanted = _headers(replay, length) if length else {}
+        opened.append(
+            {field: list(arrays.read(f"open{env}/{field}", wanted[field])) for field in wanted}
+        )
     return opened
 
 
-def _read_into(rows: th.Tensor, file: IO[bytes]) -> None:
-    """Read an array into a tensor of its shape, block by block."""
-    wanted = np.dtype(str(rows.dtype).removeprefix("torch."))
-    try:
-        np.lib.format.read_magic(file)
-        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    except ValueError as error:
-        raise EOFError("it holds no array") from error
-    if is_fortran or dtype != wanted or shape != tuple(rows.shape):
-        raise EOFError(f"an array of {dtype} and shape {shape} does not fit")
-    row = int(np.prod(shape[1:], dtype=np.int64)) * dtype.itemsize
-    n = max(1, BLOCK // max(1, row))
-    for begin in range(0, shape[0], n):
-        end = min(begin + n, shape[0])
-        block = bytearray(file.read(row * (end - begin)))
-        if len(block) < row * (end - begin):
-            raise EOFError("its end is missing")
-        values = np.frombuffer(block, dtype).reshape(end - begin, *shape[1:])
-        rows[begin:end] = th.from_numpy(values)
+def _read_into(rows: th.Tensor, arrays: ArrayFile, name: str, wanted: ArrayHeader) -> None:
+    """Read an array into the first rows of a tensor, block by block."""
+    begin = 0
+    for block in arrays.blocks(name, wanted):
+        rows[begin : begin + len(block)] = th.from_numpy(block)
+        begin += len(block)

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import io
+import pickle
 import warnings
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.save_util import data_to_json
 from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.vec_env import VecEnv
 
-from sb3_vdb.files import replacing, with_default_suffix
+from sb3_vdb.class_paths import warn_of_script
+from sb3_vdb.errors import NonFiniteError
+from sb3_vdb.files import expanded, replacing, with_default_suffix
 from sb3_vdb.run_state import get_env_state, get_random_state, set_env_state, set_random_state
 from sb3_vdb.vec_env import action_repeat_of
 from sb3_vdb.vmail.collector import Collector
 from sb3_vdb.vmail.policies import NETWORKS
 from sb3_vdb.vmail.replay_buffer import SequenceReplayBuffer
 from sb3_vdb.vmail.replay_files import ReplayFolder, load_replay, save_replay, stored_expert_rows
+from sb3_vdb.zip_files import check_zip, seal
 
 SelfRunFiles = TypeVar("SelfRunFiles", bound="RunFiles")
 
@@ -57,12 +63,31 @@ class RunFiles(BaseAlgorithm):
         return [
             *super()._excluded_save_params(),
             "_collector",
+            "_constraint",
             "_learner",
             "_random_to_restore",
         ]
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
         return ["policy", *(f"policy.{name}_optimizer" for name in NETWORKS)], []
+
+    def _check_can_be_saved(self) -> None:
+        """Build the settings that a file will hold, so that what no file can hold is refused when
+        a run is made, not when it is saved.
+
+        :raises ValueError: naming what is wrong
+        """
+        warn_of_script(type(self))
+        warn_of_script(self.policy_class)
+        left_out = {*self._excluded_save_params(), "policy"}
+        settings = {name: value for name, value in vars(self).items() if name not in left_out}
+        try:
+            data_to_json(settings)
+        except (TypeError, AttributeError, pickle.PicklingError) as error:
+            raise ValueError(
+                f"an argument holds something that no file can hold ({error}); schedules and "
+                "`policy_kwargs` have to be picklable"
+            ) from error
 
     def save(
         self,
@@ -88,6 +113,7 @@ class RunFiles(BaseAlgorithm):
                 return
             with replacing(with_default_suffix(path, ".zip")) as file:  # type: ignore[arg-type]
                 super().save(file, exclude, include)  # type: ignore[arg-type]
+                seal(file)
         finally:
             self._run_state = None
 
@@ -102,7 +128,10 @@ class RunFiles(BaseAlgorithm):
         force_reset: bool = False,
         **kwargs: Any,
     ) -> SelfRunFiles:
-        """Read what :meth:`save` wrote. With ``env`` and :meth:`load_replay_buffer`, ``learn(...,
+        """Read what :meth:`save` wrote. SB3 unpickles its settings: load only files you trust. A
+        policy alone is read without (``model.policy.save(path)``, ``CnnPolicy.load(path)``).
+
+        With ``env`` and :meth:`load_replay_buffer`, ``learn(...,
         reset_num_timesteps=False)`` goes on exactly where it stopped if the environments can say in
         what state they are; else with new episodes.
 
@@ -113,10 +142,12 @@ class RunFiles(BaseAlgorithm):
         :param print_system_info: of SB3
         :param force_reset: begin new episodes in any case
         :param kwargs: attributes to change
+        :raises DamagedFileError: truncated, changed, or a file of another kind
         :raises ValueError: the environments are not like those of the run
         """
+        content = _checked(path)
         model = super().load(
-            path, env, device, custom_objects, print_system_info, force_reset, **kwargs
+            content, env, device, custom_objects, print_system_info, force_reset, **kwargs
         )
         model._check_action_repeat(model.env)
         if model.env is not None:
@@ -151,17 +182,24 @@ class RunFiles(BaseAlgorithm):
         self._collector.set_episodes(state["collector"])
         return goes_on
 
-    def _save_before_error(self) -> str:
-        """Save the networks as they were before an update that failed; returns where."""
-        # without a log folder of the user's, SB3's logger has a temporary one
-        kept = self._custom_logger or self.tensorboard_log is not None
-        folder = self.logger.get_dir() if kept else None
-        path = Path(folder or ".").resolve() / "vmail_before_error.zip"
-        self.save(path)
-        return (
-            f"the networks before that update are in {path}; load them, lower the learning rates "
-            "or look at the demonstrations"
-        )
+    @contextmanager
+    def _saving_before_errors(self) -> Iterator[None]:
+        """Open a block in which the networks are saved before an error of what is not finite."""
+        try:
+            yield
+        except NonFiniteError as error:
+            # without a log folder of the user's, SB3's logger has a temporary one
+            kept = self._custom_logger or self.tensorboard_log is not None
+            folder = self.logger.get_dir() if kept else None
+            path = Path(folder or ".").resolve() / "vmail_before_error.zip"
+            self._last_obs = None  # new episodes: those that go on have a gap
+            try:
+                self.save(path)
+            except Exception as failure:  # whatever it is, the first error matters more
+                saved = f"the networks before that could not be saved ({failure!r})"
+            else:
+                saved = f"the networks before that are in {path}"
+            raise NonFiniteError(f"{error}; {saved}") from error
 
     def save_replay_buffer(self, path: str | Path, parts: bool = False) -> None:
         """Write the replay buffer, demonstrations included, all of it or nothing.
@@ -189,7 +227,8 @@ class RunFiles(BaseAlgorithm):
             for
         :raises ValueError: damaged, of other sizes, or it does not fit
         """
-        folder = Path(path).is_dir()
+        path = expanded(path)
+        folder = path.is_dir()
         path = path if folder else with_default_suffix(path, ".npz")
         if self.replay_buffer is None:
             self.replay_buffer = self._make_replay_buffer(stored_expert_rows(path))
@@ -200,3 +239,17 @@ class RunFiles(BaseAlgorithm):
         if self._random_to_restore is not None:  # offline training goes on exactly, too
             set_random_state(self._random_to_restore)
             self._random_to_restore = None
+
+
+def _checked(path: str | Path | io.BufferedIOBase) -> io.BytesIO:
+    """Read a file of SB3's format, all of whose members are whole.
+
+    :raises DamagedFileError: truncated, changed, or a file of another kind
+    """
+    if isinstance(path, io.IOBase):
+        source, content = "the file", io.BytesIO(path.read())
+    else:
+        path = with_default_suffix(path, ".zip")  # type: ignore[arg-type]
+        source, content = str(path), io.BytesIO(path.read_bytes())
+    check_zip(content, source, "use an earlier one")
+    return content

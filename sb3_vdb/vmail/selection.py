@@ -10,7 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.demonstrations import Demonstrations
-from sb3_vdb.files import write_text
+from sb3_vdb.files import expanded, write_text
 from sb3_vdb.vmail.inspection import expert_likeness, rows_of
 from sb3_vdb.vmail.vmail import VMAIL
 
@@ -56,7 +56,7 @@ class DiscriminatorEvalCallback(BaseCallback):
             raise ValueError(f"`eval_freq` must be at least 1 decision, got {eval_freq}")
         if first < 0:
             raise ValueError(f"`first` must not be negative (decisions), got {first}")
-        self.eval_env, self.folder = eval_env, Path(best_model_save_path)
+        self.eval_env, self.folder = eval_env, expanded(best_model_save_path)
         self.n_eval_episodes, self.eval_freq, self.first = n_eval_episodes, eval_freq, first
         self.best: Demonstrations | None = None
         self.history: list[dict[str, Any]] = []

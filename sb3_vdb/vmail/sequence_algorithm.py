@@ -15,8 +15,10 @@ from stable_baselines3.common.utils import configure_logger
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.run_state import get_env_state
 from sb3_vdb.schedules import Schedule, value_at
 from sb3_vdb.stored_episodes import StoredEpisode, stored_episodes
+from sb3_vdb.vdb import ConstraintWatch
 from sb3_vdb.vec_env import action_repeat_of
 from sb3_vdb.vmail import validation
 from sb3_vdb.vmail.episode_store import row_fields
@@ -45,6 +47,7 @@ class SequenceAlgorithm(RunFiles):
     exploration_noise: float | Schedule
     replay_place: PlaceName
     replay_folder: str | None
+    _constraint: ConstraintWatch | None = None
 
     @abstractmethod
     def train(self, gradient_steps: int) -> None:
@@ -80,6 +83,8 @@ class SequenceAlgorithm(RunFiles):
     def _stored(self, demonstrations: Demonstrations | None) -> list[StoredEpisode]:
         """Check demonstrations and return them as the replay buffer stores them."""
         assert isinstance(self.action_space, gym.spaces.Box)
+        if self.env is not None and isinstance(demonstrations, Demonstrations):
+            demonstrations = demonstrations.as_stacked_in(self.env)
         episodes = stored_episodes(
             demonstrations, self.observation_space, self.action_space, self.sequence_length
         )
@@ -147,15 +152,18 @@ class SequenceAlgorithm(RunFiles):
         while not self._training_is_due() and self.num_timesteps < total_timesteps:
             assert self._last_episode_starts is not None
             at_random = self.num_timesteps < self.learning_starts
-            actions = self._collector.act(
-                self._last_obs, self._last_episode_starts, self._present_noise(), at_random
-            )
-            new_obs, rewards, dones, infos = env.step(actions)
+            noise = self._present_noise()
+            with self._saving_before_errors():
+                actions = self._collector.act(
+                    self._last_obs, self._last_episode_starts, noise, at_random
+                )
+                new_obs, rewards, dones, infos = env.step(actions)
+                n_ended = self._collector.store(
+                    self.replay_buffer, new_obs, rewards, dones, infos, self.action_repeat or 1
+                )
             self.num_timesteps += env.num_envs
             self._update_info_buffer(infos, dones)
-            self._episode_num += self._collector.store(
-                self.replay_buffer, new_obs, rewards, dones, infos, self.action_repeat or 1
-            )
+            self._episode_num += n_ended
             self._last_obs = new_obs  # type: ignore[assignment]
             self._last_episode_starts = dones
             self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
@@ -199,10 +207,12 @@ class SequenceAlgorithm(RunFiles):
         total_timesteps, callback = self._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
+        get_env_state(self.env)  # warns of what no file can hold, before any training
         if reset_num_timesteps:
             self._collector.reset_frames()
         if self._last_obs is not before:
-            self._collector.begin_episodes(replay_buffer, self._last_obs)
+            with self._saving_before_errors():
+                self._collector.begin_episodes(replay_buffer, self._last_obs)
         callback.on_training_start(locals(), globals())
         if self._n_updates == 0:
             self.train(self.pretrain_steps)
@@ -217,6 +227,7 @@ class SequenceAlgorithm(RunFiles):
                 if log_interval is not None and iteration % log_interval == 0:
                     self.dump_logs()
         callback.on_training_end()
+        self._warn_of_constraint()
         return self
 
     def learn_offline(
@@ -245,7 +256,13 @@ class SequenceAlgorithm(RunFiles):
             self._update_current_progress_remaining(done, gradient_steps)
             self.train(min(log_interval, gradient_steps - done))
             self.logger.dump(self._n_updates)
+        self._warn_of_constraint()
         return self
+
+    def _warn_of_constraint(self) -> None:
+        """Warn if the run ends far from its information limit."""
+        if self._constraint is not None:
+            self._constraint.warn()
 
     def dump_logs(self) -> None:
         """Write a line of the log."""

@@ -74,7 +74,7 @@ class Update:
         :param inputs: what this update learns from
         :param dry: go through all of it and leave every weight as it is
         :return: the fields of :class:`~sb3_vdb.vmail.metrics.UpdateMetrics`, and the norm of each
-            network's gradient in the order of :data:`~sb3_vdb.vmail.policies.NETWORKS`
+            network's gradient in the order of ``sb3_vdb.vmail.policies.NETWORKS``
         """
         gradients, metrics = self.gradients(inputs.batch, inputs.expert, inputs.beta)
         norms = [th.stack(th._foreach_norm(each)).norm() for each in gradients]
@@ -107,7 +107,7 @@ class Update:
     def take_steps(self, gradients: Gradients, skipped: th.Tensor) -> None:
         """Clip each network's gradient and take its step.
 
-        :param gradients: in the order of :data:`~sb3_vdb.vmail.policies.NETWORKS`
+        :param gradients: in the order of ``sb3_vdb.vmail.policies.NETWORKS``
         :param skipped: 1 to leave weights and optimisers as they are, else 0; scalar
         """
         for (name, optimizer), own in zip(self.optimizers().items(), gradients, strict=True):

@@ -10,9 +10,8 @@ from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from stable_baselines3.common.utils import update_learning_rate
 
 from sb3_vdb.demonstrations import Demonstrations
-from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.schedules import value_at
-from sb3_vdb.vdb import DualVariable
+from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, ConstraintWatch, DualVariable
 from sb3_vdb.vec_env import action_repeat_of
 from sb3_vdb.vmail import validation
 from sb3_vdb.vmail.collector import Collector
@@ -98,7 +97,7 @@ class VMAIL(SequenceAlgorithm):
     :param information_limit: I_c of the discriminator's bottleneck in nats, with
         ``policy_kwargs=dict(code_dim=...)``; None for no bottleneck
     :param beta: initial dual variable of the bottleneck
-    :param beta_step_size: alpha_beta
+    :param beta_step_size: alpha_beta of eq. 9 of the VDB paper
     :param tau: how far the slow target of the value follows at a time
     :param target_update_interval: updates between two steps of the target
     :param actor_decay: share of itself that an average of the actor's weights keeps at an update;
@@ -166,7 +165,7 @@ class VMAIL(SequenceAlgorithm):
         gradient_penalty_coef: float = 1.0,
         information_limit: float | None = None,
         beta: float = 0.1,
-        beta_step_size: float = 1e-5,
+        beta_step_size: float = DEFAULT_BETA_STEP_SIZE,
         tau: float = 1.0,
         target_update_interval: int = 1,
         actor_decay: float = 0.0,
@@ -228,6 +227,7 @@ class VMAIL(SequenceAlgorithm):
             self._check()  # and in _setup_model, for settings changed in loading
             episodes = self._stored(demonstrations)
             self._setup_model()
+            self._check_can_be_saved()
             self._put_demonstrations(episodes)
 
     # ------------------------------------------------------------------ set-up
@@ -252,6 +252,7 @@ class VMAIL(SequenceAlgorithm):
         self.policy.make_optimizers(rates, self.weight_decay)
         if self.dual is None and self.information_limit is not None:
             self.dual = DualVariable(self.information_limit, self.beta, self.beta_step_size)
+        self._constraint = None if self.dual is None else ConstraintWatch(self.dual)
         self._collector = Collector(self.policy, self.n_envs)
         losses = self.losses_class(self.policy, self.loss_settings())
         steps = UpdateSettings(
@@ -268,7 +269,7 @@ class VMAIL(SequenceAlgorithm):
     def learning_rate_of(self, network: str) -> float:
         """Return the present learning rate of a network.
 
-        :param network: its name in :data:`~sb3_vdb.vmail.policies.NETWORKS`
+        :param network: its name in ``sb3_vdb.vmail.policies.NETWORKS``
         """
         rate = self.lr_schedule if network == "model" else getattr(self, f"{network}_learning_rate")
         return value_at(rate, self._current_progress_remaining)
@@ -286,10 +287,8 @@ class VMAIL(SequenceAlgorithm):
             update_learning_rate(optimizer, self.learning_rate_of(name))
         figures = []
         for _ in range(gradient_steps):
-            try:
+            with self._saving_before_errors():
                 figures.append(self._learner.step(*self.sample_batches(), self._n_updates))
-            except NonFiniteError as error:
-                raise NonFiniteError(f"{error}; {self._save_before_error()}") from error
             self._n_updates += 1
         if figures:
             self._log_updates(UpdateMetrics(*th.stack(figures).mean(dim=0).tolist()))
@@ -316,6 +315,8 @@ class VMAIL(SequenceAlgorithm):
     def _log_updates(self, metrics: UpdateMetrics) -> None:
         """Log figures of a training phase."""
         assert self.replay_buffer is not None
+        if self._constraint is not None:
+            self._constraint.note(float(metrics.code_kl))
         fraction = self.present_expert_fraction()
         training = TrainingFigures(
             None if self.dual is None else self.dual.beta,

@@ -190,6 +190,6 @@ def test_arguments_of_another_kind(demos):
     ):
         with pytest.raises(ValueError, match=message):
             GAIL(*arguments, demo_batch_size=20)
-    for model_and_venv, message in (((model, env), "SB3 VecEnv"), ((None, venv), "predict")):
+    for model_and_venv, message in (((model, MAZE), "SB3 environments"), ((None, venv), "predict")):
         with pytest.raises(ValueError, match=message):
             Demonstrations.from_rollouts(*model_and_venv, 2)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch as th
 from gymnasium import spaces
 from torch import nn
 
+from sb3_vdb.adversarial import traced_update
 from sb3_vdb.adversarial.discriminator_learner import DiscriminatorLearner
 from sb3_vdb.adversarial.round_metrics import UpdateMetrics
 from sb3_vdb.adversarial.settings import AdversarialSettings
@@ -286,3 +288,24 @@ def test_layers_that_are_frozen_or_unused_stay_as_they_are(traced):
     learner.train_round(samples(1.0, "gail", 1), samples(0.0, "gail", 2))
     for name, value in network.named_parameters():
         assert th.equal(value, before[name]) == ("frozen" in name or "unused" in name), name
+
+
+def test_anomaly_detection_is_left_to_autograd():
+    """With the same numbers, also where it is switched on within a run, and without a warning."""
+    plain, watched = make_learner(True), make_learner(True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*trace.*")
+        with th.autograd.set_detect_anomaly(True):
+            run(watched, rounds=1)
+        run(plain, rounds=1)
+    for ours, theirs in zip(run(plain)[1], run(watched)[1], strict=True):
+        th.testing.assert_close(ours, theirs, atol=0, rtol=0)
+
+
+def test_trainers_in_threads_trace_one_after_another(monkeypatch):
+    monkeypatch.setattr(traced_update, "_TRACES", {})
+    learners = [make_learner(True, grad_penalty_coef=0.1 + i) for i in range(3)]
+    batch = samples(0.3, "airl")
+    with ThreadPoolExecutor(3) as pool:  # a trace that fails is an error with `trace_updates=True`
+        done = [pool.submit(learner.train_round, batch, batch) for learner in learners]
+    assert all(np.isfinite(each.result().kl).all() for each in done)

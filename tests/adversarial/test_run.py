@@ -24,7 +24,13 @@ from sb3_vdb.discriminators import GAILDiscriminator
 from sb3_vdb.evaluation.curves import read_curve
 from sb3_vdb.transitions import Transitions
 from sb3_vdb.vdb import bottleneck_loss, gradient_penalty, losses
-from tests.adversarial.generators import ALGORITHMS, GENERATORS, ON_POLICY, make_trainer
+from tests.adversarial.generators import (
+    ALGORITHMS,
+    GENERATORS,
+    ON_POLICY,
+    make_generator,
+    make_trainer,
+)
 from tests.conftest import MAZE
 
 
@@ -585,6 +591,17 @@ def test_off_policy_rounds_are_counted_in_environment_steps(demos):
     trainer = make_trainer("GAIL", "SAC", demos, gen_train_timesteps=100)
     trainer.learn(500)
     assert trainer.n_rounds == 5
+
+
+def test_rounds_suit_the_kind_of_generator(demos):
+    """An off-policy generator learns at every step, so that rounds have to be short."""
+    venv = make_vec_env(MAZE, 2)
+    for generator, n_updates, n_steps in (("PPO", 16, 100), ("SAC", 64, 256)):
+        trainer = GAIL(
+            demos, venv, make_generator(generator, venv), demo_batch_size=20, device="cpu"
+        )
+        assert trainer.settings.n_disc_updates_per_round == n_updates
+        assert trainer.gen_train_timesteps == n_steps
 
 
 def test_two_trainers_on_one_vec_normalize_keep_to_their_own_rewards(demos):

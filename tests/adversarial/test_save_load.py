@@ -8,16 +8,22 @@ import sys
 import zipfile
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
+from sb3_contrib import RecurrentPPO
+from stable_baselines3.common.buffers import DictReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env as sb3_make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
 from sb3_vdb import AIRL, GAIL, VAIL, VAIRL, RecoveredReward, TrainerCheckpoint, files, make_vec_env
 from sb3_vdb.adversarial import checkpoint
+from sb3_vdb.errors import DamagedFileError
 from sb3_vdb.evaluation.curves import read_curve
+from sb3_vdb.replay_state import get_buffer_state, set_buffer_state
+from sb3_vdb.run_state import to_arrays, to_tensors
 from tests.adversarial.generators import ALGORITHMS, GENERATORS, make_generator, make_trainer
 from tests.conftest import MAZE
 
@@ -271,12 +277,12 @@ def test_a_foreign_zip_is_refused(saved):
 
 
 def test_damaged_tensors_are_refused(saved):
-    with pytest.raises(ValueError, match=r"tensors\.pt in .* is truncated"):
+    with pytest.raises(DamagedFileError, match=r"tensors\.pt in .* is truncated"):
         load(rewrite(saved, tensors__pt=b"nothing"))
 
 
 def test_a_damaged_generator_is_refused(saved):
-    with pytest.raises(ValueError, match=r"generator\.zip in .* is damaged"):
+    with pytest.raises(DamagedFileError, match=r"generator\.zip in .* is truncated, damaged"):
         load(rewrite(saved, generator__zip=b"nothing"))
 
 
@@ -291,9 +297,105 @@ def test_a_generator_that_is_no_algorithm_is_refused(saved):
             load(changed_description(saved, generator_class=path))
 
 
-def test_another_number_of_environments_is_refused(saved):
-    with pytest.raises(ValueError, match=r"`venv` has 3 environments, the run in .* had 2"):
-        VAIL.load(saved, make_vec_env(MAZE, 3))
+def test_a_recurrent_policy_goes_on_with_its_memory(demos, tmp_path):
+    """Also within episodes, which end at 100 steps; rollouts have 50."""
+
+    def make():
+        venv = make_vec_env(MAZE, 2, seed=0)
+        model = RecurrentPPO(
+            "MlpLstmPolicy",
+            venv,
+            n_steps=50,
+            batch_size=50,
+            n_epochs=1,
+            seed=0,
+            device="cpu",
+            policy_kwargs={"net_arch": [8], "lstm_hidden_size": 8},
+        )
+        return GAIL(demos, venv, model, demo_batch_size=20, n_disc_updates_per_round=1, seed=0)
+
+    whole, half = make().learn(200), make().learn(100)
+    loaded = GAIL.load(half.save(tmp_path / "half"), make_vec_env(MAZE, 2))
+    loaded.learn(100, reset_num_timesteps=False)
+    assert fingerprint(loaded) == fingerprint(whole)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_without_environments_a_trainer_predicts_evaluates_and_gives_its_reward(
+    normalize, demos, tmp_path
+):
+    trainer = make_trainer(
+        "VAIRL", "PPO", demos, venv=make_venv(normalize), log_dir=tmp_path / "logs"
+    ).learn(200)
+    path = trainer.save(tmp_path / "run")
+    logs = sorted((tmp_path / "logs").iterdir())
+    loaded = VAIRL.load(path)
+    assert sorted((tmp_path / "logs").iterdir()) == logs
+    observations = make_vec_env(MAZE, 8, seed=5).reset()
+    np.testing.assert_array_equal(
+        *(each.predict(observations, deterministic=True)[0] for each in (trainer, loaded))
+    )
+    ours, theirs = (each.evaluate(make_venv(normalize), 2) for each in (trainer, loaded))
+    np.testing.assert_array_equal(ours.returns, theirs.returns)
+    np.testing.assert_array_equal(ours.learned_returns, theirs.learned_returns)
+    states = demos.transitions().observations
+    np.testing.assert_array_equal(
+        *(each.recovered_reward().of_states(states) for each in (trainer, loaded))
+    )
+    with pytest.raises(ValueError, match=r"loaded without environments.* call load\(path, venv\)"):
+        loaded.learn(100, reset_num_timesteps=False)
+    again = VAIRL.load(loaded.save(tmp_path / "again"), make_venv(normalize))
+    again.learn(100, reset_num_timesteps=False)
+    assert again.num_timesteps == 300
+
+
+@pytest.mark.parametrize(
+    ("generator", "normalize", "n_envs"), [("PPO", True, 3), ("SAC", False, 1)]
+)
+def test_another_number_of_environments_goes_on_with_new_episodes(
+    generator, normalize, n_envs, demos, tmp_path
+):
+    def venv(n):
+        made = make_vec_env(MAZE, n, seed=0)
+        return VecNormalize(made) if normalize else made
+
+    trainer = make_trainer("VAIL", generator, demos, venv=venv(2)).learn(200)
+    loaded = VAIL.load(trainer.save(tmp_path / "run"), venv(n_envs))
+    if normalize:
+        np.testing.assert_array_equal(loaded.venv.obs_rms.mean, trainer.venv.obs_rms.mean)
+    if generator == "SAC":
+        ours, theirs = trainer.gen_algo.replay_buffer, loaded.gen_algo.replay_buffer
+        n = 100 * 2 // n_envs
+        np.testing.assert_array_equal(
+            theirs.observations[:n].reshape(-1, 2)[-n * n_envs :],
+            ours.observations[:100].reshape(-1, 2)[-n * n_envs :],
+        )
+        assert theirs.pos == n
+    loaded.learn(150, reset_num_timesteps=False)
+    assert loaded.num_timesteps >= 350
+    assert loaded.n_rounds > trainer.n_rounds
+
+
+def test_the_parts_of_observations_in_a_replay_buffer_are_kept():
+    space = gym.spaces.Dict({"a": gym.spaces.Box(-1, 1, (2,)), "b": gym.spaces.Box(-1, 1, (1,))})
+    buffers = [DictReplayBuffer(6, space, space["b"], n_envs=2) for _ in range(2)]
+    rng = np.random.default_rng(0)
+    for _ in range(4):  # one more than it holds
+        parts = {"a": rng.uniform(size=(2, 2)), "b": rng.uniform(size=(2, 1))}
+        buffers[0].add(parts, parts, np.zeros((2, 1)), np.ones(2), np.zeros(2), [{}, {}])
+    set_buffer_state(buffers[1], to_arrays(to_tensors(get_buffer_state(buffers[0]))))
+    assert (buffers[1].pos, buffers[1].full) == (1, True)
+    for name in ("a", "b"):
+        for kind in ("observations", "next_observations"):
+            ours, theirs = (getattr(each, kind)[name] for each in buffers)
+            np.testing.assert_array_equal(ours, theirs)
+    single = DictReplayBuffer(4, space, space["b"], n_envs=1)
+    set_buffer_state(single, get_buffer_state(buffers[0]))
+    assert (single.pos, single.full) == (0, True)
+    rows = buffers[0].observations["a"]
+    np.testing.assert_array_equal(  # the latest four, oldest first
+        single.observations["a"][:, 0], np.concatenate([rows[2], rows[0]])
+    )
 
 
 def test_a_trainer_is_no_reward_but_has_one(saved):

@@ -425,8 +425,10 @@ def test_an_unknown_skill_names_the_nearest_ids():
 @pytest.mark.parametrize(
     ("module", "env_id", "remedy"),
     [
-        ("pybullet", "sb3_vdb/BulletHumanoidRun-v0", r"pip install .*pybullet.*MuJoCo ids"),
-        ("mujoco", "sb3_vdb/HumanoidRun-v0", r"pip install .*mujoco"),
+        ("pybullet", "sb3_vdb/BulletHumanoidRun-v0", r"sb3-vdb\[bullet\].*MuJoCo ids"),
+        ("mujoco", "sb3_vdb/HumanoidRun-v0", r"sb3-vdb\[humanoid\]"),
+        ("mujoco", "sb3_vdb/WalkerWalkState-v0", r"sb3-vdb\[pixels\].*dm_control"),
+        ("mujoco", "sb3_vdb/WalkerWalkPixels-v0", r"sb3-vdb\[pixels\].*dm_control"),
     ],
 )
 def test_a_missing_simulator_is_named_with_its_remedy(module, env_id, remedy, monkeypatch):

@@ -299,6 +299,62 @@ def test_names_come_before_files_and_copies_of_published_clips_are_those_clips(
         MotionClip.load("binary.txt")
 
 
+def published(name):
+    return json.loads((FOLDER / f"humanoid3d_{name}.txt").read_text())
+
+
+def with_frames(content, change):
+    return {**content, "Frames": [change(row) for row in content["Frames"]]}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("digits", [None, 2])
+def test_a_published_clip_saved_again_is_that_clip(name, digits, tmp_path):
+    """Case 19: by a JSON tool, with a byte-order mark, other line ends, fewer digits, and a last
+    frame that lasts.
+    """
+    content = published(name)
+    content["Frames"][-1][0] = 0.0333
+    if digits is not None:
+        content = with_frames(content, lambda row: [round(x, digits) for x in row])
+        for row, original in zip(content["Frames"], published(name)["Frames"], strict=True):
+            row[0] = original[0]
+    path = tmp_path / "mine.json"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(content, indent=2).replace("\n", "\r\n").encode())
+    clip, original = MotionClip.load(path), MotionClip.load(name)
+    assert clip.name == name
+    assert clip.duration == pytest.approx(original.duration)
+    np.testing.assert_allclose(
+        np.abs(np.sum(clip.frames.rotations * original.frames.rotations, axis=-1)), 1.0, atol=2e-3
+    )
+
+
+def test_a_trimmed_clip_keeps_its_name_and_joined_ones_their_jump(tmp_path):
+    kick = published("kick")
+    trimmed, joined = tmp_path / "trimmed.txt", tmp_path / "joined.txt"
+    trimmed.write_text(json.dumps({**kick, "Frames": kick["Frames"][3:20]}))
+    assert MotionClip.load(trimmed).name == "kick"
+    punch = published("punch")["Frames"]
+    joined.write_text(json.dumps({**kick, "Frames": kick["Frames"] + punch}))
+    clip, parts = MotionClip.load(joined), [MotionClip.load("kick"), MotionClip.load("punch")]
+    assert clip.name == str(joined)
+    assert clip.duration == pytest.approx(parts[0].duration + parts[1].duration)
+    times = np.array([0.0, 0.3, parts[0].duration + 0.3, clip.duration])
+    state = clip.state(times)
+    assert np.isfinite(state.angular_velocities).all()
+    expected = parts[1].state(np.array([0.3]))
+    np.testing.assert_allclose(state.root_position[2], expected.root_position[0], atol=1e-9)
+    np.testing.assert_allclose(
+        state.angular_velocities[2], expected.angular_velocities[0], atol=1e-9
+    )
+
+
+def test_frames_that_last_no_time_are_no_clip():
+    still = [[0.0, *row[1:]] for row in frames()]
+    with pytest.raises(ValueError, match="its frames last 0 s"):
+        MotionClip.parse(clip_text(Frames=still), "still")
+
+
 def test_nearly_unit_quaternions_are_normalised():
     bent = frames()
     bent[4][8:12] = [1.008 * value for value in bent[4][8:12]]

@@ -439,22 +439,24 @@ def test_mujoco_4_is_refused_with_what_to_do(monkeypatch):
     from sb3_vdb_envs.suite import tasks
 
     fake = SimpleNamespace(__version__="4.0.0")
-    monkeypatch.setattr(tasks, "require", lambda module: fake)
+    monkeypatch.setattr(tasks, "require", lambda *_: fake)
     with pytest.raises(DependencyNotInstalled, match=r'mujoco 4\.0\.0: pip install "mujoco>=3'):
         SuiteStateEnv("WalkerWalk")
 
 
-def test_a_missing_dm_control_is_named_with_its_remedy(monkeypatch):
+@pytest.mark.parametrize("package", ["dm_control", "mujoco"])
+def test_a_missing_package_is_named_with_the_remedy_of_dm_control(package, monkeypatch):
+    """Case 39: without mujoco, too, its extra is `pixels`."""
     real = dependencies.importlib.import_module
 
     def missing(name, *args):
-        if name.startswith("dm_control"):
-            raise ImportError("No module named 'dm_control'")
+        if name.startswith(package):
+            raise ImportError(f"No module named '{package}'")
         return real(name, *args)
 
     monkeypatch.delitem(sys.modules, "dm_control.suite")
     monkeypatch.setattr(dependencies.importlib, "import_module", missing)
-    with pytest.raises(DependencyNotInstalled, match=r"pip install .*dm_control"):
+    with pytest.raises(DependencyNotInstalled, match=r"sb3-vdb\[pixels\].*dm_control"):
         gym.make("sb3_vdb/WalkerWalkPixels-v0")
 
 

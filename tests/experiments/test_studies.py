@@ -8,14 +8,17 @@ from click.testing import CliRunner
 from gymnasium.error import DependencyNotInstalled
 
 from sb3_vdb.cli import main
+from sb3_vdb.cli.maintenance import TOOLS
 from sb3_vdb.cli.reproduce import DEMO, study_command
 from sb3_vdb.cli.studies import STUDIES, Study
 from sb3_vdb.experiments.framework.job import Workers
 
+ALL = {**STUDIES, **TOOLS, "demo": DEMO}
 
-@pytest.mark.parametrize("name", [*STUDIES, "demo"])
+
+@pytest.mark.parametrize("name", ALL)
 def test_the_options_of_every_study_are_the_arguments_of_its_function(name):
-    study = STUDIES.get(name, DEMO)
+    study = ALL[name]
     context = study_command(name, study).make_context(name, [])
     arguments = study.arguments(context.params)
     function = pkgutil.resolve_name(f"sb3_vdb.experiments.{study.run}")
@@ -47,8 +50,16 @@ def test_what_a_study_refuses_is_an_error_of_the_command_line(monkeypatch, error
     assert result.output == "Error: choose another folder\n"
 
 
-def test_every_study_says_what_it_is():
-    result = CliRunner().invoke(main, ["reproduce", "--help"])
-    for name, study in STUDIES.items():
-        assert name in result.output
-        assert study.help
+@pytest.mark.parametrize(("group", "studies"), [("reproduce", STUDIES), ("maintain", TOOLS)])
+def test_a_group_lists_each_of_its_commands_with_what_it_is(group, studies):
+    result = CliRunner().invoke(main, [group, "--help"])
+    listed = result.output.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in listed] == sorted(studies)
+    for line in listed:
+        name, text = line.split(maxsplit=1)
+        assert text.removesuffix("...").strip() in studies[name].help
+
+
+def test_what_developers_run_is_not_among_the_studies_of_the_papers():
+    assert not {name for name in STUDIES if name.endswith("pictures")}
+    assert not set(STUDIES) & set(TOOLS)

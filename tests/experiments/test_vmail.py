@@ -241,8 +241,8 @@ def test_the_summary_is_over_seeds(tmp_path, task):
     assert len(runs) == 6
     summary = summarise_runs(collect(runs))
     assert summary["seeds"].tolist() == [2]
-    assert summary["return"].tolist() == [500.0]
-    assert summary["std"].tolist() == [100.0]
+    assert summary["IQM"].tolist() == [500.0]
+    assert summary[["95 % from", "95 % to"]].to_numpy().tolist() == [[400.0, 600.0]]
 
 
 def test_a_task_can_have_other_actions_and_shorter_episodes_of_training(task, tmp_path):

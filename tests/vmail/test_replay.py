@@ -1,5 +1,6 @@
 """What V-MAIL's replay buffer holds and what is drawn from it."""
 
+import json
 import pickle
 import warnings
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch as th
 
+from sb3_vdb.errors import DamagedFileError
 from sb3_vdb.vmail import memory
 from sb3_vdb.vmail.episode_store import episode_rows, row_fields
 from sb3_vdb.vmail.memory import Place, allocate, choose_place, size_of
@@ -145,7 +147,7 @@ def test_a_damaged_file_is_refused(tmp_path):
 def test_a_pickle_is_refused(tmp_path):
     path = tmp_path / "replay.pkl"
     path.write_bytes(pickle.dumps({"a": 1}))
-    with pytest.raises(ValueError, match="no replay buffer of sb3_vdb"):
+    with pytest.raises(ValueError, match="truncated, damaged or of another kind"):
         load_replay(make_replay(), path)
 
 
@@ -239,6 +241,44 @@ def test_a_damaged_part_of_a_folder_is_refused_by_its_name(harm, tmp_path):
         load_into_another(folder, "10-1", capacity=100)
 
 
+@pytest.mark.parametrize("harm", ["empty", "cut", "digit", "other"])
+def test_a_damaged_table_does_not_block_the_others(harm, tmp_path):
+    """Case 37."""
+    folder, replay = ReplayFolder(tmp_path), make_replay(n_policy=1)
+    folder.save(replay, "10-1")
+    folder.save(replay, "20-2")
+    bad = tmp_path / "table_10-1.json"
+    text = bad.read_text()
+    position = json.loads(text)["policy"]["position"]
+    harmed = {
+        "empty": "",
+        "cut": text[:-9],
+        "digit": text.replace(f'"position": {position}', f'"position": {position - 1}'),
+        "other": "[]",
+    }
+    bad.write_text(harmed[harm])
+    load_into_another(folder, "20-2", capacity=100)
+    with pytest.warns(UserWarning, match=r"left out: .*table_10-1\.json"):
+        folder.save(replay, "30-3")
+    with pytest.raises(DamagedFileError, match=r"table_10-1\.json"):
+        load_into_another(folder, "10-1", capacity=100)
+
+
+@pytest.mark.parametrize("harm", ["longer", "type"])
+def test_open_episodes_of_other_rows_are_refused(harm, tmp_path):
+    """Case 37."""
+    folder, replay = ReplayFolder(tmp_path), make_replay(n_policy=1)
+    replay.begin(0, {"observation": np.zeros(PICTURE.shape, np.uint8)})
+    folder.save(replay, "10-1")
+    (path,) = tmp_path.glob("open_*")
+    rows = dict(np.load(path))
+    name = "open0/observations/observation"
+    rows[name] = np.repeat(rows[name], 2, axis=0) if harm == "longer" else rows[name].astype(float)
+    np.savez(path, **rows)
+    with pytest.raises(DamagedFileError, match=path.name):
+        load_into_another(folder, "10-1", capacity=100)
+
+
 def test_an_interrupted_save_into_a_folder_leaves_the_buffer_before(tmp_path, monkeypatch):
     replay, folder = make_replay(n_policy=2), ReplayFolder(tmp_path)
     folder.save(replay, "10-1")
@@ -257,7 +297,7 @@ def test_what_is_damaged_within_leaves_an_empty_buffer_and_says_so(tmp_path, mon
     save_replay(make_replay(), path)
     replay = make_replay(n_policy=2)
     monkeypatch.setattr("sb3_vdb.vmail.replay_files._read_into", fail)
-    with pytest.raises(ValueError, match="truncated or no replay buffer"):
+    with pytest.raises(ValueError, match="truncated, damaged"):
         load_replay(replay, path)
     assert not replay.policy.episodes
     assert not replay.expert.episodes
@@ -268,7 +308,7 @@ def fail(*_):
 
 
 def test_blocks_of_a_file_are_put_where_they_belong(tmp_path, monkeypatch):
-    monkeypatch.setattr("sb3_vdb.vmail.replay_files.BLOCK", 2000)  # two rows and a part of a third
+    monkeypatch.setattr("sb3_vdb.array_files.BLOCK", 2000)  # two rows and a part of a third
     replay, other = make_replay(), make_replay(n_policy=0)
     save_replay(replay, tmp_path / "replay.npz")
     load_replay(other, tmp_path / "replay.npz")
@@ -318,8 +358,6 @@ def test_the_first_place_with_room_is_taken(free, expected, monkeypatch, capsys,
     assert (place.device.type == "cuda") == (expected == "cuda")
     assert place.name == expected
     assert f"kept in {expected}" in capsys.readouterr().out
-    if place.folder is not None:
-        place.folder.cleanup()
 
 
 def test_a_buffer_larger_than_memory_and_disk_is_refused_before_it_is_allocated():
@@ -336,13 +374,17 @@ def test_places_are_refused_by_name():
         choose_place("cuda", 10, th.device("cpu"), None)
 
 
-def test_a_mapped_file_holds_what_memory_would_and_goes_away(tmp_path):
+def test_a_mapped_file_holds_what_memory_would_and_leaves_nothing_behind(tmp_path, monkeypatch):
     place = choose_place("disk", 100, th.device("cpu"), tmp_path)
     assert isinstance(place, Place)
+    monkeypatch.setattr(memory.Path, "unlink", lambda path: None)  # to look at it
     tensor = allocate((4, 5), th.uint8, place, "rows")
     tensor[2] = 9
-    files = list(tmp_path.rglob("rows_*"))
-    assert len(files) == 1
-    assert files[0].read_bytes()[10:15] == b"\x09" * 5
-    place.folder.cleanup()
+    (file,) = tmp_path.rglob("*rows*")
+    assert file.read_bytes()[10:15] == b"\x09" * 5
+    monkeypatch.undo()
+    file.unlink()
+    other = allocate((4, 5), th.uint8, place, "rows")
+    other[2] = 9
+    assert other.sum() == 45
     assert not list(tmp_path.iterdir())

@@ -132,6 +132,9 @@ def test_the_belief_remembers_and_an_episodes_start_forgets():
     assert not np.allclose(after, fresh, atol=1e-7)
     forgot, _ = model.predict(observations[1], memory, np.array([True]), deterministic=True)
     assert np.allclose(forgot, fresh)
+    nowhere = tuple(np.full_like(part, np.nan) for part in memory)
+    forgot, _ = model.predict(observations[1], nowhere, np.array([True]), deterministic=True)
+    assert np.allclose(forgot, fresh)
 
 
 def test_evaluate_policy_and_callbacks_work_unchanged(tmp_path):

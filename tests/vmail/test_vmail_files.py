@@ -57,9 +57,14 @@ def test_other_environments_begin_new_episodes(tmp_path):
     model.save(tmp_path / "model.zip")
     more = VMAIL.load(tmp_path / "model.zip", env=make_vec_env(MAZE, 4, seed=1), device="cpu")
     assert more._last_obs is None
-    plain = make_vec_env(MAZE, 2, seed=1, monitor=False)
+    model.save_replay_buffer(tmp_path / "replay.npz")
+    more.load_replay_buffer(tmp_path / "replay.npz")  # but for episodes that were going on
+    assert more.replay_buffer.policy.n_rows == model.replay_buffer.policy.n_rows
+    assert more.learn(20, reset_num_timesteps=False).num_timesteps == 30
+    plain = make_vec_env(MAZE, 2, seed=1, monitor=False)  # a monitor changes nothing
+    assert VMAIL.load(tmp_path / "model.zip", env=plain, device="cpu")._last_obs is not None
     with pytest.warns(UserWarning, match="new episodes are begun"):
-        VMAIL.load(tmp_path / "model.zip", env=plain, device="cpu")
+        VMAIL.load(tmp_path / "model.zip", env=VecFrameStack(plain, 1), device="cpu")
     alone = VMAIL.load(tmp_path / "model.zip", device="cpu")
     alone.save(tmp_path / "alone.zip")
     again = VMAIL.load(tmp_path / "alone.zip", env=make_vec_env(MAZE, 2, seed=1), device="cpu")
@@ -195,6 +200,54 @@ def test_a_loss_that_is_not_finite_stops_with_its_name_after_saving(tmp_path, mo
     with pytest.raises(NonFiniteError, match=r"model_loss.*vmail_before_error\.zip"):
         model.learn(20, reset_num_timesteps=False)
     assert VMAIL.load(tmp_path / "vmail_before_error.zip", device="cpu").num_timesteps == 20
+
+
+class Broken(Dot):
+    """Gives a bad number in observation ``at`` of its second episode, of 12 steps."""
+
+    def __init__(self, at, value):
+        super().__init__("vectors")
+        self.at, self.value, self.episode = at, value, 0
+
+    def reset(self, **kwargs):
+        self.episode += 1
+        return super().reset(**kwargs)
+
+    def observe(self):
+        observation = super().observe()
+        if self.episode == 2 and self.clock == self.at:
+            observation[1] = self.value
+        return observation
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "step"), [(0, np.inf, 12), (3, np.nan, 15), (12, np.inf, 24)]
+)
+def test_a_bad_observation_is_named_and_stays_out_of_the_replay(
+    at, value, step, tmp_path, monkeypatch
+):
+    """At a reset, within an episode, and at its end."""
+    monkeypatch.chdir(tmp_path)
+    model = make_model("vectors", env=Broken(at, value), train_freq=100)
+    with pytest.raises(NonFiniteError, match=rf"step {step} of environment 0 .* \[1\] is {value}"):
+        model.learn(30)
+    replay = model.replay_buffer
+    assert all(th.isfinite(rows).all() for rows in replay.policy.rows_in_use().values())
+    assert all(np.isfinite(values).all() for values in replay.open_episodes[0].values())
+    loaded = VMAIL.load(tmp_path / "vmail_before_error.zip", device="cpu")
+    assert loaded.num_timesteps == step - 1
+    model.learn(30, reset_num_timesteps=False)  # with new episodes
+
+
+def test_a_save_that_fails_does_not_hide_what_went_wrong(monkeypatch):
+    model = make_model("vectors", env=Broken(0, np.nan), train_freq=100)
+
+    def full(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(type(model), "save", full)
+    with pytest.raises(NonFiniteError, match=r"step 12 .*is nan.* could not be saved .*No space"):
+        model.learn(30)
 
 
 class Brisk(Dot):

@@ -37,8 +37,8 @@ class BulletSimulator:
     """
 
     def __init__(self, timestep: float = 1 / 1200) -> None:
-        pybullet = require("pybullet")
-        client = require("pybullet_utils.bullet_client")
+        pybullet = require("pybullet", "bullet")
+        client = require("pybullet_utils.bullet_client", "bullet")
         self.timestep = timestep
         self._substeps = substeps(timestep, character.CONTROL_RATE)
         bullet: Any = client.BulletClient(connection_mode=pybullet.DIRECT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ UNIT_TOLERANCE = 1e-2  # quaternions this near to unit length are normalised, ot
 # The published clips are interpolated component by component in places (lengths down to 0.58 in
 # kick, 0.88 in backflip); DeepMimic normalises them, and so do we
 PUBLISHED_TOLERANCE = 0.5
+ROUNDING = 6e-3  # a frame this near to a published one is that one, saved with two digits or more
 
 
 class Frames(NamedTuple):
@@ -53,28 +54,30 @@ class MotionClip:
         self._steps = rotations.rotation_vector(
             rotations.multiply(rotations.conjugate(frames.rotations[:-1]), frames.rotations[1:])
         )
-        self._angular_velocities = self._steps / self._intervals[:, None, None]
-        self._root_velocities = np.diff(frames.root_positions, axis=0) / self._intervals[:, None]
+        # an interval of no time lies between clips that were joined; nothing moves across it
+        rate = np.divide(
+            1.0, self._intervals, where=self._intervals > 0.0, out=np.zeros(len(frames.times) - 1)
+        )
+        self._angular_velocities = self._steps * rate[:, None, None]
+        self._root_velocities = np.diff(frames.root_positions, axis=0) * rate[:, None]
         self.displacement = frames.root_positions[-1] - frames.root_positions[0]
         self.displacement[2] = 0.0  # cycles move over the ground, never up
 
     @classmethod
     def load(cls, clip: str | Path) -> MotionClip:
         """Read a shipped clip by its name (``run``, ``backflip``, ...) or a file by its path. A
-        file with the content of a shipped clip is taken for it, name and all.
+        file of frames of one shipped clip (a copy, also a rounded or trimmed one) is taken for it,
+        name and all.
 
         :raises ValueError: unknown name, or a file that is not a sound clip
         """
         if str(clip) in SHIPPED:
             path = FOLDER / f"{PREFIX}{clip}.txt"
-            return cls.parse(path.read_text(), str(clip), PUBLISHED_TOLERANCE)
-        path = Path(clip)
+            return cls.parse(path.read_text(encoding="utf-8"), str(clip), PUBLISHED_TOLERANCE)
+        path = Path(clip).expanduser()
         if path.is_file():
-            content = path.read_bytes()
-            for name in SHIPPED:  # a copy of a published clip is that clip
-                if content == (FOLDER / f"{PREFIX}{name}.txt").read_bytes():
-                    return cls.load(name)
-            return cls.parse(content.decode("utf-8", errors="replace"), str(path))
+            text = path.read_bytes().decode("utf-8-sig", errors="replace")
+            return cls._of_file(text, str(path))
         near = difflib.get_close_matches(str(clip), SHIPPED, n=3)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         raise ValueError(
@@ -92,15 +95,38 @@ class MotionClip:
         :raises ValueError: not JSON, wrong frame length, fewer than two frames, negative or missing
             durations, numbers that are not finite, quaternions that are not of unit length
         """
-        values, loops = _parse_json(text, name)
-        durations = values[:-1, 0]
-        if (durations <= 0.0).any() or values[-1, 0] < 0.0:
-            bad = int(np.argmax(np.append(durations <= 0.0, values[-1, 0] < 0.0)))
+        return cls._of_values(*_parse_json(text, name), name, np.float64(unit_tolerance))
+
+    @classmethod
+    def _of_file(cls, text: str, path: str) -> MotionClip:
+        """Read somebody's clip, whose frames may be published ones."""
+        values, loops = _parse_json(text, path)
+        published = [_is_near_some(values, rows) for rows in _published_rows().values()]
+        names = [name for name, near in zip(SHIPPED, published, strict=True) if near.all()]
+        tolerance = np.where(np.any(published, axis=0), PUBLISHED_TOLERANCE, UNIT_TOLERANCE)
+        clip = cls._of_values(values, loops, path, tolerance)
+        clip.name = names[0] if names else path
+        return clip
+
+    @classmethod
+    def _of_values(
+        cls, values: Array, loops: bool, name: str, unit_tolerance: Array | np.float64
+    ) -> MotionClip:
+        """Make a clip of its frames; joined ones have an inner frame that lasts no time.
+
+        :param values: shape (frames, 44)
+        :param unit_tolerance: one for all frames, or one each
+        """
+        if (values[:, 0] < 0.0).any():
+            bad = int(np.argmax(values[:, 0] < 0.0))
             raise ValueError(
-                f"clip {name}: frame {bad} lasts {values[bad, 0]:g} s; durations must be positive"
+                f"clip {name}: frame {bad} lasts {values[bad, 0]:g} s; durations must not be "
+                "negative"
             )
-        times = np.concatenate([[0.0], np.cumsum(durations)])
-        pose = _unit_rotations(values[:, 4:], name, unit_tolerance)
+        times = np.concatenate([[0.0], np.cumsum(values[:-1, 0])])
+        if not times[-1] > 0.0:
+            raise ValueError(f"clip {name}: its frames last 0 s; durations must be positive")
+        pose = _unit_rotations(values[:, 4:], name, np.broadcast_to(unit_tolerance, len(values)))
         return cls(Frames(times, _z_up(values[:, 1:4]), pose), loops, name)
 
     def phase(self, time: Array) -> Array:
@@ -126,7 +152,9 @@ class MotionClip:
         within = self.phase(time) * self.duration
         index = np.searchsorted(self.frames.times, within, side="right") - 1
         index = np.clip(index, 0, len(self._intervals) - 1)
-        share = np.clip((within - self.frames.times[index]) / self._intervals[index], 0.0, 1.0)
+        lasts = self._intervals[index]
+        elapsed_share = (within - self.frames.times[index]) / np.where(lasts > 0.0, lasts, 1.0)
+        share = np.where(lasts > 0.0, np.clip(elapsed_share, 0.0, 1.0), 1.0)
         pose = rotations.multiply(
             self.frames.rotations[index],
             rotations.from_rotation_vector(self._steps[index] * share[:, None, None]),
@@ -164,7 +192,7 @@ def _parse_json(text: str, name: str) -> tuple[Array, bool]:
         content: dict[str, Any] = json.loads(text)
         rows = content["Frames"]
         loop = content.get("Loop", "none")
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(
             f"clip {name} is not a motion of DeepMimic's format (JSON with `Loop` and `Frames`): "
             f"{type(error).__name__} {error}"
@@ -183,7 +211,7 @@ def _parse_json(text: str, name: str) -> tuple[Array, bool]:
             )
     try:
         values = np.array(rows, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"clip {name}: frames must be lists of numbers: {error}") from error
     if not np.isfinite(values).all():
         frame, column = np.argwhere(~np.isfinite(values))[0]
@@ -191,10 +219,29 @@ def _parse_json(text: str, name: str) -> tuple[Array, bool]:
     return values, loop == "wrap"
 
 
-def _unit_rotations(columns: Array, name: str, tolerance: float) -> Array:
+@cache
+def _published_rows() -> dict[str, Array]:
+    """Read the frames of the shipped clips by name, each of shape (frames, 44)."""
+    texts = {name: FOLDER / f"{PREFIX}{name}.txt" for name in SHIPPED}
+    return {name: _parse_json(path.read_text("utf-8"), name)[0] for name, path in texts.items()}
+
+
+def _is_near_some(values: Array, rows: Array) -> npt.NDArray[np.bool_]:
+    """Say which frames are, but for rounding and how long they last, among others.
+
+    :param values: shape (frames, 44)
+    :param rows: shape (others, 44)
+    :return: shape (frames,)
+    """
+    near = [(np.abs(rows[:, 1:] - each[1:]).max(axis=1) <= ROUNDING).any() for each in values]
+    return np.array(near)
+
+
+def _unit_rotations(columns: Array, name: str, tolerance: Array) -> Array:
     """Read the rotations of root and joints from the columns after the root's position.
 
     :param columns: shape (frames, 40)
+    :param tolerance: of a quaternion's length, shape (frames,)
     :return: unit quaternions in z-up coordinates, shape (frames, 13, 4)
     """
     result = np.empty((len(columns), character.N_MOVING, 4))
@@ -207,12 +254,12 @@ def _unit_rotations(columns: Array, name: str, tolerance: float) -> Array:
             continue
         quaternion = columns[:, start : start + 4]
         length = np.linalg.norm(quaternion, axis=1)
-        worst = int(np.argmax(np.abs(length - 1.0)))
-        if abs(length[worst] - 1.0) > tolerance:
+        worst = int(np.argmax(np.abs(length - 1.0) - tolerance))
+        if abs(length[worst] - 1.0) > tolerance[worst]:
             raise ValueError(
                 f"clip {name}: frame {worst}, rotation of {character.NAMES[joint]} has length "
                 f"{length[worst]:.4g}; quaternions (w, x, y, z) must have length 1 "
-                f"within {tolerance}"
+                f"within {tolerance[worst]}"
             )
         unit = quaternion / length[:, None]
         result[:, i, 0], result[:, i, 1:] = unit[:, 0], _z_up(unit[:, 1:])

@@ -37,7 +37,7 @@ class MujocoSimulator:
     """
 
     def __init__(self, n: int, timestep: float = 1 / 240, threads: int | None = None) -> None:
-        mujoco, rollout = require("mujoco"), require("mujoco.rollout")
+        mujoco, rollout = require("mujoco", "humanoid"), require("mujoco.rollout", "humanoid")
         self.timestep = timestep
         self._substeps = substeps(timestep, character.CONTROL_RATE)
         if timestep > STABLE_TIMESTEP + 1e-9:

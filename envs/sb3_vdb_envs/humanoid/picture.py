@@ -94,7 +94,7 @@ class MujocoPicture:
         self._renderer: OffscreenRenderer | None = None
 
     def _open(self) -> OffscreenRenderer:
-        mujoco = require("mujoco")
+        mujoco = require("mujoco", "humanoid")
         self._mujoco = mujoco
         self._model = mujoco.MjModel.from_xml_string(_scene_xml(self.height, self.width))
         self._data = mujoco.MjData(self._model)
@@ -151,8 +151,8 @@ class BulletPicture:
         self._bullet: Any = None
 
     def _open(self) -> None:
-        pybullet = require("pybullet")
-        client = require("pybullet_utils.bullet_client")
+        pybullet = require("pybullet", "bullet")
+        client = require("pybullet_utils.bullet_client", "bullet")
         bullet = client.BulletClient(connection_mode=pybullet.DIRECT)
         floor = bullet.createVisualShape(
             pybullet.GEOM_BOX, halfExtents=[40, 40, 0.01], rgbaColor=[0.82, 0.84, 0.86, 1]

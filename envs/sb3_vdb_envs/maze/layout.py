@@ -36,7 +36,7 @@ class Wall:
 class MazeLayout:
     """One maze, seen from above.
 
-    :param name: key in :data:`LAYOUTS`
+    :param name: key in ``LAYOUTS``
     :param title: name for people
     :param box: axes of the four outer walls, ``(x_min, x_max, y_min, y_max)`` in m
     :param walls: inner walls, from bottom to top

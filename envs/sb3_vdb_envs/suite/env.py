@@ -37,10 +37,10 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
 
     :param task: name in the table, for example ``"WalkerWalk"``
     :param action_repeat: environment frames an action lasts; their rewards are summed
-    :param preset: of :meth:`render` and of pixel observations
+    :param preset: of ``render()`` and of pixel observations
     :param camera: number or name
     :param render_mode: ``"rgb_array"`` or None
-    :param render_size: pixels of :meth:`render`
+    :param render_size: pixels of ``render()``
     :raises ValueError: unknown task, preset or camera, or an action repeat below 1
     """
 
@@ -162,7 +162,7 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         """Return everything that the next steps depend on, except the random generator: MuJoCo's
         state with its solver's memory, what tasks sample into the model, and the clock.
         """
-        mujoco, model = require("mujoco"), self.physics.model.ptr
+        mujoco, model = require("mujoco", "pixels"), self.physics.model.ptr
         kind = mujoco.mjtState.mjSTATE_INTEGRATION.value
         state = np.empty(mujoco.mj_stateSize(model, kind))
         mujoco.mj_getState(model, self.physics.data.ptr, state, kind)
@@ -176,7 +176,11 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
 
         :return: the observation
         """
-        mujoco, model, data = require("mujoco"), self.physics.model.ptr, self.physics.data.ptr
+        mujoco, model, data = (
+            require("mujoco", "pixels"),
+            self.physics.model.ptr,
+            self.physics.data.ptr,
+        )
         if not self._begun:  # some tasks work out constants when an episode starts
             self._start(legacy_random(0))
         for name in START_FIELDS:
@@ -251,12 +255,12 @@ class SuiteStateEnv(SuiteEnv, EzPickle):
 
     :param task: name in the table, for example ``"WalkerWalk"``
     :param action_repeat: frames an action lasts
-    :param preset: of :meth:`render`: ``"fast"``, ``"shadow"`` or ``"default"``
-    :param camera: of :meth:`render`, number or name
+    :param preset: of ``render()``: ``"fast"``, ``"shadow"`` or ``"default"``
+    :param camera: of ``render()``, number or name
     :param render_mode: ``"rgb_array"`` or None
-    :param render_height: height and width of :meth:`render`, pixels
+    :param render_height: height and width of ``render()``, pixels
     :raises ValueError: an argument is not known
-    :raises DependencyNotInstalled: dm_control is missing, or MuJoCo 4 is installed
+    :raises gymnasium.error.DependencyNotInstalled: dm_control is missing, or MuJoCo 4 is installed
 
     ## Version History
     v0: first version.
@@ -307,13 +311,14 @@ class SuitePixelEnv(SuiteEnv, EzPickle):
     :param preset: ``"fast"`` (no shadow, no antialiasing, coarse round shapes), ``"shadow"`` (with
         a small shadow map) or ``"default"`` (dm_control's own quality, sixty times slower)
     :param render_mode: ``"rgb_array"`` or None
-    :param render_height: height and width of :meth:`render`, pixels
+    :param render_height: height and width of ``render()``, pixels
     :param supersample: render pictures this many times larger and average them down, so that thin
         parts do not vanish in small pictures
     :param floor: render the floor; without it, a moving camera causes fewer changes that carry no
         information
     :raises ValueError: an argument is not known
-    :raises DependencyNotInstalled: dm_control or OpenGL is missing, or MuJoCo 4 is installed
+    :raises gymnasium.error.DependencyNotInstalled: dm_control or OpenGL is missing, or MuJoCo 4 is
+        installed
 
     ## Version History
     v0: first version.

@@ -94,7 +94,7 @@ def load_task(task: SuiteTask) -> Any:
     :raises DependencyNotInstalled: dm_control is missing, or MuJoCo 4 is installed, with which it
         does not work
     """
-    mujoco = require("mujoco")
+    mujoco = require("mujoco", "pixels")
     if int(mujoco.__version__.split(".")[0]) >= 4:
         raise DependencyNotInstalled(
             f"dm_control does not work with mujoco {mujoco.__version__}: "
@@ -105,7 +105,7 @@ def load_task(task: SuiteTask) -> Any:
             suite = sys.modules["dm_control.suite"]
         else:
             with _rendering_disabled():
-                suite = require("dm_control.suite")
+                suite = require("dm_control.suite", "pixels")
     # its own random state is replaced at every reset
     environment = suite.load(task.domain, task.task, task_kwargs={"random": 0})
     if task.speeds is not None:
@@ -176,7 +176,7 @@ def _set_speed_band(environment: Any, speeds: tuple[float, float]) -> None:
     :param environment: the suite's walker
     :param speeds: lowest and highest speed of full reward, m/s
     """
-    rewards = require("dm_control.utils.rewards")
+    rewards = require("dm_control.utils.rewards", "pixels")
     task = environment.task
 
     def get_reward(physics: Any) -> float:

@@ -141,7 +141,7 @@ class SuiteBatch:
 
 
 class SuiteVectorEnv(BatchVectorEnv):
-    """Copies of a :class:`SuiteStateEnv` or :class:`SuitePixelEnv`.
+    """Copies of a :class:`.SuiteStateEnv` or :class:`.SuitePixelEnv`.
 
     Copy ``i`` reset with ``seed=s`` goes through the same states as a single environment reset with
     ``seed=s + i``.
@@ -224,7 +224,7 @@ def pixel_vector_env(
     supersample: int = 1,
     floor: bool = True,
 ) -> SuiteVectorEnv:
-    """Make copies of :class:`SuitePixelEnv`, with its arguments and those of
+    """Make copies of :class:`.SuitePixelEnv`, with its arguments and those of
     :class:`SuiteVectorEnv`.
     """
 
@@ -249,7 +249,7 @@ def state_vector_env(
     render_mode: str | None = None,
     render_height: int = RENDER_SIZE,
 ) -> SuiteVectorEnv:
-    """Make copies of :class:`SuiteStateEnv`, with its arguments and those of
+    """Make copies of :class:`.SuiteStateEnv`, with its arguments and those of
     :class:`SuiteVectorEnv`.
     """
 

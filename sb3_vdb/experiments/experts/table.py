@@ -21,6 +21,7 @@ from sb3_vdb.experiments.experts.training import (
     ExpertSettings,
     train_expert,
 )
+from sb3_vdb.experiments.framework.checkpoints import load_model
 from sb3_vdb.experiments.framework.job import Job, Workers
 from sb3_vdb.experiments.framework.jobs import run_jobs
 from sb3_vdb.experiments.framework.plots import new_figure
@@ -113,7 +114,7 @@ def record_expert(
     :return: the path
     """
     action_repeat = run.settings.action_repeat
-    model = SAC.load(run.folder / "best.zip", device="cpu")
+    model = load_model(SAC, run.folder / "best.zip")
     model.set_random_seed(RECORDING_SEED)  # of its noise
     made = recording.record(
         model,

@@ -11,7 +11,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.evaluation import evaluate_returns
-from sb3_vdb.experiments.framework.checkpoints import save_model
+from sb3_vdb.experiments.framework.checkpoints import load_model, save_model
 from sb3_vdb.experiments.framework.evaluations import EvaluationLog
 from sb3_vdb.experiments.framework.job import Report
 from sb3_vdb.experiments.framework.run import Run, defaults_of, has_result, write_result
@@ -114,7 +114,7 @@ def train_expert(run: ExpertRun, report: Report) -> None:
 def _model(run: ExpertRun, venv: VecEnv) -> SAC:
     settings, checkpoint = run.settings, run.folder / "checkpoint.zip"
     if checkpoint.exists():
-        model = SAC.load(checkpoint, env=venv, device="cpu")
+        model = load_model(SAC, checkpoint, venv)
         model.load_replay_buffer(run.folder / "replay.pkl")
         return model
     return SAC(
@@ -191,7 +191,7 @@ class KeepBest(BaseCallback):
 
     def finish(self) -> None:
         """Write what the best model reaches, on seeds that did not choose it."""
-        model = SAC.load(self.folder / "best.zip", device="cpu")
+        model = load_model(SAC, self.folder / "best.zip")
         self._venv.seed(RESULT_SEED)
         reached = evaluate_returns(model, self._venv, EPISODES)
         figures = {

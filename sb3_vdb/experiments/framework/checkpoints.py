@@ -5,15 +5,13 @@ goes on exactly.
 from __future__ import annotations
 
 import io
-import zipfile
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch as th
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from sb3_vdb.files import read_zip, write_bytes
+from sb3_vdb.files import reading, write_bytes
 from sb3_vdb.run_state import (
     get_env_state,
     get_random_state,
@@ -22,10 +20,12 @@ from sb3_vdb.run_state import (
     to_arrays,
     to_tensors,
 )
-from sb3_vdb.tensor_files import load_tensors
+from sb3_vdb.tensor_files import load_tensors, to_bytes
+from sb3_vdb.zip_files import check_zip, read_zip, sealed, zipped
 
 Algorithm = TypeVar("Algorithm", bound=OnPolicyAlgorithm)
 FORMAT, VERSION = "sb3_vdb.run", 1
+ANEW = "delete it, and its phase begins anew"
 
 
 def save_model(model: Any, path: Path) -> None:
@@ -36,7 +36,20 @@ def save_model(model: Any, path: Path) -> None:
     """
     buffer = io.BytesIO()
     model.save(buffer)
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, sealed(buffer.getvalue()))
+
+
+def load_model(algorithm: type[Any], path: Path, env: VecEnv | None = None) -> Any:
+    """Read what :func:`save_model` wrote, all of whose members are whole.
+
+    :param algorithm: class of what was saved
+    :param path: of the zip file
+    :param env: environments to go on in; None to predict only
+    :raises DamagedFileError: the file is damaged
+    """
+    content = io.BytesIO(path.read_bytes())
+    check_zip(content, path, ANEW)
+    return algorithm.load(content, env=env, device="cpu")
 
 
 def save_run(model: OnPolicyAlgorithm, path: Path) -> None:
@@ -48,13 +61,10 @@ def save_run(model: OnPolicyAlgorithm, path: Path) -> None:
     """
     environments: Any = model.get_env()
     state = {"random": get_random_state(), "environments": get_env_state(environments)}
-    generator, tensors, content = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    generator = io.BytesIO()
     model.save(generator)
-    th.save({"format": FORMAT, "version": VERSION, "state": to_tensors(state)}, tensors)
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("model.zip", generator.getvalue())
-        archive.writestr("state.pt", tensors.getvalue())
-    write_bytes(path, content.getvalue())
+    tensors = to_bytes({"state": to_tensors(state)}, FORMAT, VERSION)
+    write_bytes(path, zipped({"model.zip": generator.getvalue(), "state.pt": tensors}))
 
 
 def load_run(algorithm: type[Algorithm], path: Path, venv: VecEnv) -> Algorithm:
@@ -64,18 +74,17 @@ def load_run(algorithm: type[Algorithm], path: Path, venv: VecEnv) -> Algorithm:
     :param algorithm: class of what was saved
     :param path: of the zip file
     :param venv: environments like those it was trained in
-    :raises ValueError: the file is damaged
+    :raises DamagedFileError: the file is damaged
     """
-    try:
-        parts = read_zip(path)
-        generator, tensors = parts["model.zip"], parts["state.pt"]
-    except (ValueError, KeyError) as error:
-        raise ValueError(
-            f"{path} is no complete checkpoint ({error}); delete it, and its phase begins anew"
-        ) from error
-    model = algorithm.load(io.BytesIO(generator), env=venv, device="cpu", force_reset=False)
+    parts = read_zip(path, ANEW)
+    with reading(path, ANEW):
+        generator, tensors = io.BytesIO(parts["model.zip"]), parts["state.pt"]
+    check_zip(generator, f"model.zip in {path}", ANEW)
+    model = algorithm.load(generator, env=venv, device="cpu", force_reset=False)
     last = {name: value for name, value in vars(model).items() if name.startswith("_last_")}
-    state = to_arrays(load_tensors(tensors, str(path), FORMAT, VERSION)["state"])
+    source = f"state.pt in {path}"
+    held = load_tensors(tensors, source, FORMAT, VERSION, entries={"state": dict}, remedy=ANEW)
+    state = to_arrays(held["state"])
     if set_env_state(venv, state["environments"]):
         vars(model).update(last)
     set_random_state(state["random"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from sb3_vdb.files import write_text
+from sb3_vdb.files import reading, write_text
 
 
 class EvaluationLog:
@@ -23,9 +23,12 @@ class EvaluationLog:
 
     def __init__(self, path: Path, step: str, reached: float, digits: int = 4) -> None:
         self.path, self.step, self.digits = path, step, digits
-        rows: list[Any] = pd.read_csv(path).to_dict("records") if path.exists() else []
-        self.rows: list[dict[str, Any]] = [row for row in rows if row[step] <= reached]
-        self._seconds = float(self.rows[-1]["seconds"]) if self.rows else 0.0
+        with reading(path, "delete the folder of this run, and it begins anew"):
+            table = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=[step, "seconds"])
+            table[[step, "seconds"]].astype(float)  # both are there, and numbers
+            rows: list[Any] = table.to_dict("records")
+            self.rows: list[dict[str, Any]] = [row for row in rows if row[step] <= reached]
+            self._seconds = float(self.rows[-1]["seconds"]) if self.rows else 0.0
         self._since: float | None = None
 
     @property

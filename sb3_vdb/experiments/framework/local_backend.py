@@ -7,7 +7,9 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -62,7 +64,8 @@ class LocalBackend:
         process = self._context.Process(
             target=_work, args=(self._jobs[name], outbox), name=name, daemon=True
         )
-        process.start()
+        with _interrupts_blocked():
+            process.start()
         outbox.close()
         self._running[name] = (process, inbox)
         self._states[name] = self._states[name]._replace(status="running", note="starting")
@@ -90,6 +93,22 @@ class LocalBackend:
             return
         why = f"its worker died {fruitless} times on end, at last with exit code {process.exitcode}"
         self._states[name] = state._replace(status="failed", error=why)
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Start processes that never hear of Ctrl-C, which is the parent's to handle: not while they
+    import either, before :func:`_work` can ignore it.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # else the first start makes it, which unblocks Ctrl-C
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_with_parent() -> None:

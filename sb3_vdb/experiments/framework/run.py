@@ -17,10 +17,14 @@ from sb3_vdb.experiments.framework.versions import (
     combined_versions,
     note_versions,
     present_versions,
+    read_versions,
 )
-from sb3_vdb.files import write_text
+from sb3_vdb.files import check_entries, read_json, read_number, write_text
 
 CONFIG, RESULT, VERSIONS = "config.json", "result.json", "versions.json"
+# remedies
+ANEW = "delete its folder, and the run begins anew"
+AGAIN = "delete it and run the command again, which goes on from the last checkpoint"
 ABSENT = object()  # in place of an argument that a config lacks
 WRITE_EVERY = 5.0  # seconds between two notes of the time spent
 
@@ -63,7 +67,7 @@ class Run(ABC):
         here, path = flat(self.arguments()), self.folder / CONFIG
         if not path.exists():
             return
-        there = flat(json.loads(path.read_text()))
+        there = flat(read_config(self.folder))
         for name, value in self.defaults().items():
             if not any(f"{each}.".startswith(f"{name}.") for each in there):
                 there |= flat({name: value})
@@ -99,10 +103,10 @@ class Run(ABC):
 
     def versions(self) -> list[dict[str, str]]:
         """Return all versions that the run was claimed with or that worked on it."""
-        config = self.folder / CONFIG
-        claimed = [json.loads(config.read_text())["versions"]] if config.exists() else []
+        has_config = (self.folder / CONFIG).exists()
+        claimed = [read_config(self.folder)["versions"]] if has_config else []
         notes = [self.folder / VERSIONS, *sorted(self.folder.glob(f"*/{VERSIONS}"))]
-        noted = [each for path in notes if path.exists() for each in json.loads(path.read_text())]
+        noted = [each for path in notes if path.exists() for each in read_versions(path)]
         return [*claimed, *noted]
 
     def result(self) -> dict[str, Any] | None:
@@ -188,8 +192,18 @@ def has_result(folder: Path) -> bool:
 
 def read_result(folder: Path) -> dict[str, Any]:
     """Return the figures of a folder in which something has ended."""
-    figures: dict[str, Any] = json.loads((folder / RESULT).read_text())
+    figures: dict[str, Any] = read_json(folder / RESULT, dict, AGAIN)
     return figures
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the arguments and versions that a run was claimed with.
+
+    :raises DamagedFileError: they are damaged
+    """
+    config: dict[str, Any] = read_json(folder / CONFIG, dict, ANEW)
+    check_entries(config, {"versions": dict}, str(folder / CONFIG), ANEW)
+    return config
 
 
 def write_result(folder: Path, figures: Mapping[str, Any]) -> None:
@@ -205,7 +219,7 @@ class Stopwatch:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._before = float(path.read_text()) if path.exists() else 0.0
+        self._before = read_number(path, "delete it; only time is lost") if path.exists() else 0.0
         self._start = self._written = time.monotonic()
 
     @property

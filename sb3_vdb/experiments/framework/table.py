@@ -7,56 +7,32 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from rich.console import Console
-from scipy.stats import bootstrap  # type: ignore[import-untyped]
 
+from sb3_vdb.evaluation.intervals import bootstrap_interval, interquartile_mean
 from sb3_vdb.experiments.framework.versions import combined_versions
-from sb3_vdb.files import write_text
+from sb3_vdb.files import read_json, reading, write_text
 
-LEVEL = 0.95  # of the interval
-RESAMPLES, RESAMPLING_SEED = 10_000, 0
 WIDTH = 160  # characters of a printed table
 
 
-def bootstrap_interval(values: npt.ArrayLike) -> tuple[float, float] | None:
-    """Return the 95 % bootstrap interval of the mean (percentiles, always the same resamples).
-
-    :param values: one per seed, shape (n,)
-    :return: its ends; None for less than two values
-    """
-    sample = np.asarray(values, dtype=float)
-    if len(sample) < 2:
-        return None
-    rng = np.random.default_rng(RESAMPLING_SEED)
-    interval = bootstrap(
-        (sample,),
-        np.mean,
-        n_resamples=RESAMPLES,
-        confidence_level=LEVEL,
-        method="percentile",
-        random_state=rng,
-    ).confidence_interval
-    return float(interval.low), float(interval.high)
-
-
 def spread(values: pd.Series[Any], digits: int) -> dict[str, float | None]:
-    """Return the median over seeds, and the ends of the interval of the mean, for a row of a table.
+    """Return what several seeds say together: interquartile mean, the ends of its 95 % bootstrap
+    interval (none for one seed), smallest and largest value.
 
     :param values: one per seed
     :param digits: decimal places
     """
     low, high = bootstrap_interval(values) or (None, None)
-    ends = {"95 % from": low, "95 % to": high}
-    rounded = {name: None if end is None else round(end, digits) for name, end in ends.items()}
-    return {"median": round(float(values.median()), digits), **rounded}
-
-
-def mean_and_std(values: pd.Series[Any], digits: int) -> tuple[float, float]:
-    """Return mean and standard deviation (of the seeds themselves, ddof = 0), rounded."""
-    return round(float(values.mean()), digits), round(float(values.std(ddof=0)), digits)
+    figures = {
+        "IQM": float(interquartile_mean(values)),
+        "95 % from": low,
+        "95 % to": high,
+        "smallest": float(values.min()),
+        "largest": float(values.max()),
+    }
+    return {name: None if x is None else round(x, digits) for name, x in figures.items()}
 
 
 def summarise(
@@ -92,7 +68,8 @@ def with_kept_rows(
     """
     if not path.exists():
         return rows
-    earlier = pd.read_csv(path, dtype_backend="numpy_nullable")
+    with reading(path, "restore it, or delete it with the rows that it keeps"):
+        earlier = pd.read_csv(path, dtype_backend="numpy_nullable")
     if rows.empty:
         return earlier
     replaced = pd.MultiIndex.from_frame(rows[list(keys)])
@@ -111,7 +88,7 @@ def with_kept_rows(
 
 def with_kept_versions(path: Path, made_with: Mapping[str, str]) -> dict[str, str]:
     """Return versions together with those of a file next to a table of which rows are kept."""
-    kept = [json.loads(path.read_text())] if path.exists() else []
+    kept = [read_json(path, dict, "restore it, or delete it")] if path.exists() else []
     return combined_versions([made_with, *kept])
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from sb3_vdb.files import write_text
+from sb3_vdb.files import read_json, reading, write_text
 from sb3_vdb.version import __version__
 
 PACKAGES = ("stable-baselines3", "sb3-contrib", "gymnasium", "torch", "numpy")
@@ -63,10 +63,20 @@ def note_versions(path: Path) -> None:
 
     :param path: json file, a list; made where there is none
     """
-    noted = json.loads(path.read_text()) if path.exists() else []
+    noted = read_versions(path) if path.exists() else []
     present = present_versions()
     if present not in noted:
         write_text(path, json.dumps([*noted, present], indent=1))
+
+
+def read_versions(path: Path) -> list[dict[str, str]]:
+    """Read what :func:`note_versions` wrote.
+
+    :raises DamagedFileError: it is damaged
+    """
+    noted: list[dict[str, str]] = read_json(path, list, "delete it; only versions are lost")
+    with reading(path, "delete it; only versions are lost"):
+        return [dict(each) for each in noted]
 
 
 def combined_versions(several: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 
-from sb3_vdb.experiments.framework.run import CONFIG
+from sb3_vdb.experiments.framework.run import read_config
 from sb3_vdb.experiments.humanoid.table import best_seed
 from sb3_vdb.pretrained import load_policy, save_policy
 from sb3_vdb.vec_env import make_vec_env
@@ -21,7 +20,7 @@ A policy for `{env_id}`: imitates the clip `{clip}` with {target} PD targets.
 - Trained with `DeepMimicPPO` on DeepMimic's hand-made reward: seed {seed}, {samples:.1f} M samples,
   {minutes:.0f} minutes on one core. Chosen as the best of {seeds} seed(s) by the error at 1/240 s.
 - Networks {widths} (ReLU), half precision; observations are normalised inside.
-- Made by `sb3-vdb reproduce humanoid --ship`.
+- Made by `sb3-vdb reproduce humanoid` and `sb3-vdb maintain ship-policies`.
 
 | simulator | error (rad) | steps of 600 | full episodes | speed (m/s) | episodes |
 |---|---|---|---|---|---|
@@ -58,7 +57,7 @@ def _ship(out: Path, rows: pd.DataFrame, n_seeds: int, path: Path) -> Path:
     best = rows.iloc[0]
     env_id = f"sb3_vdb/Humanoid{best['skill']}-v0"
     run_folder = out / f"{best['skill']}_{best['seed']}"
-    config = json.loads((run_folder / CONFIG).read_text())
+    config = read_config(run_folder)
     policy = load_policy(run_folder / "policy.pt", env_id)
     widths = policy.net_arch["pi"]  # type: ignore[call-overload]
     card = CARD.format(

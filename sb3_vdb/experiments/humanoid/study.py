@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sb3_vdb.experiments.framework.job import Workers
-from sb3_vdb.experiments.humanoid.shipping import ship as ship_best
+from sb3_vdb.experiments.humanoid.shipping import ship
 from sb3_vdb.experiments.humanoid.table import run_table, write_table
 from sb3_vdb.experiments.humanoid.training import MocapSettings
 from sb3_vdb.pretrained import FOLDER
@@ -20,15 +20,19 @@ def motions(
     docs: Path | None,
     workers: Workers,
     table_only: bool,
-    ship: bool,
-) -> list[Path]:
-    """Train skills, or only collect what is finished.
-
-    :return: policies that were put into the package
-    """
+) -> None:
+    """Train skills, or only collect what is finished."""
     if table_only:
         write_table(out, docs)
     else:
         settings = MocapSettings(samples=samples)
         run_table(out, skills or ("Run", "Walk"), seeds, settings, workers, docs)
-    return ship_best(out, FOLDER) if ship else []
+
+
+def ship_policies(out: Path) -> list[Path]:
+    """Put the best policy of every skill into the package.
+
+    :param out: folder of the runs
+    :return: the files
+    """
+    return ship(out, FOLDER)

@@ -4,7 +4,6 @@ every policy evaluated in both simulators; finished jobs are kept.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -14,12 +13,19 @@ import pandas as pd
 
 from sb3_vdb.baselines import DeepMimicPPO
 from sb3_vdb.evaluation import ImitationResult, evaluate_imitation
+from sb3_vdb.evaluation.intervals import interquartile_mean
 from sb3_vdb.evaluation.videos import record_video
+from sb3_vdb.experiments.framework.checkpoints import load_model
 from sb3_vdb.experiments.framework.job import Job, Report, Workers
 from sb3_vdb.experiments.framework.jobs import run_jobs
 from sb3_vdb.experiments.framework.plots import new_figure
-from sb3_vdb.experiments.framework.run import CONFIG, claimed, nothing_finished, versions_of
-from sb3_vdb.experiments.framework.table import bootstrap_interval, show, summarise, write_tables
+from sb3_vdb.experiments.framework.run import (
+    claimed,
+    nothing_finished,
+    read_config,
+    versions_of,
+)
+from sb3_vdb.experiments.framework.table import show, spread, summarise, write_tables
 from sb3_vdb.experiments.humanoid.training import (
     EVALUATION_SEED,
     N_EPISODES,
@@ -51,7 +57,6 @@ SIMULATOR_ROWS = (
 )
 SIMULATOR_TABLE = "simulators.csv"  # of a run
 SHOWN = {
-    "joint_error": "error (rad)",
     "joint_error_alive": "error alive",
     "length": "steps",
     "full_share": "full episodes",
@@ -98,7 +103,7 @@ def train_and_evaluate(run: SkillRun, report: Report) -> None:
             note = f"error {result.joint_error:.3f} rad, {result.length:.0f} steps"
         report(samples, note)
 
-    model = DeepMimicPPO.load(train_skill(run, progress), device="cpu")
+    model = load_model(DeepMimicPPO, train_skill(run, progress))
     path = run.folder / "policy.pt"
     if not path.exists():
         save_policy(model.policy, path, "")
@@ -135,7 +140,7 @@ def finished_runs(out: Path) -> list[SkillRun]:
     """
     runs = []
     for path in sorted(out.glob(f"*/{SIMULATOR_TABLE}")):
-        config = json.loads((path.parent / CONFIG).read_text())
+        config = read_config(path.parent)
         settings = MocapSettings(**config["settings"])
         runs.append(SkillRun(out, config["skill"], config["seed"], settings))
     if not runs:
@@ -167,7 +172,7 @@ def write_table(out: Path, docs: Path | None) -> pd.DataFrame:
             )
         )
     table, curve = pd.concat(tables), pd.concat(curves)
-    summary = summarise(table, ["skill", "simulator"], _summary)
+    summary = summarise_skills(table)
     show(summary)
     for target in {out, docs or out}:
         everything = {"table": table, "summary": summary, "curves": curve}
@@ -179,21 +184,22 @@ def write_table(out: Path, docs: Path | None) -> pd.DataFrame:
     return table
 
 
+def summarise_skills(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what the seeds of each skill and simulator say together, next to the paper's error.
+
+    :param table: one row a run and simulator
+    """
+    return summarise(table, ["skill", "simulator"], _summary)
+
+
 def _summary(group: pd.DataFrame) -> dict[str, Any]:
-    """Return mean and spread over seeds of one skill in one simulator."""
-    row: dict[str, Any] = {
-        name: f"{group[key].mean():.3g} ± {group[key].std(ddof=0):.2g}"
-        for key, name in SHOWN.items()
-    }
-    errors = group["joint_error"]
-    ends = bootstrap_interval(errors)
+    others = {name: float(f"{interquartile_mean(group[key]):.3g}") for key, name in SHOWN.items()}
     return {
-        **row,
-        "samples (M)": round(group["samples"].mean() / 1e6, 2),
-        "minutes": round(group["minutes"].mean()),
-        "paper's error": PAPER_JOINT_ERRORS.get(group["skill"].iloc[0], ""),
-        "error, median": float(f"{errors.median():.3g}"),
-        "error, 95 %": "" if ends is None else f"{ends[0]:.3g} to {ends[1]:.3g}",
+        **spread(group["joint_error"], 4),
+        "paper's error": PAPER_JOINT_ERRORS.get(group["skill"].iloc[0]),
+        **others,
+        "samples (M)": round(group["samples"].max() / 1e6, 2),
+        "minutes": round(group["minutes"].median(), 1),
     }
 
 

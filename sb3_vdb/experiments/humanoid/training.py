@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.baselines import DeepMimicPPO
 from sb3_vdb.evaluation import ImitationResult, evaluate_imitation
-from sb3_vdb.experiments.framework.checkpoints import save_model
+from sb3_vdb.experiments.framework.checkpoints import load_model, save_model
 from sb3_vdb.experiments.framework.evaluations import EvaluationLog
 from sb3_vdb.experiments.framework.run import Run, defaults_of
 from sb3_vdb.schedules import LinearSchedule
@@ -103,10 +103,7 @@ def train_skill(run: SkillRun, progress: Progress | None = None) -> Path:
     run.note_versions()
     settings, checkpoint = run.settings, run.folder / "checkpoint.zip"
     venv = run.make(settings.n_envs, 0)
-    if checkpoint.exists():
-        model = DeepMimicPPO.load(checkpoint, env=venv, device="cpu")
-    else:
-        model = _fresh(run, venv)
+    model = load_model(DeepMimicPPO, checkpoint, venv) if checkpoint.exists() else _fresh(run, venv)
     start = model.num_timesteps
     model.set_random_seed(run.seed + start)
     # not SB3's seed + i, which neighbouring runs would share; and not the first episodes again

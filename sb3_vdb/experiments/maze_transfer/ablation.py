@@ -15,7 +15,6 @@ from sb3_vdb.experiments.framework.job import Job, Workers
 from sb3_vdb.experiments.framework.jobs import JobsFailedError, try_jobs
 from sb3_vdb.experiments.framework.run import check_all, claimed, read_result, versions_of
 from sb3_vdb.experiments.framework.table import (
-    mean_and_std,
     show,
     spread,
     summarise,
@@ -238,16 +237,11 @@ def _row(line: Line) -> dict[str, Any]:
 
 def _summary(group: pd.DataFrame) -> dict[str, Any]:
     returns = group["return"]
-    mean, std = mean_and_std(returns, 2)
     return {
-        "return": mean,
-        "std": std,
-        "worst": round(returns.min(), 2),
-        "deterministic": round(group["deterministic"].mean(), 2),
-        "not solved": int((returns < SOLVED[group["maze"].iloc[0]]).sum()),
-        "rewards a run": round(group["rewards"].mean(), 1),
-        "retrainings a run": round(group["retrainings"].mean(), 1),
-        "flagged as stuck": int(group["flagged"].sum()),
-        "minutes": round(group["minutes"].mean(), 1),
         **spread(returns, 2),
+        "not solved": int((returns < SOLVED[group["maze"].iloc[0]]).sum()),
+        "rewards": int(group["rewards"].sum()),
+        "retrainings": int(group["retrainings"].sum()),
+        "flagged as stuck": int(group["flagged"].sum()),
+        "minutes": round(group["minutes"].median(), 1),
     }

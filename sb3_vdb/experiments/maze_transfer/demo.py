@@ -1,4 +1,4 @@
-"""The demonstration job: VAIRL-GP and AIRL side by side on the C-maze, with a report at the end."""
+"""The demonstration job: VAIRL-GP and AIRL side by side in both mazes, with a report at the end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEMO_METHODS = ("VAIRL-GP", "AIRL")
 def run_demo(
     out: Path,
     seed: int,
-    settings: TransferSettings,
+    mazes: Sequence[TransferSettings],
     methods: Sequence[str] = DEMO_METHODS,
     workers: int = 2,
 ) -> Path:
@@ -34,7 +34,7 @@ def run_demo(
 
     :param out: run folder
     :param seed: random seed of the job
-    :param settings: sizes and budgets
+    :param mazes: sizes and budgets of each maze
     :param methods: which methods
     :param workers: processes at a time
     :return: path of the report
@@ -43,26 +43,35 @@ def run_demo(
     :raises KeyboardInterrupt: the user stopped the job; what had been finished stays
     """
     console, start = Console(), time.monotonic()
-    cell = Cell(out, settings, seed)
+    cells = [Cell(out, settings, seed) for settings in mazes]
     try:
-        with claimed(cell.folder, [cell]):
-            run_jobs([cell.expert_job()], Workers(1), console)
-            jobs = [cell.method_job(method) for method in methods]
-            run_jobs(jobs, Workers(workers), console)
+        with claimed(out, cells):
+            for jobs in _stages(cells, methods):
+                run_jobs(jobs, Workers(workers), console)
     except KeyboardInterrupt:
         console.print(f"\nstopped; {out} keeps what is finished, the same command goes on")
-        if cell.is_taught:
-            _write_report(cell, methods, result_rows(cell, methods))
+        if taught := [cell for cell in cells if cell.is_taught]:
+            _write_report(out, taught, methods)
         raise
-    rows = result_rows(cell, methods)
-    console.print(result_table(rows))
-    page = _write_report(cell, methods, rows)
+    for cell in cells:
+        console.print(result_table(cell, result_rows(cell, methods)))
+    page = _write_report(out, cells, methods)
     console.print(f"{time.monotonic() - start:.0f} s; pictures and curves: {page.resolve()}")
     return page
 
 
-def _write_report(cell: Cell, methods: Sequence[str], rows: Sequence[dict[str, Any]]) -> Path:
-    return write_demo_report(cell, methods, [in_words(row) for row in rows])
+def _stages(cells: Sequence[Cell], methods: Sequence[str]) -> list[list[Any]]:
+    """Return the jobs of each stage, the long ones first: experts, then what learns from them."""
+    by_length = sorted(cells, key=lambda cell: -cell.settings.retraining.steps)
+    return [
+        [cell.expert_job() for cell in by_length],
+        [cell.method_job(method) for cell in by_length for method in methods],
+    ]
+
+
+def _write_report(out: Path, cells: Sequence[Cell], methods: Sequence[str]) -> Path:
+    tables = [[in_words(row) for row in result_rows(cell, methods)] for cell in cells]
+    return write_demo_report(out, cells, methods, tables)
 
 
 def in_words(row: dict[str, Any]) -> dict[str, str]:
@@ -70,16 +79,18 @@ def in_words(row: dict[str, Any]) -> dict[str, str]:
     success, learned = row.get("success_rate"), row.get("learned_return")
     return {
         "policy": row["name"],
-        "true return": f"{row['mean']:.2f} ± {row['std']:.2f}",
+        "true return": f"{row['mean']:.1f} ± {row['std']:.1f}",
         "success": "" if success is None else f"{success:.0%}",
         "learned return": "" if learned is None else f"{learned:.1f}",
         "remark": remark(row),
     }
 
 
-def result_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """Return the table as it is printed."""
-    table = Table(title="New policies in the flipped maze, trained on the recovered reward alone")
+def result_table(cell: Cell, rows: Sequence[dict[str, Any]]) -> Table:
+    """Return the table of a maze as it is printed."""
+    maze = cell.settings.maze
+    title = f"{maze}-maze: new policies in its flip, trained on the recovered reward alone"
+    table = Table(title=title)
     for name in ("policy", "true return", "success", "learned return", "remark"):
         table.add_column(name, justify="left" if name in ("policy", "remark") else "right")
     for row in rows:
@@ -97,5 +108,5 @@ def remark(row: dict[str, Any]) -> str:
         stuck = f"best of {n} retrainings by learned return"
         parts.append(stuck if row.get("stuck") else f"retraining {n}, those before it stuck")
     if row.get("stuck"):
-        parts.append("stuck: settles far below the demonstrators in the learned reward")
+        parts.append("stuck: settles below the demonstrators in the learned reward")
     return "; ".join(parts)

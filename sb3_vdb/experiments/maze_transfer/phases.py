@@ -20,6 +20,7 @@ from sb3_vdb.adversarial import AdversarialTrainer, TrainerCheckpoint
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.evaluation.returns import EvaluationResult, evaluate_returns
 from sb3_vdb.evaluation.reward_maps import RewardMap, reward_map
+from sb3_vdb.experiments.framework.checkpoints import load_model
 from sb3_vdb.experiments.framework.job import Report
 from sb3_vdb.experiments.framework.run import has_result, write_result
 from sb3_vdb.experiments.maze_transfer.policies import (
@@ -59,7 +60,7 @@ def train_expert(settings: TransferSettings, seed: int, folder: Path, report: Re
     model = learn_policy(
         venv, phase, seed, folder, PhaseReport(report, "expert"), settings.demo_policies
     )
-    last = [type(model).load(path, device="cpu") for path in sorted(folder.glob("policy_*.zip"))]
+    last = [load_model(type(model), path) for path in sorted(folder.glob("policy_*.zip"))]
     results = [  # each with noise of its own
         _episodes(policy, settings, seed + 1 + i, n) for i, policy in enumerate([*last, model])
     ]

@@ -23,6 +23,7 @@ from sb3_vdb.experiments.maze_transfer.runs import Cell
 N_TRAJECTORIES = 12  # shown in a heat map
 FRAME_SKIP = 2  # steps between two frames of the animation
 WALL_WIDTH = 4.0  # points
+WIDTHS = {"C": 2.3, "S": 1.2}  # inches of a maze in a row of heat maps
 
 
 def maze_of(env_id: str) -> Any:
@@ -58,26 +59,26 @@ def plot_paths(axes: Axes, episodes: Demonstrations) -> None:
         axes.plot(*path[-1], "o", color="white", ms=2.5)
 
 
-def heat_maps(cells: Mapping[str, Cell], path: Path) -> None:
+def heat_maps(shown: Mapping[str, tuple[Cell, str]], path: Path) -> None:
     """Plot recovered rewards in both mazes, with the paths of imitating and of retrained policies
     (the paper's Figures 14 and 15).
 
-    :param cells: by method, the cell whose reward is shown
+    :param shown: by title, the run whose reward is shown, and its method
     :param path: of the picture
     """
-    with new_figure(path, (2.3 * len(cells) + 0.3, 5.2)) as figure:
-        grid = figure.subplots(2, len(cells), squeeze=False)
-        for column, (method, cell) in zip(grid.T, cells.items(), strict=True):
+    widths = [WIDTHS[cell.settings.maze] for cell, _ in shown.values()]
+    with new_figure(path, (sum(widths) + 0.3, 5.2)) as figure:
+        grid = figure.subplots(2, len(shown), squeeze=False, width_ratios=widths)
+        for column, (title, (cell, method)) in zip(grid.T, shown.items(), strict=True):
             folder, settings = cell.folder / method, cell.settings
             reward = cell.reward(method)
-            for axes, env_id, phase, title in (
+            for axes, env_id, phase, what in (
                 (column[0], settings.train_env, "irl", "learned here"),
                 (column[1], settings.test_env, "retraining", "new policy"),
             ):
-                image = show_maze(axes, maze_of(env_id), map_of(reward, env_id))
+                show_maze(axes, maze_of(env_id), map_of(reward, env_id))
                 plot_paths(axes, Demonstrations.load(folder / phase / "episodes.npz"))
-                axes.set_title(f"{method}: {title}", fontsize=8)
-            figure.colorbar(image, ax=list(column), shrink=0.6, location="bottom")
+                axes.set_title(f"{title}\n{what}", fontsize=8)
 
 
 def animation(cell: Cell, methods: Sequence[str], path: Path) -> None:

@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
 from sb3_vdb.adversarial.log import make_logger
-from sb3_vdb.experiments.framework.checkpoints import load_run, save_model, save_run
+from sb3_vdb.experiments.framework.checkpoints import load_model, load_run, save_model, save_run
 from sb3_vdb.experiments.framework.job import Report
 from sb3_vdb.experiments.maze_transfer.settings import EPISODE_STEPS, PolicySettings
 from sb3_vdb.extractors import BoundsExtractor
@@ -129,7 +129,7 @@ def learn_policy(
     checkpoint, final = folder / "checkpoint.zip", folder / "model.zip"
     model = make_trpo(venv, settings, seed)
     if final.exists():
-        return type(model).load(final, env=venv, device="cpu")
+        return load_model(type(model), final, venv)
     if checkpoint.exists():
         model = load_run(type(model), checkpoint, venv)
     done = model.num_timesteps

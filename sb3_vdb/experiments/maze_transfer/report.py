@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,43 +9,69 @@ from typing import Any
 import pandas as pd
 
 from sb3_vdb.experiments.framework.page import write_page
-from sb3_vdb.experiments.framework.run import CONFIG, read_result
+from sb3_vdb.experiments.framework.run import read_result, versions_of
 from sb3_vdb.experiments.maze_transfer import curves, pictures
 from sb3_vdb.experiments.maze_transfer.phases import scripted_return
 from sb3_vdb.experiments.maze_transfer.runs import Cell
-from sb3_vdb.experiments.maze_transfer.settings import SOLVED, TransferSettings
+from sb3_vdb.experiments.maze_transfer.settings import SOLVED, STUCK_RETURNS, TransferSettings
 
 
 def write_demo_report(
-    cell: Cell, methods: Sequence[str], rows: Sequence[Mapping[str, str]]
+    out: Path,
+    cells: Sequence[Cell],
+    methods: Sequence[str],
+    tables: Sequence[Sequence[Mapping[str, str]]],
 ) -> Path:
-    """Make the pictures of a demonstration job and write its page; methods without a result are
-    named as missing.
+    """Make the pictures of a demonstration job and write its page, ``report.html``; methods without
+    a result are named as missing.
 
-    :param cell: of the job
+    :param out: folder of the job
+    :param cells: of the job, one a maze
     :param methods: of the job
-    :param rows: of the table, in words
+    :param tables: rows of each maze, in words
     :return: path of the page
     """
-    finished = [each for each in methods if cell.has_finished(each)]
-    folder = cell.folder / "pictures"
+    mazes = [
+        {**_demo_maze(cell, methods), "rows": rows}
+        for cell, rows in zip(cells, tables, strict=True)
+    ]
+    shown = {
+        f"{cell.settings.maze}, {method}": (cell, method)
+        for cell in cells
+        for method in methods
+        if cell.has_finished(method)
+    }
+    if shown:
+        pictures.heat_maps(shown, out / "rewards.png")
+    return write_page(
+        out / "report.html",
+        "maze_transfer/demo.html",
+        seed=cells[0].seed,
+        mazes=mazes,
+        has_rewards=bool(shown),
+        versions=versions_of(cells),
+    )
+
+
+def _demo_maze(cell: Cell, methods: Sequence[str]) -> dict[str, Any]:
+    """Make the pictures of one maze; return what the page says of it."""
+    finished = [method for method in methods if cell.has_finished(method)]
+    folder, maze = cell.folder / "pictures", cell.settings.maze
     rows_of_curves = curves.curve_table({method: [cell] for method in finished}, [cell])
     curves.learning_curves(rows_of_curves, folder / "curves.png")
     limit = cell.settings.information_limit
     curves.bottleneck_curves(rows_of_curves, limit, folder / "bottleneck.png")
     if finished:
-        pictures.heat_maps({each: cell for each in finished}, folder / "rewards.png")
         pictures.animation(cell, finished, folder / "policies.gif")
-    return write_page(
-        cell.folder / "report.html",
-        "maze_transfer/demo.html",
-        config=json.loads((cell.folder / CONFIG).read_text()),
-        settings=cell.settings,
-        rows=rows,
-        results={method: read_result(cell.folder / method) for method in finished},
-        missing=[method for method in methods if method not in finished],
-        files=_files(cell.folder, finished),
-    )
+    return {
+        "settings": cell.settings,
+        "folder": cell.name,
+        "scripted": scripted_return(cell.settings),
+        "stuck_at": STUCK_RETURNS[maze],
+        "results": {method: read_result(cell.folder / method) for method in finished},
+        "missing": [method for method in methods if method not in finished],
+        "files": _files(cell.folder, finished),
+    }
 
 
 def _files(folder: Path, methods: Sequence[str]) -> list[str]:

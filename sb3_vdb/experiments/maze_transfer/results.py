@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.evaluation.intervals import interquartile_mean
 from sb3_vdb.experiments.framework.run import (
     check_all,
     has_result,
@@ -18,7 +19,6 @@ from sb3_vdb.experiments.framework.run import (
     versions_of,
 )
 from sb3_vdb.experiments.framework.table import (
-    mean_and_std,
     spread,
     summarise,
     with_kept_rows,
@@ -133,7 +133,7 @@ def collect_all(plan: TransferPlan) -> Results:
     }
     return Results(
         table,
-        summarise_methods(table, plan),
+        summarise_methods(table),
         collect_snapshots(plan),
         curves_of,
         versions_of(runs),
@@ -161,6 +161,7 @@ def _row(plan: TransferPlan, cell: Cell, method: str) -> dict[str, Any]:
             guide_return = float(cell.reward(method)(guide.transitions()).sum() / len(guide))
     return {
         **{name: value for name, value in result.items() if name not in ("kept", "retrainings")},
+        "expert_return": read_result(cell.folder / EXPERT)["return"],
         "guide_learned_return": guide_return,
         "verdict": verdict(maze, result, guide_return),
     }
@@ -182,51 +183,38 @@ def verdict(maze: MazeName, result: dict[str, Any], guide_return: float | None) 
     return "optimiser" if guide_return > result["learned_return_deterministic"] else "reward"
 
 
-def summarise_methods(table: pd.DataFrame, plan: TransferPlan) -> pd.DataFrame:
-    """Return mean and spread over seeds next to the paper's, and what failed."""
-    rows = summarise(table, ["maze", "method"], _method_row)
-    experts = [_expert_row(plan, maze) for maze in dict.fromkeys(table["maze"])]
-    summary = pd.DataFrame([*rows.to_dict("records"), *experts])
-    return summary.astype(dict.fromkeys(VERDICTS, "Int64"))
+def summarise_methods(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what the seeds of each method say together next to the paper's, and what failed; at
+    last the experts.
+
+    :param table: of :func:`collect`
+    """
+    rows: list[Any] = summarise(table, ["maze", "method"], _method_row).to_dict("records")
+    if "expert_return" in table:
+        rows += [_expert_row(group) for _, group in table.groupby("maze", sort=False)]
+    return pd.DataFrame(rows).astype(dict.fromkeys(VERDICTS, "Int64"))
 
 
 def _method_row(group: pd.DataFrame) -> dict[str, Any]:
     paper, paper_std = PAPER_RETURNS[group["method"].iloc[0]][group["maze"].iloc[0]]
-    returns = group["transfer_return"]
-    mean, std = mean_and_std(returns, 2)
     return {
-        "return": mean,
-        "std": std,
+        **spread(group["transfer_return"], 2),
         "paper": paper,
         "paper std": paper_std,
-        "deterministic": round(group["transfer_return_deterministic"].mean(), 2),
-        "worst": round(returns.min(), 2),
-        "best": round(returns.max(), 2),
-        "success": round(group["success_rate"].mean(), 2),
-        "imitation": round(group["imitation_return"].mean(), 2),
         **{name: int((group["verdict"] == name).sum()) for name in VERDICTS},
-        "rewards a run": round(group["n_rewards"].mean(), 1),
-        "retrainings a run": round(group["n_retrainings"].mean(), 1),
-        "minutes": round(group["minutes"].mean(), 1),
-        **spread(returns, 2),
+        "imitation": round(float(interquartile_mean(group["imitation_return"])), 2),
+        "rewards": int(group["n_rewards"].sum()),
+        "retrainings": int(group["n_retrainings"].sum()),
+        "minutes": round(group["minutes"].median(), 1),
     }
 
 
-def _expert_row(plan: TransferPlan, maze: MazeName) -> dict[str, Any]:
-    folders = [cell.folder / "expert" for cell in plan.cells_of(maze)]
-    returns = pd.Series([read_result(each)["return"] for each in folders if has_result(each)])
-    mean, std = mean_and_std(returns, 2)
-    return {
-        "maze": maze,
-        "method": EXPERT,
-        "seeds": len(returns),
-        "return": mean,
-        "std": std,
-        "paper": PAPER_RETURNS[EXPERT][maze][0],
-        "worst": round(returns.min(), 2),
-        "best": round(returns.max(), 2),
-        **spread(returns, 2),
-    }
+def _expert_row(group: pd.DataFrame) -> dict[str, Any]:
+    """Return the row of the experts of a maze, one a seed, which all methods share."""
+    maze = group["maze"].iloc[0]
+    returns = group.drop_duplicates("seed")["expert_return"].dropna()
+    labels = {"maze": maze, "method": EXPERT, "seeds": len(returns)}
+    return {**labels, **spread(returns, 2), "paper": PAPER_RETURNS[EXPERT][maze][0]}
 
 
 def collect_snapshots(plan: TransferPlan) -> pd.DataFrame:

@@ -30,6 +30,7 @@ from sb3_vdb.experiments.maze_transfer.phases import (
 )
 from sb3_vdb.experiments.maze_transfer.policies import PhaseReport, learn_policy
 from sb3_vdb.experiments.maze_transfer.settings import TransferSettings
+from sb3_vdb.files import read_number
 from sb3_vdb.recovered_reward import RecoveredReward
 
 GUIDE_SEED = 77_000
@@ -169,7 +170,7 @@ def run_method(cell: Cell, method: str, report: Report) -> None:
         if i + 1 < settings.max_rewards:
             _give_up(folder, i)
     imitation = read_result(folder / "irl")
-    rewards = sum(float(path.read_text()) for path in folder.glob("irl*/seconds.txt"))
+    rewards = sum(read_number(path) for path in folder.glob("irl*/seconds.txt"))
     counts = {
         "n_rewards": i + 1,
         "n_retrainings": len(list(folder.glob("retraining*/attempt_*"))),

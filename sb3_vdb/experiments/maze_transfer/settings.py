@@ -52,6 +52,9 @@ PAPER_RETURNS: Mapping[str, Mapping[MazeName, tuple[float, float]]] = MappingPro
 )
 SOLVED: Mapping[MazeName, float] = MappingProxyType({"C": -12.0, "S": 100.0})
 
+# of a policy that pushes against the first wall on the straight way to the goal
+STUCK_RETURNS: Mapping[MazeName, float] = MappingProxyType({"C": -26.5, "S": 0.15})
+
 RewardTop = Literal["map", "demonstrators"]
 REWARD_TOPS: tuple[RewardTop, ...] = ("map", "demonstrators")
 

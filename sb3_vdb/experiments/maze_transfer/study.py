@@ -70,6 +70,9 @@ def ablation(
         raise nothing_finished(folder)
 
 
-def demo(out: Path, seed: int, methods: Sequence[str], share: float) -> None:
-    """Recover a reward in the C-maze and solve the flipped maze with it."""
-    run_demo(out, seed, preset_of("demo", "C").shortened(share), methods or DEMO_METHODS)
+def demo(
+    out: Path, seed: int, mazes: Sequence[MazeName], methods: Sequence[str], share: float
+) -> None:
+    """Recover rewards in both mazes and solve their flips with them."""
+    settings = [preset_of("demo", maze).shortened(share) for maze in mazes or MAZES]
+    run_demo(out, seed, settings, methods or DEMO_METHODS)

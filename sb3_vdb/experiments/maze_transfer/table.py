@@ -75,11 +75,12 @@ def write_results(plan: TransferPlan, docs: Path | None = None) -> pd.DataFrame:
     shown = [each for each in plan.settings if each.maze in results.curves]
     for settings in shown:
         cells = _median_cells(plan, settings.maze, results.table)
-        pictures.heat_maps(cells, plan.out / "pictures" / f"{settings.maze}_rewards.png")
+        maps = {method: (cell, method) for method, cell in cells.items()}
+        pictures.heat_maps(maps, plan.out / "pictures" / f"{settings.maze}_rewards.png")
         if docs is not None:
-            for method, cell in cells.items():
+            for method, each in maps.items():
                 path = docs / f"{settings.maze}_rewards_{method}.png"
-                pictures.heat_maps({method: cell}, path)
+                pictures.heat_maps({method: each}, path)
     _write(results, shown, plan.out, plan.out / "pictures")
     if docs is not None:
         _write(results.with_kept(docs), shown, docs, docs)

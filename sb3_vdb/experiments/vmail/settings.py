@@ -98,6 +98,7 @@ CARTPOLE_CHANGES: dict[str, Any] = {
     "reward_type": "probability",
     "ent_coef": 0.02,
     "information_limit": 0.5,
+    "beta_step_size": 1e-5,
     "gradient_penalty": None,
     "policy_kwargs": {"code_dim": 64},
 }
@@ -145,7 +146,8 @@ VMAIL_METHODS: Mapping[str, Method] = {
     "VMAIL": Method(VMAIL),
     "BC": Method(BehaviouralCloning),
     "VMAIL-bottleneck": Method(
-        VMAIL, {"information_limit": 0.5, "policy_kwargs": {"code_dim": 64}}
+        VMAIL,
+        {"information_limit": 0.5, "beta_step_size": 1e-5, "policy_kwargs": {"code_dim": 64}},
     ),
     "VMAIL-no-bottleneck": Method(
         VMAIL, {"information_limit": None, "policy_kwargs": {"code_dim": None}}

@@ -9,11 +9,12 @@ from typing import Any
 
 import pandas as pd
 
+from sb3_vdb.evaluation.intervals import interquartile_mean
 from sb3_vdb.experiments.framework.job import Job, Workers
 from sb3_vdb.experiments.framework.jobs import run_jobs
 from sb3_vdb.experiments.framework.page import write_page
 from sb3_vdb.experiments.framework.run import check_all, claimed, nothing_finished, versions_of
-from sb3_vdb.experiments.framework.table import mean_and_std, show, spread, summarise, write_tables
+from sb3_vdb.experiments.framework.table import show, spread, summarise, write_tables
 from sb3_vdb.experiments.vmail import pictures
 from sb3_vdb.experiments.vmail.runs import REPLAY, PixelRun, train
 from sb3_vdb.experiments.vmail.settings import TaskSettings
@@ -117,8 +118,9 @@ def collect_curves(runs: Sequence[PixelRun]) -> pd.DataFrame:
 
 
 def summarise_runs(table: pd.DataFrame) -> pd.DataFrame:
-    """Return means and standard deviations over seeds; frames are those of training and of
-    choosing.
+    """Return what the seeds of each row say together; frames are those of training and of choosing.
+
+    :param table: of :func:`collect`
     """
     table = table.assign(all_frames=table["frames"])
     if "choice_frames" in table:
@@ -127,16 +129,13 @@ def summarise_runs(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _summary(group: pd.DataFrame) -> dict[str, Any]:
-    mean, std = mean_and_std(group["return"], 1)
     return {
         "expert": group["expert"].iloc[0],
-        "return": mean,
-        "std": std,
-        "share of the expert": round(group["share"].mean(), 3),
-        "worst seed": round(group["share"].min(), 3),
-        "frames": int(group["all_frames"].max()),
-        "minutes": round(group["minutes"].mean(), 1),
         **spread(group["return"], 1),
+        "share of the expert": round(float(interquartile_mean(group["share"])), 3),
+        "worst share": round(group["share"].min(), 3),
+        "frames": int(group["all_frames"].max()),
+        "minutes": round(group["minutes"].median(), 1),
     }
 
 

@@ -21,6 +21,23 @@ from tests.conftest import heed_interrupts
 BACKENDS = ["local", pytest.param("ray", marks=pytest.mark.slow)]
 
 
+def tell_blocked(path, report):
+    """Writes down whether Ctrl-C can reach this process at all."""
+    import signal
+
+    path.write_text(str(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])))
+
+
+def test_workers_never_hear_of_ctrl_c_and_their_parent_does(tmp_path):
+    """Case 39: nor while they import, when nothing of ours runs yet."""
+    backend = LocalBackend(1)
+    backend.start([Job("job", 1, partial(tell_blocked, tmp_path / "answer"))])
+    while not all(state.has_ended for state in backend.poll().values()):
+        time.sleep(0.05)
+    assert (tmp_path / "answer").read_text() == "True"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
 def count(path, report, die_at=None, fail=False, steps=5):
     """Counts on from what the file says; a checkpoint after every step."""
     import os

@@ -1,11 +1,13 @@
 """A run in its folder: whose it is, who made it, how long it took."""
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
 import pytest
 
+from sb3_vdb.errors import DamagedFileError
 from sb3_vdb.experiments.framework import run as run_module
 from sb3_vdb.experiments.framework import versions as versions_module
 from sb3_vdb.experiments.framework.evaluations import EvaluationLog
@@ -203,3 +205,25 @@ def test_evaluations_go_on_with_their_clock_from_the_checkpoint(tmp_path, monkey
     assert table.columns.tolist() == ["frames", "seconds", "mean"]
     assert table["frames"].tolist() == [10, 20, 30]
     assert table["seconds"].tolist() == [5.0, 10.0, 17.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("config.json", lambda run: run.check()),
+        ("config.json", lambda run: run.versions()),
+        ("versions.json", lambda run: run.versions()),
+        ("versions.json", lambda run: run.note_versions()),
+        ("result.json", lambda run: run.result()),
+        ("seconds.txt", lambda run: Stopwatch(run.folder / "seconds.txt")),
+        ("evaluations.csv", lambda run: EvaluationLog(run.folder / "evaluations.csv", "step", 9)),
+    ],
+)
+@pytest.mark.parametrize("content", [b"", b"\xff\x00", b"[" * 100_000, b"1,2"])
+def test_a_damaged_file_of_a_run_is_named_with_the_remedy(name, read, content, tmp_path):
+    """Case 37."""
+    run = SmallRun(tmp_path)
+    run.claim()
+    (run.folder / name).write_bytes(content)
+    with pytest.raises(DamagedFileError, match=rf"{re.escape(name)} cannot be read: .*delete"):
+        read(run)

@@ -1,0 +1,287 @@
+"""What the two papers claim, and which committed runs answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+from sb3_vdb.experiments.humanoid.training import PAPER_JOINT_ERRORS
+from sb3_vdb.experiments.maze_transfer.settings import MAZES, PAPER_RETURNS, SOLVED
+
+State = Literal["beaten", "reproduced", "not reproduced", "not yet"]
+STATES: tuple[State, ...] = ("beaten", "reproduced", "not reproduced", "not yet")
+Rule = Literal["higher", "lower", "outcome", "said"]
+METHOD_NAMES = {"VAIRL-beta0": "VAIRL, β = 0"}  # that pages call otherwise
+BEST, TEXT, CODE = "preset `best`", "text", "released code"  # what the settings follow
+MAZE_PAGES = {BEST: "maze-best", TEXT: "maze-paper", CODE: "maze-code"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Committed runs that answer a claim.
+
+    :param file: csv with one row a run, below ``docs/benchmarks``
+    :param rows: values that rows have, by column
+    :param value: column of the result
+    :param paper: the paper's mean and standard deviation, where it has them
+    :param rule: how the state follows: ``"higher"`` or ``"lower"`` is better; ``"outcome"``, the
+        method has to solve the maze, or to fail, as in the paper; ``"said"``, the claim says it
+    :param threshold: from which on the maze is solved
+    :param label: before the number, for example ``"C"``
+    :param digits: decimal places; None for about three digits
+    :param said: the state that the claim says
+    """
+
+    file: str
+    rows: Mapping[str, Any]
+    value: str
+    paper: tuple[float, float] | None = None
+    rule: Rule = "said"
+    threshold: float = 0.0
+    label: str = ""
+    digits: int | None = None
+    said: State = "reproduced"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A row of the page.
+
+    :param where: figure or table
+    :param method: with what it was done on
+    :param paper: the paper's value in words; empty where answers have it
+    :param answers: runs; none for what has not been run, and where a text says it
+    :param text: in place of numbers
+    :param state: where there are no answers
+    :param page: of the study, below ``docs``
+    :param picture: below ``docs/images/results``
+    :param headline: its short name in the README; empty if it is not there
+    """
+
+    where: str
+    method: str
+    paper: str = ""
+    answers: Sequence[Answer] = ()
+    text: str = ""
+    state: State = "not yet"
+    page: str = ""
+    picture: str = ""
+    headline: str = ""
+
+
+def _transfer(
+    method: str,
+    rule: Rule,
+    folder: str = "",
+    settings: str = TEXT,
+    said: State = "reproduced",
+    **more: Any,
+) -> Claim:
+    """Return a row of the paper's Figure 7: the transfer of a method in each maze.
+
+    :param folder: of the runs, with the paper's text by default
+    :param settings: what the settings follow
+    :param said: the state, if that is the rule
+    :param more: of the claim
+    """
+    folder = f"maze-transfer{folder}"
+    answers = [
+        Answer(
+            f"{folder}/table.csv",
+            MappingProxyType({"maze": maze, "method": method}),
+            "transfer_return",
+            PAPER_RETURNS[method][maze],
+            rule,
+            SOLVED[maze],
+            maze,
+            said=said,
+        )
+        for maze in MAZES
+    ]
+    page = f"benchmarks/{MAZE_PAGES[settings]}.md"
+    name = METHOD_NAMES.get(method, method)
+    return Claim("Fig. 7", f"{name}, {settings}", "", answers, page=page, **more)
+
+
+def _motion(skill: str, **more: Any) -> Claim:
+    """Return a row of the paper's Table 1 for the hand-made reward."""
+    answer = Answer(
+        "humanoid/table.csv",
+        MappingProxyType({"skill": skill, "simulator": "MuJoCo 1/240 s"}),
+        "joint_error",
+        (PAPER_JOINT_ERRORS[skill], 0.0),
+        "lower",
+        digits=3,
+    )
+    return Claim(
+        "Table 1",
+        f"DeepMimic's reward, {skill.lower()}",
+        answers=[answer],
+        page="benchmarks/humanoid.md",
+        **more,
+    )
+
+
+def _flatness(limit: str, label: str) -> Answer:
+    """Return the share of the plane on which the discriminator gives no gradient."""
+    rows = MappingProxyType({"information_limit": limit})
+    return Answer("two-gaussians/two_gaussians.csv", rows, "flat_share", label=label, digits=2)
+
+
+def _pixels(folder: str, method: str, n: int, said: State, label: str = "") -> Answer:
+    """Return the share of the expert's return from so many demonstrations in pixels."""
+    rows = MappingProxyType({"method": method, "demonstrations": n})
+    return Answer(f"{folder}/runs.csv", rows, "share", label=label, digits=2, said=said)
+
+
+VDB_CLAIMS: Sequence[Claim] = (
+    Claim(
+        "Fig. 2",
+        "two Gaussians: a tighter limit smooths the discriminator",
+        "a picture",
+        [_flatness("none", "flat share, no limit:"), _flatness("0.5", "0.5 nats:")],
+        page="benchmarks/two-gaussians.md",
+        picture="two_gaussians.png",
+    ),
+    _transfer(
+        "VAIRL-GP",
+        "higher",
+        "-best",
+        BEST,
+        picture="best.png",
+        headline="rewards that transfer, VAIRL-GP",
+    ),
+    _transfer("GAIL", "outcome", picture="GAIL.png"),
+    _transfer("VAIL", "outcome", picture="VAIL.png"),
+    _transfer("AIRL", "outcome", picture="AIRL.png", headline="AIRL fails, settings of the text"),
+    _transfer("AIRL-GP", "outcome", picture="AIRL-GP.png"),
+    # the paper's is worse than VAIRL, ours is better
+    _transfer("VAIRL-beta0", "said", said="not reproduced", picture="VAIRL-beta0.png"),
+    _transfer("VAIRL", "higher", picture="VAIRL.png"),
+    _transfer("VAIRL-GP", "higher", picture="VAIRL-GP.png"),
+    _transfer(
+        "AIRL",
+        "outcome",
+        "/authors-code",
+        CODE,
+        picture="AIRL-code.png",
+        headline="AIRL fails, settings of the released code",
+    ),
+    _transfer("VAIRL", "higher", "/authors-code", CODE, picture="VAIRL-code.png"),
+    _transfer("VAIRL-GP", "higher", "/authors-code", CODE, picture="VAIRL-GP-code.png"),
+    Claim(
+        "Fig. 14, 15",
+        "maps of the recovered rewards",
+        "pictures",
+        text="maps of all seven methods in both mazes",
+        state="reproduced",
+        page="benchmarks/maze-paper.md",
+    ),
+    _motion("Run", picture="run.png", headline="run, DeepMimic's reward (rad)"),
+    _motion("Dance", picture="dance.png"),
+    _motion("Spinkick", picture="spinkick.png"),
+    _motion("Cartwheel", picture="cartwheel.png"),
+    _motion("Backflip", picture="backflip.png"),
+    Claim(
+        "Table 1, Fig. 3, 4, 10",
+        "VAIL and VAIL-GP, five motions",
+        "0.10 to 0.46 rad",
+        headline="motions, VAIL and VAIL-GP (rad)",
+    ),
+    Claim(
+        "Table 1, Fig. 4, 10", "GAIL and its variants, Merel et al., cloning", "0.12 to 3.01 rad"
+    ),
+    Claim("Fig. 11", "a phase-functioned discriminator", "curves"),
+    Claim("Fig. 12", "accuracy, β and KL on motions", "accuracy about 80 %"),
+    Claim(
+        "Fig. 5, 6",
+        "biped from video: VAIL, GAIL, pixel loss, fixed β",
+        "only VAIL runs",
+        headline="a biped from video",
+    ),
+    Claim(
+        "Fig. 8, 9, 16", "VGAN, images of CIFAR-10", "FID 18.1 (VGAN-GP)", headline="images, VGAN"
+    ),
+    Claim("App. E, Fig. 17, 18", "VGAN, CelebA and CelebAHQ", "FID 7.25 (CelebA)"),
+    Claim(
+        "Theorem A.1",
+        "codes under a limit keep a likelihood above a bound",
+        "a proof",
+        text="the bound holds in every drawn case, by a test",
+        state="reproduced",
+        page="equations.md",
+    ),
+)
+
+VMAIL_CLAIMS: Sequence[Claim] = (
+    Claim(
+        "Fig. 3",
+        "walker walk, cheetah run",
+        "near the expert",
+        headline="V-MAIL on the paper's tasks",
+    ),
+    Claim("Fig. 3", "car racing", "near the expert in 200,000 steps"),
+    Claim("Fig. 3", "D'Claw, Baoding balls", "solved in 100,000 steps; partly"),
+    Claim("Fig. 3", "DA-DAC and DA-SQIL", "unstable"),
+    Claim(
+        "Fig. 4", "walker and cheetah from 5 and 1 demonstrations", "little loss, but walker with 1"
+    ),
+    Claim(
+        "Table 1",
+        "transfer to walker walk",
+        "92.7 % of the expert",
+        headline="V-MAIL's transfer to a new task",
+    ),
+    Claim("Table 1", "transfer to claw rotate", "97.9 % of the expert"),
+)
+
+SMALL_CLAIMS: Sequence[Claim] = (
+    Claim(
+        "as Fig. 3",
+        "V-MAIL, C-maze, 10 demonstrations",
+        "near the expert",
+        [_pixels("vmail-maze", "VMAIL", 10, "reproduced")],
+        page="benchmarks/vmail-maze.md",
+        picture="vmail-maze.png",
+        headline="V-MAIL, the C-maze in pixels (share of the expert)",
+    ),
+    Claim(
+        "as Fig. 3",
+        "V-MAIL, cart-pole swing-up, 10 demonstrations",
+        "near the expert",
+        [_pixels("vmail", "VMAIL", 10, "reproduced")],
+        page="benchmarks/vmail-cartpole.md",
+        picture="cartpole.png",
+        headline="V-MAIL, cart-pole swing-up in pixels (share of the expert)",
+    ),
+    Claim(
+        "as Fig. 3",
+        "cloning, cart-pole swing-up, 10 demonstrations",
+        "below V-MAIL",
+        [_pixels("vmail", "BC", 10, "reproduced")],
+        page="benchmarks/vmail-cartpole.md",
+    ),
+    Claim(
+        "as Fig. 4",
+        "V-MAIL, C-maze, fewer demonstrations",
+        "little loss",
+        [_pixels("vmail-maze-fewer", "VMAIL", n, "reproduced", f"{n}:") for n in (5, 1)],
+        page="benchmarks/vmail-maze.md",
+    ),
+    Claim(
+        "as Fig. 4",
+        "V-MAIL, cart-pole swing-up, fewer demonstrations",
+        "little loss",
+        [_pixels("vmail-fewer", "VMAIL-cloning", n, "not reproduced", f"{n}:") for n in (5, 1)],
+        page="benchmarks/vmail-cartpole.md",
+    ),
+    Claim(
+        "as Fig. 4",
+        "VDAC, C-maze: the model as a representation alone",
+        "needs 30 % more steps",
+        [_pixels("vmail-maze-ablation", "VDAC", 10, "reproduced")],
+        page="benchmarks/vmail-ablation.md",
+    ),
+)
