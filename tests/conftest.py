@@ -30,6 +30,7 @@ ON_BOTH_STACKS = (
     "test_behavioural_cloning.py",
     "test_deepmimic.py",
     "test_demonstrations.py",
+    "test_extractors.py",
     "test_reward_vec_env.py",
     "test_run_state.py",
     "test_saved_models.py",
