@@ -20,6 +20,7 @@ MAZE = "sb3_vdb/CMaze-v0"
 # What another SB3 or Gymnasium can change: these files run on both dependency stacks, the others on
 # the main one alone.
 ON_BOTH_STACKS = (
+    "adversarial/test_environments.py",
     "adversarial/test_parts.py",
     "adversarial/test_run.py",
     "adversarial/test_save_load.py",
