@@ -31,6 +31,14 @@ def positive_int(name: str, value: Any) -> int:
     return whole_number(name, value, 1)
 
 
+def step_count(name: str, value: Any) -> int:
+    """Return a number of steps from 0 on, also where it is written as a float: ``1e6``; see
+    :func:`whole_number`.
+    """
+    is_whole_float = isinstance(value, (float, np.floating)) and float(value).is_integer()
+    return whole_number(name, int(value) if is_whole_float else value, 0)
+
+
 def finite_number(name: str, value: Any) -> float:
     """Return a finite number, Python's or NumPy's, as a plain float.
 

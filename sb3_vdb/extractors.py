@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 
+from sb3_vdb.arguments import positive_int, positive_number
 from sb3_vdb.networks.normalizers import BoundsNormalizer, box_bounds
+
+# SB3 copies what is called `running_` to the target networks of SAC and its kin
+MEAN, VARIANCE, COUNT = "running_mean", "running_var", "running_count"
 
 
 class BoundsExtractor(BaseFeaturesExtractor):
@@ -23,6 +28,11 @@ class BoundsExtractor(BaseFeaturesExtractor):
     """
 
     def __init__(self, observation_space: spaces.Box) -> None:
+        if not isinstance(observation_space, spaces.Box):
+            raise ValueError(
+                f"BoundsExtractor takes observations of one Box, got {observation_space}; flatten "
+                "them with gymnasium.wrappers.FlattenObservation"
+            )
         normalizer = BoundsNormalizer(*box_bounds(observation_space))
         super().__init__(observation_space, normalizer.mean.numel())
         self.normalizer = normalizer
@@ -46,6 +56,10 @@ class PartsExtractor(BaseFeaturesExtractor):
     """
 
     def __init__(self, observation_space: spaces.Dict, keys: Sequence[str]) -> None:
+        if not isinstance(observation_space, spaces.Dict):
+            raise ValueError(
+                f"PartsExtractor takes a Dict of observations, got {observation_space}"
+            )
         missing = [key for key in keys if key not in observation_space.spaces]
         if isinstance(keys, str) or missing or not keys:
             raise ValueError(
@@ -78,9 +92,9 @@ class RunningNormExtractor(BaseFeaturesExtractor):
     :raises ValueError: an argument is out of range, or the space has parts
     """
 
-    mean: th.Tensor
-    variance: th.Tensor
-    count: th.Tensor
+    running_mean: th.Tensor
+    running_var: th.Tensor
+    running_count: th.Tensor
 
     def __init__(
         self,
@@ -100,7 +114,71 @@ class RunningNormExtractor(BaseFeaturesExtractor):
         size = get_flattened_obs_dim(observation_space)
         super().__init__(observation_space, size)
         self.learns_by_itself = True  # False where an algorithm calls `update`
-        self._seen = Moments.nothing(size)
-        self.register_buffer("mean", th.zeros(size))
-        self.register_buffer("variance", th.ones(size))
-        self.register_buffer("count", th.zeros((), dtype=th.float64))
+        self._collected: list[tuple[int, th.Tensor, th.Tensor]] = []
+        self.register_buffer(MEAN, th.zeros(size))
+        self.register_buffer(VARIANCE, th.ones(size))
+        self.register_buffer(COUNT, th.zeros((), dtype=th.float64))
+        self.register_state_dict_pre_hook(_take_in_before_saving)  # type: ignore[no-untyped-call]
+
+    def update(self, observations: th.Tensor) -> None:
+        """Take more samples into the statistics, until there are ``n_samples``.
+
+        :param observations: shape (batch, ...)
+        """
+        flat = observations.flatten(start_dim=1).to(self.running_mean.dtype)
+        variance, mean = th.var_mean(flat, dim=0, unbiased=False)
+        self._take(len(flat), mean, variance)
+
+    def _take(self, n: int, mean: th.Tensor, variance: th.Tensor) -> None:
+        """Take n samples into the statistics, of which these are the moments."""
+        if self.n_samples is not None and self.running_count >= self.n_samples:
+            return
+        total = self.running_count + n
+        share = (n / total).to(mean.dtype)
+        shift = mean - self.running_mean
+        self.running_var.lerp_(variance, share).add_(share * (1 - share) * shift**2)
+        self.running_mean.add_(share * shift)
+        self.running_count.copy_(total)
+
+    def train(self, mode: bool = True) -> RunningNormExtractor:
+        """Enter or leave the training mode; leaving it takes in what was collected."""
+        if not mode:
+            self.take_in_collected()
+        return super().train(mode)
+
+    def take_in_collected(self) -> None:
+        """Take in the samples that were trained on since the last time."""
+        for moments in self._collected:
+            self._take(*moments)
+        self._collected = []
+
+    def forward(self, observations: th.Tensor) -> th.Tensor:
+        """Normalised observations, shape (batch, features)."""
+        flat = observations.flatten(start_dim=1)
+        if self.training and self.learns_by_itself and th.is_grad_enabled():
+            self._collect(flat.detach())
+        std = self.running_var.sqrt().clamp(min=self.std_floor)
+        scaled = (flat - self.running_mean) / std
+        return scaled.clamp(-self.clip, self.clip)
+
+    @th.no_grad()
+    def _collect(self, flat: th.Tensor) -> None:
+        """Keep the moments of a batch, but for rows of zeros alone."""
+        rows = flat[flat.ne(0.0).any(dim=1)]
+        if len(rows):
+            variance, mean = th.var_mean(rows, dim=0, unbiased=False)
+            self._collected.append((len(rows), mean, variance))
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Read statistics also under the names that shipped policies have them by."""
+        for old, new in (("mean", MEAN), ("variance", VARIANCE), ("count", COUNT)):
+            if prefix + old in state_dict:
+                state_dict[prefix + new] = state_dict.pop(prefix + old)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def _take_in_before_saving(module: RunningNormExtractor, *_: Any) -> None:
+    """Let a saved policy act as the present one will."""
+    module.take_in_collected()

@@ -15,6 +15,7 @@ from gymnasium import spaces
 from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.vec_env import unwrap_vec_normalize
 
+from sb3_vdb.arguments import finite_number, positive_number
 from sb3_vdb.discriminators import Discriminator
 from sb3_vdb.files import check_entries, reading, with_default_suffix, write_bytes
 from sb3_vdb.reward_vec_env import RewardVecEnv
@@ -61,8 +62,9 @@ class RecoveredReward:
         power: float = 1.0,
         capped: bool = False,
     ) -> None:
-        if not power > 0.0:
-            raise ValueError(f"`power` must be positive, got {power}")
+        positive_number("power", power)
+        positive_number("scale", scale)
+        finite_number("shift", shift)
         if power != 1.0 and not capped:
             raise ValueError(f"`power` {power} needs a reward that is `capped` at 0")
         if reward_type not in discriminator.reward_types:
@@ -140,12 +142,17 @@ class RecoveredReward:
         """
         if self.capped:
             raise ValueError("a sharpened reward cannot be rescaled; rescale first, then sharpen")
+        rewards = np.asarray(rewards)
+        if rewards.dtype.kind not in "fiu" or not rewards.size or not np.isfinite(rewards).all():
+            raise ValueError(
+                f"`rewards` must be finite samples of this reward, shape (n,), got {rewards!r}"
+            )
         offsets = {"mean": rewards.mean(), "max": rewards.max(), "none": 0.0}
         if isinstance(shift, str) and shift not in offsets:
             raise ValueError(
                 f"`shift` must be a number or one of {', '.join(offsets)}, got {shift!r}"
             )
-        offset = offsets[shift] if isinstance(shift, str) else shift
+        offset = offsets[shift] if isinstance(shift, str) else finite_number("shift", shift)
         scale = max(float(np.std(rewards)), 1e-8)
         return RecoveredReward(
             self.discriminator,

@@ -191,16 +191,27 @@ def _read_trainer(
             f"{path} holds a {kind} with a {type(generator).__name__}, no {algorithm}; leave the "
             "algorithm out"
         )
-    states = [layer for layer in layers if layer and "old_obs" in layer and "obs_rms" in layer]
-    if not states:
+    states = [layer for layer in layers if layer and {"obs_rms", "stacked"} & layer.keys()]
+    normalizers = [state for state in states if "obs_rms" in state]
+    if not normalizers:
         return generator, None
-    settings = states[-1].get("settings", {})
+    if "stacked" in states[0]:
+        raise ValueError(
+            f"the policy in {path} sees frames that are stacked above a VecNormalize, which the "
+            f"environments of its training did; load it with {kind}.load and such environments"
+        )
+    if len(normalizers) > 1:
+        raise ValueError(
+            f"the policy in {path} learned from observations that were normalised twice; load it "
+            f"with {kind}.load and such environments"
+        )
+    settings = normalizers[0].get("settings", {})
     known = inspect.signature(VecNormalize).parameters
     normalizer = VecNormalize(
         _spaces_of(generator),
         **{"training": False, **{key: settings[key] for key in settings if key in known}},
     )
-    vars(normalizer)["obs_rms"] = _moments(states[-1]["obs_rms"])
+    vars(normalizer)["obs_rms"] = _moments(normalizers[0]["obs_rms"])
     return generator, normalizer
 
 

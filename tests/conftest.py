@@ -20,6 +20,7 @@ MAZE = "sb3_vdb/CMaze-v0"
 # What another SB3 or Gymnasium can change: these files run on both dependency stacks, the others on
 # the main one alone.
 ON_BOTH_STACKS = (
+    "adversarial/test_environments.py",
     "adversarial/test_parts.py",
     "adversarial/test_run.py",
     "adversarial/test_save_load.py",
@@ -30,6 +31,7 @@ ON_BOTH_STACKS = (
     "test_behavioural_cloning.py",
     "test_deepmimic.py",
     "test_demonstrations.py",
+    "test_extractors.py",
     "test_reward_vec_env.py",
     "test_run_state.py",
     "test_saved_models.py",

@@ -10,6 +10,7 @@ from sb3_vdb.arguments import (
     number_from_zero,
     positive_int,
     positive_number,
+    step_count,
     whole_number,
 )
 
@@ -50,3 +51,10 @@ def test_what_is_out_of_range_is_named():
         positive_number("x", 0)
     with pytest.raises(ValueError, match=r"`x` must be a finite number from 0 on, got -0\.5"):
         number_from_zero("x", -0.5)
+
+
+def test_numbers_of_steps_may_be_written_as_floats():
+    assert step_count("n", 1e6) == step_count("n", np.float32(1e6)) == 1_000_000
+    for bad in (-1, -1.0, 2.5, math.inf, math.nan, None):
+        with pytest.raises(ValueError, match="`n` must be a whole number from 0 on"):
+            step_count("n", bad)

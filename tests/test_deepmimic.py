@@ -56,8 +56,10 @@ def test_the_normalisers_statistics_are_those_of_all_samples():
     data = th.randn(1000, 3) * th.tensor([2.0, 0.5, 1e-4]) + th.tensor([5.0, -1.0, 0.0])
     for part in data.split([100, 300, 600]):
         extractor.update(part)
-    th.testing.assert_close(extractor.mean, data.mean(0), atol=1e-5, rtol=1e-5)
-    th.testing.assert_close(extractor.variance, data.var(0, unbiased=False), atol=1e-5, rtol=1e-4)
+    th.testing.assert_close(extractor.running_mean, data.mean(0), atol=1e-5, rtol=1e-5)
+    th.testing.assert_close(
+        extractor.running_var, data.var(0, unbiased=False), atol=1e-5, rtol=1e-4
+    )
     normal = extractor(data)
     th.testing.assert_close(normal[:, :2].std(0), th.ones(2), atol=1e-2, rtol=0)
     assert normal[:, 2].abs().max() < 1e-3 / 0.02  # the floor keeps what hardly varies small
@@ -68,7 +70,7 @@ def test_the_normaliser_stops_learning_when_it_has_seen_enough():
     extractor = RunningNormExtractor(gym.spaces.Box(-1, 1, (2,)), n_samples=10)
     extractor.update(th.ones(10, 2))
     extractor.update(th.zeros(50, 2))
-    assert extractor.mean.tolist() == [1.0, 1.0]
+    assert extractor.running_mean.tolist() == [1.0, 1.0]
 
 
 # --- invariants
@@ -123,7 +125,7 @@ def test_the_ratio_is_one_at_the_first_minibatch():
     model.learn(3 * 32)
     assert model.logger.name_to_value["train/clip_fraction"] == 0.0
     assert abs(model.logger.name_to_value["train/approx_kl"]) < 1e-6
-    assert model.policy.features_extractor.count == 3 * 32
+    assert model.policy.features_extractor.running_count == 3 * 32
 
 
 def test_a_seed_decides_the_run():
@@ -145,7 +147,7 @@ def test_saving_keeps_predictions_step_size_and_schedule(tmp_path):
         np.testing.assert_array_equal(mine, theirs)
     assert loaded.actor_learning_rate == model.actor_learning_rate
     assert loaded.action_std == LinearSchedule(0.2, 0.1)
-    assert loaded.policy.features_extractor.count == 96
+    assert loaded.policy.features_extractor.running_count == 96
     loaded.learn(32, reset_num_timesteps=False)
     assert loaded.num_timesteps == 128
 
@@ -172,7 +174,7 @@ def test_a_policy_can_be_saved_alone(tmp_path):
         ({"critic_learning_rate": -1}, "`critic_learning_rate` must be a positive number, got -1"),
         ({"learning_rate": lambda _: 1e-3}, "`learning_rate` must be a positive number"),
         ({"gamma": 1.0}, "`value_scale` must be given for `gamma` 1.0"),
-        ({"value_scale": -2.0}, "`value_scale` must be positive, got -2.0"),
+        ({"value_scale": -2.0}, "`value_scale` must be a positive number, got -2.0"),
     ],
 )
 def test_bad_settings_are_refused(arguments, message):

@@ -109,6 +109,17 @@ def test_the_wheel_works_where_no_extra_is_installed(unpacked, tmp_path):
     site, empty = tmp_path / "site", tmp_path / "empty"
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index")
     run(*pip, "--target", site, wheel, cwd=tmp_path)
+    for package in (ROOT / "sb3_vdb", ROOT / "envs" / "sb3_vdb_envs"):
+        names = {
+            path.relative_to(package.parent)
+            for path in package.rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts
+        }
+        assert names == {
+            path.relative_to(site)
+            for path in (site / package.name).rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts
+        }
     (ours,) = distributions(path=[str(site)])
     there = brought_by(by_extra(ours.requires)[""]) | {"sb3-vdb"}
     hidden = {

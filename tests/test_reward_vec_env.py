@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch as th
+from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from sb3_vdb import GAIL, VAIRL, RecoveredReward, RewardVecEnv, make_vec_env
+from sb3_vdb.evaluation.reward_maps import reward_map
 from sb3_vdb.transitions import Transitions
 from tests.conftest import MAZE, small_ppo
 from tests.test_vec_env import Countdown
@@ -148,7 +150,7 @@ def test_a_sharpened_reward_keeps_the_order_and_its_file_the_power(trained, demo
     np.testing.assert_allclose(twice(data), -np.sqrt(-sharp(data)), atol=1e-6)
     with pytest.raises(ValueError, match="cannot be rescaled; rescale first, then sharpen"):
         sharp.standardized(sharp(data))
-    with pytest.raises(ValueError, match="`power` must be positive, got 0"):
+    with pytest.raises(ValueError, match="`power` must be a positive number, got 0"):
         reward.sharpened(0)
 
 
@@ -206,3 +208,21 @@ def test_rewards_that_need_the_policy_or_the_action_say_so(trained, demos):
     gail = GAIL(demos, venv, small_ppo(venv), demo_batch_size=20)
     with pytest.raises(ValueError, match="no function of the state alone"):
         gail.recovered_reward().of_states(np.zeros((1, 2), np.float32))
+
+
+def test_what_is_no_sample_of_rewards_is_refused(trained):
+    reward = trained.recovered_reward()
+    assert reward.standardized([0.0, 2.0]).scale == pytest.approx(reward.scale)
+    for bad in ([], [np.nan, 1.0], ["a"], None, 1j):
+        with pytest.raises(ValueError, match="`rewards` must be finite samples"):
+            reward.standardized(bad)
+    with pytest.raises(ValueError, match="`shift` must be a finite number, got nan"):
+        reward.standardized([0.0, 2.0], float("nan"))
+
+
+def test_a_map_of_a_space_without_bounds_is_refused(trained):
+    for space in (spaces.Box(-np.inf, np.inf, (2,)), spaces.Box(1.0, 1.0, (2,))):
+        with pytest.raises(ValueError, match="a reward map needs bounds"):
+            reward_map(trained.recovered_reward(), space)
+    with pytest.raises(ValueError, match="`resolution` must be a whole number from 1 on, got 0"):
+        reward_map(trained.recovered_reward(), spaces.Box(0.0, 1.0, (2,)), 0)

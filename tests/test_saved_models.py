@@ -10,7 +10,7 @@ import sb3_contrib
 import stable_baselines3
 from click.testing import CliRunner
 from stable_baselines3 import PPO, SAC
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNormalize
 
 from sb3_vdb import GAIL, VDAC, VMAIL, Demonstrations, make_vec_env
 from sb3_vdb.baselines import BehaviouralCloning
@@ -125,6 +125,26 @@ def test_the_policy_of_a_trainer_acts_on_raw_observations_by_the_files_own_stati
     np.testing.assert_allclose(loaded.predict(raw, deterministic=True)[0], expected, rtol=1e-6)
     with pytest.raises(ValueError, match="holds a GAIL with a PPO, no SAC; leave"):
         load_model(tmp_path / "gail.zip", "SAC")
+
+
+@pytest.mark.parametrize(
+    ("stack", "message"),
+    [
+        (lambda venv: VecFrameStack(venv, 2), "sees frames that are stacked above a VecNormalize"),
+        (VecNormalize, "were normalised twice; load it with GAIL.load"),
+    ],
+)
+def test_a_trainers_policy_whose_observations_cannot_be_made_again_is_refused(
+    stack, message, tmp_path
+):
+    venv = stack(normalised())
+    demos = Demonstrations.from_arrays([np.zeros((9, 3), np.float32)], [np.zeros((8, 2))])
+    trainer = GAIL(
+        demos, venv, small_ppo(venv, n_steps=8, batch_size=8), demo_batch_size=4, **PLAIN
+    )
+    trainer.save(tmp_path / "gail.zip")
+    with pytest.raises(ValueError, match=message):
+        load_model(tmp_path / "gail.zip")
 
 
 def test_statistics_of_a_file_make_a_policy_act_on_raw_observations(tmp_path):

@@ -1,11 +1,8 @@
 """Who may import whom (docs/developer.md), and other promises about the tree."""
 
 import ast
-import os
-import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -163,35 +160,3 @@ def test_importing_the_package_loads_no_simulator():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
-
-
-@pytest.mark.slow
-def test_the_wheel_holds_both_packages_and_their_data(tmp_path):
-    """Installed from the wheel alone, in a folder of its own, the package finds what it needs."""
-    ignored = shutil.ignore_patterns(".*", "runs", "build", "docs", "tests", "*.egg-info")
-    source = shutil.copytree(ROOT, tmp_path / "source", ignore=ignored)
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, source]
-    subprocess.run(command, check=True)
-    (wheel,) = tmp_path.glob("sb3_vdb-*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path / "site")
-    for name in (
-        "sb3_vdb/py.typed",
-        "sb3_vdb_envs/py.typed",
-        "sb3_vdb/experiments/maze_transfer/table.html",
-    ):
-        assert (tmp_path / "site" / name).exists(), name
-    modules = {
-        str(path.relative_to(folder.parent))
-        for folder in PACKAGES.values()
-        for path in folder.rglob("*.py")
-    }
-    built = {str(path.relative_to(tmp_path / "site")) for path in (tmp_path / "site").rglob("*.py")}
-    assert built == modules
-    code = "import sb3_vdb, sb3_vdb_envs; print(sb3_vdb.__file__, sb3_vdb_envs.__file__)"
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
-    run = [sys.executable, "-c", code]
-    result = subprocess.run(
-        run, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
-    )
-    assert result.stdout.count(str(tmp_path / "site")) == 2

@@ -43,8 +43,26 @@ def make_logger(folder: str, verbose: int, suffix: str = "") -> Logger:
     """
     folder = str(expanded(folder))
     Path(folder).mkdir(parents=True, exist_ok=True)
+    _put_aside(Path(folder) / f"progress{suffix}.csv")
     formats = (["stdout"] if verbose else []) + ["csv", "tensorboard"]
     return Logger(folder, [make_output_format(each, folder, suffix) for each in formats])
+
+
+def _put_aside(log: Path) -> None:
+    """Rename the log of an earlier run, which a new one would overwrite: ``earlier_1_progress.csv``
+    and so on. One without a line is left.
+    """
+    if not log.exists() or log.stat().st_size == 0:
+        return
+    number = 1
+    while (aside := log.with_name(f"earlier_{number}_{log.name}")).exists():
+        number += 1
+    log.rename(aside)
+    warnings.warn(
+        f"{log.parent} holds the log of an earlier run, which is now {aside.name}; give each run a "
+        "`log_dir` of its own",
+        stacklevel=5,
+    )
 
 
 def record_means(logger: Logger, updates: UpdateMetrics) -> None:

@@ -41,6 +41,7 @@ from sb3_vdb.adversarial.wiring import (
     check_still_inserted,
     insert_reward,
 )
+from sb3_vdb.arguments import positive_int, step_count
 from sb3_vdb.demonstrations import Demonstrations, Trajectory
 from sb3_vdb.discriminators import Discriminator, PenaltyTarget
 from sb3_vdb.run_state import check_normalises_alike, share_statistics
@@ -269,6 +270,9 @@ class AdversarialTrainer(LearnedPolicyAndReward):
             written first
         :raises ValueError: the generator's environments were exchanged; see :meth:`set_env`
         """
+        total_timesteps = step_count("total_timesteps", total_timesteps)
+        if log_interval is not None:
+            positive_int("log_interval", log_interval)
         check_still_inserted(self.gen_algo, self.reward_venv)
         self._survival.check_demonstrations()
         try:

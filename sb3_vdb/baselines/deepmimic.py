@@ -7,19 +7,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import gymnasium as gym
 import numpy as np
 import torch as th
 from gymnasium import spaces
 from stable_baselines3 import PPO
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.preprocessing import preprocess_obs
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import GymEnv, Schedule
+from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
+from sb3_vdb.arguments import number_from_zero, positive_number
 from sb3_vdb.extractors import RunningNormExtractor
 from sb3_vdb.schedules import value_at
 
 ADAPTATION = 1.5  # largest factor by which the actor's learning rate changes after a rollout
 LEARNING_RATE_RANGE = (1e-6, 1e-3)
+N_SAMPLES = 1_000_000  # after which the normaliser stays as it is
 
 
 class ScaledLinear(nn.Linear):
@@ -54,6 +60,7 @@ class DeepMimicPolicy(ActorCriticPolicy):
         net_arch: list[int] | dict[str, list[int]] | None = None,
         activation_fn: type[nn.Module] = nn.ReLU,
         features_extractor_class: type[RunningNormExtractor] = RunningNormExtractor,
+        features_extractor_kwargs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         self.value_scale = value_scale
@@ -66,8 +73,16 @@ class DeepMimicPolicy(ActorCriticPolicy):
             net_arch=arch,
             activation_fn=activation_fn,
             features_extractor_class=features_extractor_class,
+            features_extractor_kwargs={"n_samples": N_SAMPLES, **(features_extractor_kwargs or {})},
             **kwargs,
         )
+
+    def make_features_extractor(self) -> BaseFeaturesExtractor:
+        """Make a normaliser that :class:`DeepMimicPPO` updates, once a rollout."""
+        extractor = super().make_features_extractor()
+        assert isinstance(extractor, RunningNormExtractor)
+        extractor.learns_by_itself = False
+        return extractor
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)
@@ -166,8 +181,9 @@ class DeepMimicPPO(PPO):
             "action_std": 1.0 if callable(action_std) else action_std,
         }
         for name, value in numbers.items():
-            if not isinstance(value, (int, float)) or not 0 < value < np.inf:
-                raise ValueError(f"`{name}` must be a positive number, got {value!r}")
+            positive_number(name, value)
+        if isinstance(env, (gym.Env, VecEnv)):
+            _check_spaces(env.observation_space, env.action_space)
         for progress in (1.0, 0.0):
             if callable(action_std) and not action_std(progress) > 0:
                 raise ValueError(
@@ -204,6 +220,7 @@ class DeepMimicPPO(PPO):
     policy: DeepMimicPolicy
 
     def _setup_model(self) -> None:
+        _check_spaces(self.observation_space, self.action_space)
         super()._setup_model()
         self._set_noise()
 
@@ -231,11 +248,32 @@ class DeepMimicPPO(PPO):
             kl = float(self.logger.name_to_value["train/approx_kl"])
             self.actor_learning_rate = adapted(self.actor_learning_rate, kl, self.kl_per_rollout)
         self._set_noise()
-        observations = self.rollout_buffer.observations
-        flat = th.as_tensor(observations.reshape(-1, observations.shape[-1]), device=self.device)
-        extractor = self.policy.features_extractor
+        space, policy = self.observation_space, self.policy
+        rows = self.rollout_buffer.observations.reshape(-1, *(space.shape or ()))
+        seen = preprocess_obs(
+            th.as_tensor(rows, device=self.device), space, policy.normalize_images
+        )
+        extractor = policy.features_extractor
         assert isinstance(extractor, RunningNormExtractor)
-        extractor.update(flat)
+        assert isinstance(seen, th.Tensor)
+        extractor.update(seen)
+
+
+def _check_spaces(observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
+    """Refuse spaces that the policy cannot learn in.
+
+    :raises ValueError: naming the space and the remedy
+    """
+    if not isinstance(action_space, spaces.Box):
+        raise ValueError(
+            f"DeepMimicPPO needs continuous actions (a Box), the environment has {action_space}; "
+            "use SB3's PPO"
+        )
+    if isinstance(observation_space, (spaces.Dict, spaces.Tuple)):
+        raise ValueError(
+            f"DeepMimicPPO takes one vector of observations, the environment has "
+            f"{observation_space}; flatten it with gymnasium.wrappers.FlattenObservation"
+        )
 
 
 def _value_scale(value_scale: float | None, gamma: float) -> float:
@@ -243,14 +281,13 @@ def _value_scale(value_scale: float | None, gamma: float) -> float:
 
     :raises ValueError: it is not positive, or follows from a discount of 1
     """
-    if value_scale is None and not gamma < 1.0:
+    if value_scale is None and not number_from_zero("gamma", gamma) < 1.0:
         raise ValueError(
             f"`value_scale` must be given for `gamma` {gamma}: the largest return to expect"
         )
-    scale = 1.0 / (1.0 - gamma) if value_scale is None else value_scale
-    if not 0 < scale < np.inf:
-        raise ValueError(f"`value_scale` must be positive, got {value_scale}")
-    return scale
+    return (
+        1.0 / (1.0 - gamma) if value_scale is None else positive_number("value_scale", value_scale)
+    )
 
 
 def adapted(learning_rate: float, kl: float, wanted: float) -> float:

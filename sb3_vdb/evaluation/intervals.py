@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.stats import bootstrap, trim_mean  # type: ignore[import-untyped]
 
 LEVEL = 0.95  # of the interval
-RESAMPLES, RESAMPLING_SEED = 10_000, 0
+RESAMPLES, RESAMPLING_SEED = 2_000, 0
 CUT = 0.25  # share of the values left out at each end, rounded down to whole values
 
 

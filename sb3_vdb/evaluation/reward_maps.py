@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
+from sb3_vdb.arguments import positive_int
+from sb3_vdb.box_scaling import fixed_entries, has_finite_range
 from sb3_vdb.recovered_reward import RecoveredReward
 
 
@@ -36,11 +38,17 @@ def reward_map(
     :param space: a Box of shape (2,) with finite bounds
     :param action: the action at which a reward that looks at actions is computed
     :param resolution: grid points along the longer side
-    :raises ValueError: the space has another shape
+    :raises ValueError: the space has another shape or no bounds, or the resolution is no number
     """
+    n_points = positive_int("resolution", resolution)
     if space.shape != (2,):
         raise ValueError(f"a reward map needs observations of shape (2,), got {space.shape}")
-    spacing = float((space.high - space.low).max()) / resolution
+    if not has_finite_range(space) or len(fixed_entries(space)) == 2:
+        raise ValueError(
+            f"a reward map needs bounds, {space} has none; give the part of it that is shown: "
+            "gymnasium.spaces.Box(low, high)"
+        )
+    spacing = float((space.high - space.low).max()) / n_points
     axes = [
         np.linspace(low, high, max(2, round((high - low) / spacing)))
         for low, high in zip(space.low.astype(float), space.high.astype(float), strict=True)

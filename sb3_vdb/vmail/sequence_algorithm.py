@@ -14,6 +14,7 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 from stable_baselines3.common.utils import configure_logger
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_vdb.arguments import positive_int, step_count, whole_number
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.run_state import get_env_state
 from sb3_vdb.schedules import Schedule, value_at
@@ -198,6 +199,9 @@ class SequenceAlgorithm(RunFiles):
         :raises ValueError: there are no demonstrations, or no environment
         :raises NonFiniteError: a loss is not finite; the networks before it were saved
         """
+        total_timesteps = step_count("total_timesteps", total_timesteps)
+        if log_interval is not None:
+            positive_int("log_interval", log_interval)
         replay_buffer = self._ready_buffer()
         if self.env is None:
             raise ValueError("there is no environment; call set_env(env), or learn_offline(...)")
@@ -246,8 +250,8 @@ class SequenceAlgorithm(RunFiles):
         :raises NonFiniteError: a loss is not finite; the networks before it were saved
         """
         self._ready_buffer()
-        if log_interval < 1:
-            raise ValueError(f"`log_interval` must be at least 1 update, got {log_interval}")
+        positive_int("log_interval", log_interval)
+        whole_number("gradient_steps", gradient_steps, 0)
         if not self._custom_logger:
             self._logger = configure_logger(
                 self.verbose, self.tensorboard_log, tb_log_name, self._n_updates == 0

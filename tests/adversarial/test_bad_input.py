@@ -193,3 +193,22 @@ def test_arguments_of_another_kind(demos):
     for model_and_venv, message in (((model, MAZE), "SB3 environments"), ((None, venv), "predict")):
         with pytest.raises(ValueError, match=message):
             Demonstrations.from_rollouts(*model_and_venv, 2)
+
+
+def test_a_run_that_cannot_be_is_refused(demos):
+    trainer = make_trainer("GAIL", "PPO", demos)
+    for bad in (-1, 2.5, "100"):
+        with pytest.raises(ValueError, match="`total_timesteps` must be a whole number"):
+            trainer.learn(bad)
+    with pytest.raises(ValueError, match="`log_interval` must be a whole number from 1 on, got 0"):
+        trainer.learn(100, log_interval=0)
+
+
+def test_the_log_of_an_earlier_run_is_put_aside(demos, tmp_path):
+    (tmp_path / "progress.csv").write_text("a,b\n1,2\n")
+    for number in (1, 2):
+        with pytest.warns(UserWarning, match=f"is now earlier_{number}_progress.csv"):
+            make_trainer("GAIL", "PPO", demos, log_dir=tmp_path)
+        (tmp_path / "progress.csv").write_text(f"{number}")
+    assert (tmp_path / "earlier_1_progress.csv").read_text() == "a,b\n1,2\n"
+    assert (tmp_path / "earlier_2_progress.csv").read_text() == "1"

@@ -31,7 +31,7 @@ class Stopped(Exception):
 @pytest.mark.slow
 def test_an_expert_goes_on_where_it_was_stopped_and_is_recorded(tmp_path, monkeypatch):
     monkeypatch.setitem(training.AIMS, TASK, (2000.0, 3000))
-    monkeypatch.setattr(training, "EPISODES", 2)
+    monkeypatch.setattr(training, "EPISODES", 1)
     run = ExpertRun(tmp_path, TASK, 0, SMALL)
     folder = run.folder
 
@@ -82,7 +82,7 @@ def test_actions_last_as_long_as_they_are_asked_to(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_training_ends_at_the_aim(tmp_path, monkeypatch):
     monkeypatch.setitem(training.AIMS, TASK, (0.0, 10_000))
-    monkeypatch.setattr(training, "EPISODES", 2)
+    monkeypatch.setattr(training, "EPISODES", 1)
     run = ExpertRun(tmp_path, TASK, 0, SMALL)
     train_expert(run, lambda frames, note: None)
     assert run.result()["frames"] == 1000
@@ -102,7 +102,7 @@ def test_luck_ends_nothing_and_the_confirmed_model_is_kept(tmp_path, monkeypatch
 
     monkeypatch.setattr(training, "evaluate_returns", scripted)
     monkeypatch.setitem(training.AIMS, TASK, (600.0, 10_000))
-    monkeypatch.setattr(training, "EPISODES", 2)
+    monkeypatch.setattr(training, "EPISODES", 1)
     run = ExpertRun(tmp_path, TASK, 0, SMALL)
     train_expert(run, lambda frames, note: None)
     result = run.result()

@@ -15,10 +15,10 @@ from sb3_vdb.experiments.maze_transfer import policies
 def test_killed_jobs_end_where_they_would_have_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(killed_workers, "KILL_EVERY", 0.5)
     monkeypatch.setattr(killed_workers, "MAX_KILLS", 1)
-    policy = replace(killed_workers.POLICY, iterations=60, mazes=10)
+    policy = replace(killed_workers.POLICY, iterations=25, mazes=10)
     table = killed_workers.run_trials(["local"], tmp_path, tmp_path / "docs", 1, 1, policy)
     assert table["policies equal bit for bit"].tolist() == [1, 1]
-    assert table["iterations"].tolist() == [60, 60]
+    assert table["iterations"].tolist() == [25, 25]
     assert table["run twice"][0] == 0
     assert table["kills"][1] == 1
     assert 0 <= table["run twice"][1] < policies.CHECKPOINT_EVERY + 1

@@ -6,7 +6,7 @@ import zipfile
 import pandas as pd
 import pytest
 
-from sb3_vdb.cli.studies import RELIABILITY_PARTS
+from sb3_vdb.cli.maintenance import RELIABILITY_PARTS
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.errors import DamagedFileError
 from sb3_vdb.experiments.reliability import damage, faults, kills, study, subjects

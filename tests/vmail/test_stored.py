@@ -57,7 +57,7 @@ def test_stored_episodes_of_policies_are_learnt_from_and_not_imitated():
         model.add_episodes(make_demonstrations(n=1, length=3))
     with pytest.raises(ValueError, match="302 observations, `buffer_size` is 200"):
         model.add_episodes(make_demonstrations(n=1, length=301))
-    with pytest.raises(ValueError, match="`log_interval` must be at least 1 update, got 0"):
+    with pytest.raises(ValueError, match="`log_interval` must be a whole number from 1 on, got 0"):
         model.learn_offline(1, log_interval=0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing as mp
 import os
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,10 @@ import torch as th
 
 from sb3_vdb.experiments.framework.job import MAX_RESTARTS, Job, JobState
 
+# A server imports what this process has imported, once, and is forked for each job: a job's process
+# begins at once, where a new Python takes seconds to import PyTorch.
+START_METHOD = "forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn"
+
 
 class LocalBackend:
     """A fresh process for each job.
@@ -28,7 +33,9 @@ class LocalBackend:
         if workers < 1:
             raise ValueError(f"`workers` must be at least 1, got {workers}")
         self.workers = workers
-        self._context = mp.get_context("spawn")
+        self._context: Any = mp.get_context(START_METHOD)
+        if START_METHOD == "forkserver":
+            self._context.set_forkserver_preload(_imported_here())
         self._jobs: dict[str, Job] = {}
         self._states: dict[str, JobState] = {}
         self._running: dict[str, tuple[Any, Connection]] = {}
@@ -93,6 +100,11 @@ class LocalBackend:
             return
         why = f"its worker died {fruitless} times on end, at last with exit code {process.exitcode}"
         self._states[name] = state._replace(status="failed", error=why)
+
+
+def _imported_here() -> list[str]:
+    """Name the modules of the package that this process has imported."""
+    return sorted(name for name in sys.modules if name.partition(".")[0] == "sb3_vdb")
 
 
 @contextmanager

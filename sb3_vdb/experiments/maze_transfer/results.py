@@ -155,13 +155,14 @@ def collect(plan: TransferPlan) -> pd.DataFrame:
 def _row(plan: TransferPlan, cell: Cell, method: str) -> dict[str, Any]:
     maze, result = cell.settings.maze, read_result(cell.folder / method)
     path, guide_return = Guide(plan.out, cell.settings).path, None
+    expert = cell.folder / EXPERT
     if path.exists():
         guide = Demonstrations.load(path)
         if guide.returns is not None and guide.returns.mean() >= SOLVED[maze]:
             guide_return = float(cell.reward(method)(guide.transitions()).sum() / len(guide))
     return {
         **{name: value for name, value in result.items() if name not in ("kept", "retrainings")},
-        "expert_return": read_result(cell.folder / EXPERT)["return"],
+        "expert_return": read_result(expert)["return"] if has_result(expert) else None,
         "guide_learned_return": guide_return,
         "verdict": verdict(maze, result, guide_return),
     }

@@ -23,6 +23,7 @@ from sb3_vdb.experiments.reliability.page import PROMISES, write_page
 from sb3_vdb.experiments.reliability.seeds import seeds
 from sb3_vdb.experiments.reliability.trials import Trial, table_of, timed
 
+TEXTS = ("outcomes", "failures")  # columns that may be empty
 N_KILLS, N_DAMAGED, N_DRAWN, N_STEPS = 50, 200, 400, 500_000
 # what is tried for a share of the whole, in the order of the page; kills first, since they fork
 PARTS: Mapping[str, Callable[[float], Iterator[Trial]]] = {
@@ -54,7 +55,7 @@ def reliability(
     folders = [out] if docs is None else [out, docs / "benchmarks" / "reliability"]
     for folder in folders:
         table = with_kept_rows(folder / "reliability.csv", rows, ["part"], {"part": [*PROMISES]})
-        table = table.fillna({"outcomes": "", "failures": ""})
+        table = table.astype(dict.fromkeys(TEXTS, object)).fillna(dict.fromkeys(TEXTS, ""))
         versions = made_with
         if len(parts or PARTS) < len(PARTS):
             versions = with_kept_versions(folder / "versions.json", made_with)

@@ -245,7 +245,7 @@ SMALL_CLAIMS: Sequence[Claim] = (
         [_pixels("vmail-maze", "VMAIL", 10, "reproduced")],
         page="benchmarks/vmail-maze.md",
         picture="vmail-maze.png",
-        headline="V-MAIL, the C-maze in pixels (share of the expert)",
+        headline="our small task: the C-maze in pixels (share of the expert)",
     ),
     Claim(
         "as Fig. 3",
@@ -254,7 +254,7 @@ SMALL_CLAIMS: Sequence[Claim] = (
         [_pixels("vmail", "VMAIL", 10, "reproduced")],
         page="benchmarks/vmail-cartpole.md",
         picture="cartpole.png",
-        headline="V-MAIL, cart-pole swing-up in pixels (share of the expert)",
+        headline="our small task: cart-pole swing-up in pixels (share of the expert)",
     ),
     Claim(
         "as Fig. 3",

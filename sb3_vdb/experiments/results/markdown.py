@@ -11,7 +11,7 @@ import pandas as pd
 
 from sb3_vdb.evaluation.intervals import bootstrap_interval, interquartile_mean
 
-MINUS = "\N{MINUS SIGN}"
+MINUS, SPACE = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
 NUMBER_COLUMN = re.compile(rf"^[\s{MINUS}\d.,%\[\]/]*$")
 BEGIN, END = "<!-- table: {} -->", "<!-- end of table -->"
 MARKED = re.compile(r"<!-- table: (?P<name>[\w-]+) -->\n.*?<!-- end of table -->", re.DOTALL)
@@ -46,7 +46,14 @@ def estimate(values: Iterable[float], digits: int | None = None) -> str:
     ends = bootstrap_interval(sample)
     if ends is None:
         return middle
-    return f"{middle} [{number(ends[0], digits)}, {number(ends[1], digits)}]"
+    interval = f"[{number(ends[0], digits)}, {number(ends[1], digits)}]"
+    return f"{middle} {interval}".replace(" ", SPACE)
+
+
+def mean_and_std(mean: float, std: float) -> str:
+    """Return a value of a paper as it stands there, with its spread where it gives one."""
+    text = f"{mean:g} ± {std:g}" if std else f"{mean:g}"
+    return text.replace("-", MINUS).replace(" ", SPACE)
 
 
 def every(values: Iterable[float], digits: int | None = None) -> str:

@@ -19,7 +19,7 @@ from sb3_vdb.experiments.results.claims import (
     Claim,
     State,
 )
-from sb3_vdb.experiments.results.markdown import MINUS, estimate, number, table
+from sb3_vdb.experiments.results.markdown import SPACE, estimate, mean_and_std, number, table
 
 PICTURES = PurePosixPath("images/results")
 LINE = "<br>"
@@ -73,22 +73,16 @@ def states_of(claim: Claim, benchmarks: Path) -> list[State]:
 
 
 def _labelled(label: str, text: str) -> str:
-    return f"{label} {text}" if label else text
+    return f"{label}{SPACE}{text}" if label else text
 
 
 def _paper(claim: Claim) -> str:
     values = [
-        _labelled(each.label, _mean_and_std(*each.paper))
+        _labelled(each.label, mean_and_std(*each.paper))
         for each in claim.answers
         if each.paper is not None
     ]
     return LINE.join(values) or claim.paper
-
-
-def _mean_and_std(mean: float, std: float) -> str:
-    """Return the paper's value as it stands there, with its spread where it gives one."""
-    text = f"{mean:g} ± {std:g}" if std else f"{mean:g}"
-    return text.replace("-", MINUS)
 
 
 def _ours(claim: Claim, benchmarks: Path) -> str:
@@ -108,25 +102,23 @@ def _states(claim: Claim, benchmarks: Path) -> str:
     return LINE.join(_labelled(each.label, state) for each, state in labelled)
 
 
-def _seeds_and_minutes(claim: Claim, benchmarks: Path) -> tuple[str, str]:
+def _runs(claim: Claim, benchmarks: Path) -> str:
     """Return seeds of each answer, and the minutes that they took on two cores together."""
     several = [runs_of(each, benchmarks) for each in claim.answers]
     seeds = list(dict.fromkeys(str(len(runs)) for runs in several if "seed" in runs))
     timed = [runs["minutes"].astype(float) for runs in several if "minutes" in runs]
-    minutes = sum(float(each.sum()) for each in timed) / 2
-    return " / ".join(seeds), number(minutes, 0) if timed else ""
+    minutes = number(sum(float(each.sum()) for each in timed) / 2, 0)
+    return f"{' / '.join(seeds)} in {minutes} min".replace(" ", SPACE) if timed else ""
 
 
 def _row(claim: Claim, benchmarks: Path) -> dict[str, Any]:
-    seeds, minutes = _seeds_and_minutes(claim, benchmarks)
+    method = f"[{claim.method}]({claim.page})" if claim.page else claim.method
     image = f"![{claim.method}]({PICTURES / claim.picture})" if claim.picture else ""
     return {
-        "figure, table": claim.where,
-        "method": f"[{claim.method}]({claim.page})" if claim.page else claim.method,
+        "claim": f"{claim.where}: {method}",
         "paper": _paper(claim),
         "ours": _ours(claim, benchmarks),
-        "seeds": seeds,
-        "minutes, two cores": minutes,
+        "seeds": _runs(claim, benchmarks),
         "state": _states(claim, benchmarks),
         "picture": image,
     }

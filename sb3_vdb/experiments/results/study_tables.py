@@ -12,7 +12,7 @@ import pandas as pd
 from sb3_vdb.experiments.maze_transfer.phases import SCRIPTED
 from sb3_vdb.experiments.maze_transfer.settings import PAPER_RETURNS, STUCK_RETURNS
 from sb3_vdb.experiments.results.claims import METHOD_NAMES
-from sb3_vdb.experiments.results.markdown import MINUS, estimate, every, number
+from sb3_vdb.experiments.results.markdown import MINUS, estimate, every, mean_and_std, number
 
 Table = Callable[[Path], pd.DataFrame]
 ESTIMATE = "interquartile mean [95 %]"
@@ -52,7 +52,7 @@ def by_seed(
 
 def _paper_return(group: pd.DataFrame) -> dict[str, str]:
     mean, std = PAPER_RETURNS[group["method"].iloc[0]][group["maze"].iloc[0]]
-    return {"paper": f"{mean:g} ± {std:g}".replace("-", MINUS)}
+    return {"paper": mean_and_std(mean, std)}
 
 
 def _verdicts(group: pd.DataFrame) -> dict[str, Any]:
