@@ -52,9 +52,17 @@ def test_other_courses_say_nothing(course):
 
 
 def test_both_kinds_of_trainers_warn_once_when_learning_ends(demos):
-    trainer = make_trainer("VAIL", "PPO", demos, information_limit=1e-6, n_disc_updates_per_round=1)
+    trainer = make_trainer(
+        "VAIL",
+        "PPO",
+        demos,
+        information_limit=1e-6,
+        n_disc_updates_per_round=1,
+        trace_updates=False,
+        gen_kwargs={"n_steps": 10, "batch_size": 20, "n_epochs": 1},
+    )
     with pytest.warns(UserWarning, match="bottleneck has not taken hold") as caught:
-        trainer.learn(1000)
+        trainer.learn(200)
     assert len([each for each in caught if "has not taken hold" in str(each.message)]) == 1
     model = make_model(
         "vectors", information_limit=1e-6, policy_kwargs={"code_dim": 3}, train_freq=2
