@@ -154,7 +154,7 @@ STUDIES: Mapping[str, Study] = {
         f"look like. {AGAIN}",
         [
             options.several("--task", "tasks", "all by default", click.Choice([*TUNING_TASKS])),
-            options.several("--step-size", "step_sizes", "[default: 1e-5, 1e-3, 1e-2, 0.1]", float),
+            options.several("--step-size", "step_sizes", "[default: 1e-5, 1e-3, 1e-2]", float),
             options.share(),
             *options.table(3, "runs/tuning"),
         ],

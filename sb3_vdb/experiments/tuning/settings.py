@@ -18,7 +18,7 @@ from sb3_vdb.vec_env import make_vec_env
 from sb3_vdb_envs.maze import WaypointController
 
 INFORMATION_LIMIT = 0.5  # nats, where a case says nothing else
-STEP_SIZES = (1e-5, 1e-3, 1e-2, 1e-1)
+STEP_SIZES = (1e-5, 1e-3, 1e-2)
 EXPERT_SEED, EVALUATION_SEED = 10_000, 20_000
 
 
