@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 from collections.abc import Mapping
 from typing import Any
 
@@ -54,7 +55,11 @@ def load_tensors(
             "load it with its class, for example VAIRL.load(path, venv).recovered_reward()",
         )
     with reading(source, remedy):
-        data = th.load(io.BytesIO(content), map_location=device, weights_only=True)
+        try:
+            data = th.load(io.BytesIO(content), map_location=device, weights_only=True)
+        except pickle.UnpicklingError as error:  # its message advises to run them
+            found = "it is damaged, or holds objects other than tensors and plain values"
+            raise damaged(source, found, remedy) from error
     if not isinstance(data, dict) or data.get("format") != expected_format:
         kind = data.get("format") if isinstance(data, dict) else type(data).__name__
         raise damaged(source, f"it is no {expected_format} file, but one of {kind!r}", remedy)

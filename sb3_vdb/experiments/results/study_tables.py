@@ -240,6 +240,19 @@ STUDY_TABLES: Mapping[str, Table] = {
     "cartpole-cloning": partial(pixels, ["vmail-cloning"]),
     "cartpole-fewer": partial(pixels, ["vmail-fewer"]),
     "experts": partial(plain, "experts/experts.csv", EXPERTS),
+    "tuning": partial(
+        plain,
+        "tuning/steps.csv",
+        {
+            "task": "task",
+            "step size": "step size",
+            "seed": "seed",
+            "limit held after": "held after",
+            "KL at the end": "KL at the end",
+            "beta at the end": "β at the end",
+            "task return": "task return",
+        },
+    ),
     "two-gaussians": partial(
         plain,
         "two-gaussians/two_gaussians.csv",
