@@ -37,7 +37,7 @@ $(IMITATION_VENV)/.installed: pyproject.toml
 system:
 	@./.ci/install-system
 
-demo: $(VENV)/.installed  ## recover a reward in one maze and solve its mirror image with it (about 3 minutes)
+demo: $(VENV)/.installed  ## recover rewards in two mazes and solve their mirror images with them (about 3 minutes)
 	@$(VENV)/bin/sb3-vdb demo --out $(OUT) --seed $(SEED)
 
 test: test-main test-imitation  ## all tests, on the second stack those that it can change

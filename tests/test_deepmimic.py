@@ -14,6 +14,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from sb3_vdb import make_vec_env
 from sb3_vdb.baselines import DeepMimicPolicy, DeepMimicPPO
 from sb3_vdb.baselines.deepmimic import LEARNING_RATE_RANGE, adapted
+from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.evaluation import evaluate_imitation
 from sb3_vdb.extractors import RunningNormExtractor
 from sb3_vdb.schedules import LinearSchedule
@@ -269,3 +270,66 @@ def test_it_learns_on_the_humanoid_environment():
     model.learn(3 * 64)
     assert np.isfinite(model.logger.name_to_value["train/value_loss"])
     venv.close()
+
+
+# --- numbers that are not finite
+
+
+class Faulty(gym.Env):
+    """Gives a number that is not finite, once, at one place."""
+
+    observation_space = gym.spaces.Box(-1.0, 1.0, (3,), np.float32)
+    action_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    def __init__(self, place: str, value: float) -> None:
+        self.place, self.value, self.n_resets = place, value, 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.n_resets, self.steps = self.n_resets + 1, 0
+        return self._observe("reset", self.n_resets == 2), {}
+
+    def step(self, action):
+        self.steps += 1
+        ends = self.steps == 5
+        observation = self._observe("end" if ends else "step", ends or self.steps == 3)
+        reward = self.value if self.place == "reward" and self.steps == 3 else 1.0
+        return observation, reward, ends, False, {}
+
+    def _observe(self, place, is_now):
+        observation = np.zeros(3, np.float32)
+        if place == self.place and is_now:
+            observation[1] = self.value
+        return observation
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("reset", r"observation at step 5 of environment 1 .* component \[1\]"),
+        ("step", r"observation at step 3 of environment 1 .* component \[1\]"),
+        ("end", r"last observation of an episode at step 5 of environment 1"),
+        ("reward", r"reward of environment 1 at step 3 is not finite"),
+    ],
+)
+def test_what_is_not_finite_is_named_before_it_is_learned(place, message, value):
+    venv = DummyVecEnv([lambda: Faulty("", 0.0), lambda: Faulty(place, value)])
+    model = DeepMimicPPO(env=venv, n_steps=8, batch_size=8, seed=0, device="cpu")
+    with pytest.raises(NonFiniteError, match=message):
+        model.learn(16)
+    assert all(each.isfinite().all() for each in model.policy.state_dict().values())
+
+
+def test_a_weight_that_is_not_finite_is_named():
+    model = tiny()
+    with th.no_grad():
+        next(iter(model.policy.parameters())).fill_(math.nan)
+    with pytest.raises(NonFiniteError, match=r"policy's weight `.*` is not finite"):
+        model.learn(32)
+
+
+def test_the_users_callbacks_are_called_as_in_sb3():
+    calls = []
+    tiny().learn(32, callback=lambda local, _: calls.append(local["self"].num_timesteps) or True)
+    assert calls == [4 * n for n in range(1, 9)]

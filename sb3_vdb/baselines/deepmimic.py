@@ -12,14 +12,16 @@ import numpy as np
 import torch as th
 from gymnasium import spaces
 from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.preprocessing import preprocess_obs
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from stable_baselines3.common.type_aliases import GymEnv, Schedule
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
 from sb3_vdb.arguments import number_from_zero, positive_number
+from sb3_vdb.baselines.finite_rollouts import FiniteRollouts, weight_not_finite
 from sb3_vdb.extractors import RunningNormExtractor
 from sb3_vdb.schedules import value_at
 
@@ -240,6 +242,28 @@ class DeepMimicPPO(PPO):
         self.logger.record("train/learning_rate", self.actor_learning_rate)
         actor, critic = self.policy.optimizer.param_groups
         actor["lr"], critic["lr"] = self.actor_learning_rate, self.critic_learning_rate
+
+    def _init_callback(self, callback: MaybeCallback, progress_bar: bool = False) -> BaseCallback:
+        """Look at every step before the user's callbacks do."""
+        given = callback if isinstance(callback, list) else [callback]
+        own = [
+            each if isinstance(each, BaseCallback) else ConvertCallback(each)
+            for each in given
+            if each is not None
+        ]
+        return super()._init_callback([FiniteRollouts(), *own], progress_bar)
+
+    def collect_rollouts(self, *args: Any, **kwargs: Any) -> bool:
+        """Collect a rollout as PPO does.
+
+        :raises NonFiniteError: a weight, an observation or a reward is not finite
+        """
+        try:
+            return super().collect_rollouts(*args, **kwargs)
+        except ValueError as error:  # torch blames the parameters of a distribution
+            if (cause := weight_not_finite(self.policy)) is not None:
+                raise cause from error
+            raise
 
     def train(self) -> None:
         """Update the policy; afterwards adapt step size, noise and normaliser."""
