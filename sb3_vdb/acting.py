@@ -22,8 +22,8 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from sb3_vdb.reward_vec_env import RewardVecEnv
-from sb3_vdb.transitions import Observations, map_parts
-from sb3_vdb.vec_env import as_vec_env, lowest_normalize, terminal_observation, wrappers
+from sb3_vdb.transitions import Observations, last_observations, map_parts
+from sb3_vdb.vec_env import as_vec_env, lowest_normalize, wrappers
 
 Masks = Callable[[], npt.NDArray[np.bool_]]
 
@@ -269,7 +269,7 @@ class _Tap(VecEnvWrapper):
         observations, rewards, dones, infos = self.venv.step_wait()
         self.observations = map_parts(np.array, observations)
         self.rewards = np.array(rewards)
-        self.finals = {int(i): terminal_observation(infos[i]) for i in np.flatnonzero(dones)}
+        self.finals = last_observations(dones, infos)
         return observations, rewards, dones, infos
 
 

@@ -11,7 +11,13 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from sb3_vdb.finite_steps import FiniteSteps
-from sb3_vdb.transitions import Observations, Transitions, map_parts, parts_of
+from sb3_vdb.transitions import (
+    Observations,
+    Transitions,
+    last_observations,
+    map_parts,
+    parts_of,
+)
 
 RewardFunction = Callable[[Transitions], npt.NDArray[np.float32]]
 
@@ -76,7 +82,7 @@ class RewardVecEnv(TaskRewardVecEnv):
     def step_wait(self) -> VecEnvStepReturn:
         """Step, and replace the rewards."""
         observations, self.task_rewards, dones, infos = self.venv.step_wait()
-        finals = {int(i): infos[i]["terminal_observation"] for i in np.flatnonzero(dones)}
+        finals = last_observations(dones, infos)
         self._finite.check_step(observations, finals)
         following, terminated = observations, dones
         if finals:

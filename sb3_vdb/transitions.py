@@ -77,3 +77,23 @@ class Transitions(NamedTuple):
             map_parts(joined, *(each.next_observations for each in transitions)),
             np.concatenate([each.terminated for each in transitions]),
         )
+
+
+def last_observations(
+    dones: npt.NDArray[np.bool_], infos: Sequence[Mapping[str, Any]]
+) -> dict[int, Observations]:
+    """Collect the last observations of the episodes that a step has ended, by environment.
+
+    :param dones: which episodes have ended, shape (n_envs,)
+    :param infos: of each environment
+    :raises ValueError: the environments do not give them
+    """
+    ended = [int(i) for i in np.flatnonzero(dones)]
+    for i in ended:
+        if "terminal_observation" not in infos[i]:
+            raise ValueError(
+                'the environments give no info["terminal_observation"] at the end of an episode, '
+                "which SB3's VecEnvs put there before they restart it; add it in the `step_wait` "
+                "of yours"
+            )
+    return {i: infos[i]["terminal_observation"] for i in ended}

@@ -5,7 +5,7 @@ be.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -281,20 +281,6 @@ def as_vec_env(env: Any, name: str = "venv") -> VecEnv:
         f"`{name}` must be SB3 environments (a VecEnv) or a gymnasium.Env, got "
         f"{type(env).__name__}; make it with sb3_vdb.make_vec_env(id, n_envs)"
     )
-
-
-def terminal_observation(info: Mapping[str, Any]) -> Observations:
-    """Read the last observation of an episode that the step has ended.
-
-    :param info: of the environment in which it ended
-    :raises ValueError: the environments do not give it
-    """
-    if "terminal_observation" not in info:
-        raise ValueError(
-            'the environments give no info["terminal_observation"] at the end of an episode, which '
-            "SB3's VecEnvs put there before they restart it; add it in the `step_wait` of yours"
-        )
-    return info["terminal_observation"]
 
 
 def lowest_normalize(venv: VecEnv) -> VecNormalize | None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch as th
 from gymnasium import spaces
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper, VecNormalize
 
 from sb3_vdb import GAIL, VAIRL, RecoveredReward, RewardVecEnv, make_vec_env
 from sb3_vdb.evaluation.reward_maps import reward_map
@@ -226,3 +226,21 @@ def test_a_map_of_a_space_without_bounds_is_refused(trained):
             reward_map(trained.recovered_reward(), space)
     with pytest.raises(ValueError, match="`resolution` must be a whole number from 1 on, got 0"):
         reward_map(trained.recovered_reward(), spaces.Box(0.0, 1.0, (2,)), 0)
+
+
+class Forgetful(VecEnvWrapper):
+    """Forgets the last observations of episodes."""
+
+    def reset(self):
+        return self.venv.reset()
+
+    def step_wait(self):
+        observations, rewards, dones, infos = self.venv.step_wait()
+        return observations, rewards, dones, [{} for _ in infos]
+
+
+def test_environments_that_forget_last_observations_are_named():
+    venv = RewardVecEnv(Forgetful(DummyVecEnv([lambda: Countdown(1)])), None)
+    venv.reset()
+    with pytest.raises(ValueError, match=r"no info\[.terminal_observation.\]"):
+        venv.step(np.zeros((1, 1)))

@@ -12,6 +12,7 @@ import torch as th
 
 from sb3_vdb.finite_steps import FiniteSteps
 from sb3_vdb.networks import as_parts, row_of
+from sb3_vdb.transitions import last_observations
 from sb3_vdb.vmail.policies import Memory, VMAILPolicy
 from sb3_vdb.vmail.replay_buffer import SequenceReplayBuffer
 
@@ -91,7 +92,7 @@ class Collector:
         :return: number of ended episodes
         :raises NonFiniteError: an observation is not finite; nothing of the step is stored
         """
-        finals = {int(i): infos[i]["terminal_observation"] for i in np.flatnonzero(dones)}
+        finals = last_observations(dones, infos)
         self._finite.check_step(observations, finals)
         executed = self.memory.action.cpu().numpy()
         for i, done in enumerate(dones):
