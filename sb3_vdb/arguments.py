@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -72,3 +73,24 @@ def _number(value: Any) -> float:
     """Return a real number as a float, and NaN for everything else."""
     is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     return float(value) if is_number and not np.iscomplexobj(value) else math.nan
+
+
+def fraction(name: str, value: Any) -> float:
+    """Return a number between 0 and 1; see :func:`finite_number`."""
+    number = _number(value)
+    if not 0.0 <= number <= 1.0:
+        raise ValueError(f"`{name}` must be between 0 and 1, got {value!r}")
+    return number
+
+
+def one_of(name: str, value: Any, choices: Sequence[Any]) -> Any:
+    """Return one of several values.
+
+    :param name: of the argument, for the message
+    :param value: what was passed
+    :param choices: what is possible
+    :raises ValueError: it is something else
+    """
+    if not any(type(value) is type(each) and value == each for each in choices):
+        raise ValueError(f"`{name}` must be one of {', '.join(map(str, choices))}, got {value!r}")
+    return value

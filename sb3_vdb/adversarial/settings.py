@@ -4,10 +4,10 @@ written to a file.
 
 from __future__ import annotations
 
-import operator
 import warnings
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,13 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.adversarial.objective import PenaltySide
 from sb3_vdb.adversarial.reward_scaling import SCALINGS, Scaling
+from sb3_vdb.arguments import (
+    number_from_zero,
+    one_of,
+    positive_int,
+    positive_number,
+    whole_number,
+)
 from sb3_vdb.discriminators import PENALTY_TARGETS, Discriminator, PenaltyTarget
 from sb3_vdb.files import expanded
 from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, Constraint, DualVariable
@@ -56,51 +63,37 @@ class AdversarialSettings:
     trace_updates: bool | None = None
 
     def __post_init__(self) -> None:
-        self._coerce()
-        for name in ("demo_batch_size", "n_disc_updates_per_round"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}")
-        if not self.disc_learning_rate > 0.0:
-            raise ValueError(
-                f"`disc_learning_rate` must be positive, got {self.disc_learning_rate}"
-            )
-        if not self.grad_penalty_coef >= 0.0:
-            raise ValueError(
-                f"`grad_penalty_coef` must not be negative, got {self.grad_penalty_coef}; 0 is "
-                "no penalty"
-            )
-        for name, allowed in (
-            ("grad_penalty_on", ("expert", "both")),
-            ("grad_penalty_target", PENALTY_TARGETS),
-            ("reward_scaling", SCALINGS),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(
-                    f"`{name}` must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"
-                )
+        """Check all values, and turn them into plain ones, which can be written to a file."""
+        for name, value in self._checked().items():
+            object.__setattr__(self, name, value)
 
-    def _coerce(self) -> None:
-        """Turn values into plain numbers and strings, so that the settings can be written to a
-        file.
-        """
-        if callable(self.disc_learning_rate) or isinstance(self.disc_learning_rate, str):
+    def _checked(self) -> dict[str, Any]:
+        if callable(self.disc_learning_rate):
             raise ValueError(
                 f"`disc_learning_rate` must be a number, got {self.disc_learning_rate!r}; "
                 "schedules are for the generator's learning rate"
             )
-        for each in fields(self):
-            if isinstance(value := getattr(self, each.name), np.generic):
-                object.__setattr__(self, each.name, value.item())
-        for name in ("demo_batch_size", "n_disc_updates_per_round", "verbose"):
-            object.__setattr__(self, name, operator.index(getattr(self, name)))
-        for name in ("disc_learning_rate", "grad_penalty_coef"):
-            object.__setattr__(self, name, float(getattr(self, name)))
-        for name in ("train_timesteps", "seed"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, operator.index(getattr(self, name)))
-        object.__setattr__(self, "device", str(self.device))
-        if self.log_dir is not None:
-            object.__setattr__(self, "log_dir", str(expanded(self.log_dir)))
+        chosen = {
+            "grad_penalty_on": ("expert", "both"),
+            "grad_penalty_target": PENALTY_TARGETS,
+            "reward_scaling": SCALINGS,
+            "relabel_rollouts": (True, False, None),
+            "trace_updates": (True, False, None),
+        }
+        return {
+            "demo_batch_size": positive_int("demo_batch_size", self.demo_batch_size),
+            "n_disc_updates_per_round": positive_int(
+                "n_disc_updates_per_round", self.n_disc_updates_per_round
+            ),
+            "disc_learning_rate": positive_number("disc_learning_rate", self.disc_learning_rate),
+            "grad_penalty_coef": number_from_zero("grad_penalty_coef", self.grad_penalty_coef),
+            "train_timesteps": _if_given(positive_int, "gen_train_timesteps", self.train_timesteps),
+            "seed": _if_given(partial(whole_number, least=0), "seed", self.seed),
+            "verbose": whole_number("verbose", int(self.verbose), 0),
+            "device": str(self.device),
+            "log_dir": None if self.log_dir is None else str(expanded(self.log_dir)),
+            **{name: one_of(name, _plain(getattr(self, name)), chosen[name]) for name in chosen},
+        }
 
     def round_length(self, gen_algo: BaseAlgorithm) -> int:
         """Count the environment steps of one round: a rollout of an on-policy generator, else
@@ -171,6 +164,15 @@ def updates_per_round(n_updates: int | None, gen_algo: BaseAlgorithm) -> int:
         return n_updates
     on_policy = isinstance(gen_algo, OnPolicyAlgorithm)
     return ON_POLICY_UPDATES if on_policy else OFF_POLICY_UPDATES
+
+
+def _plain(value: Any) -> Any:
+    """Return one of numpy's values as Python's."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _if_given(check: Callable[[str, Any], int], name: str, value: Any) -> int | None:
+    return None if value is None else check(name, value)
 
 
 def checked_reward_type(reward_type: str | None, allowed: tuple[str, ...]) -> str:

@@ -13,6 +13,7 @@ import torch as th
 from gymnasium import spaces
 from torch import nn
 
+from sb3_vdb.arguments import number_from_zero, positive_int
 from sb3_vdb.class_paths import class_path, find_class, from_plain, make, to_plain
 from sb3_vdb.discriminators.unit import CodeUnit, UnitOutput
 from sb3_vdb.networks.observation_scales import PIXEL_RANGE
@@ -108,16 +109,10 @@ class Discriminator(nn.Module, ABC):
             )
         self.observation_space, self.action_space = observation_space, action_space
         self.trunk_class, self.trunk_kwargs = trunk_class, dict(trunk_kwargs or {})
-        if code_dim is not None and code_dim < 1:
-            raise ValueError(f"`code_dim` must be positive, got {code_dim}")
-        for name, std in (
-            ("input_noise_std", input_noise_std),
-            ("hidden_noise_std", hidden_noise_std),
-        ):
-            if not std >= 0.0:
-                raise ValueError(f"`{name}` must not be negative, got {std}; 0 adds no noise")
-        self.code_dim, self.normalize_inputs = code_dim, normalize_inputs
-        self.input_noise_std, self.hidden_noise_std = input_noise_std, hidden_noise_std
+        self.code_dim = None if code_dim is None else positive_int("code_dim", code_dim)
+        self.normalize_inputs = normalize_inputs
+        self.input_noise_std = number_from_zero("input_noise_std", input_noise_std)
+        self.hidden_noise_std = number_from_zero("hidden_noise_std", hidden_noise_std)
         self.transition_encoder = TransitionEncoder(
             self.view, observation_space, action_space, self.needs
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Real
 from typing import Any, Literal
 
 import torch as th
@@ -33,17 +35,17 @@ class DualVariable:
         beta_step_size: float = DEFAULT_BETA_STEP_SIZE,
         constraint: Constraint = "average",
     ) -> None:
-        if not information_limit > 0.0:
+        if not _number(information_limit) > 0.0:
             raise ValueError(
                 f"`information_limit` must be positive (nats), got {information_limit}; "
                 "use GAIL or AIRL for a discriminator without a bottleneck"
             )
-        if not beta >= 0.0:
+        if not _number(beta) >= 0.0:
             raise ValueError(
                 f"`beta` must not be negative, got {beta}; 0 switches the constraint off and "
                 "keeps the noise"
             )
-        if not beta_step_size >= 0.0:
+        if not _number(beta_step_size) >= 0.0:
             raise ValueError(
                 f"`beta_step_size` must not be negative, got {beta_step_size}; 0 holds `beta` fixed"
             )
@@ -73,3 +75,8 @@ class DualVariable:
     def from_state(cls, state: dict[str, Any]) -> DualVariable:
         """Make the variable that :meth:`state_dict` described."""
         return cls(**state)
+
+
+def _number(value: Any) -> float:
+    """Return a real number as a float, and NaN for everything else."""
+    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan

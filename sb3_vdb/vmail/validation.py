@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 
+from sb3_vdb.arguments import fraction, number_from_zero, positive_number, whole_number
 from sb3_vdb.box_scaling import check_bounded_actions
 from sb3_vdb.networks import space_parts
 from sb3_vdb.rewards import LOGIT_REWARDS
@@ -63,10 +64,11 @@ def check_settings(settings: Settings) -> None:
     _check_choices(settings)
     training_frequency(settings["train_freq"])
     steps = settings["gradient_steps"]
-    if not isinstance(steps, (int, np.integer)) or steps < -1:
+    if not isinstance(steps, (int, np.integer)) or isinstance(steps, bool) or steps < -1:
         raise ValueError(f"`gradient_steps` must be a whole number from 0 on, or -1, got {steps}")
-    if not settings["max_grad_norm"] > 0.0:
-        raise ValueError(f"`max_grad_norm` must be positive, got {settings['max_grad_norm']}")
+    norm = settings["max_grad_norm"]
+    if norm != math.inf:
+        positive_number("max_grad_norm", norm)
     _check_sequences(settings)
     _check_bottleneck(settings["information_limit"], settings["policy_kwargs"].get("code_dim"))
 
@@ -106,7 +108,8 @@ def training_frequency(freq: Any) -> tuple[int, str]:
     :raises ValueError: it is neither
     """
     n, unit = freq if isinstance(freq, (tuple, list)) and len(freq) == 2 else (freq, "step")
-    if not isinstance(n, (int, np.integer)) or n < 1 or unit not in ("step", "episode"):
+    is_count = isinstance(n, (int, np.integer)) and not isinstance(n, bool)
+    if not is_count or n < 1 or unit not in ("step", "episode"):
         raise ValueError(
             f'`train_freq` must be a number of steps, (n, "step") or (n, "episode"), got {freq!r}'
         )
@@ -115,33 +118,25 @@ def training_frequency(freq: Any) -> tuple[int, str]:
 
 def _check_ranges(settings: Settings) -> None:
     for name in AT_LEAST_ONE:
-        _check_count(name, settings[name], 1)
+        whole_number(name, settings[name], 1)
     for name in COUNTS:
-        _check_count(name, settings[name], 0)
+        whole_number(name, settings[name], 0)
     for name in COUNTS_OR_NONE:
         if settings[name] is not None:
-            _check_count(name, settings[name], 1)
+            whole_number(name, settings[name], 1)
     for name in NOT_NEGATIVE:
-        value = settings[name]
-        if callable(value):
-            continue
-        if not isinstance(value, (int, float, np.number)) or not 0.0 <= value < math.inf:
-            raise ValueError(f"`{name}` must be finite and not negative, got {value}")
+        if not callable(settings[name]):
+            number_from_zero(name, settings[name])
     for name in FRACTIONS:
         value = settings[name]
-        if not callable(value) and value is not None and not 0.0 <= value <= 1.0:
-            raise ValueError(f"`{name}` must be between 0 and 1, got {value}")
+        if not callable(value) and not (value is None and name == "kl_balance"):
+            fraction(name, value)
     decay = settings["actor_decay"]
-    if not 0.0 <= decay < 1.0:
+    if fraction("actor_decay", decay) == 1.0:
         raise ValueError(
             f"`actor_decay` must be at least 0 and below 1, got {decay}; "
             "0.998 averages some 500 updates"
         )
-
-
-def _check_count(name: str, value: Any, least: int) -> None:
-    if not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"`{name}` must be a whole number from {least} on, got {value}")
 
 
 def _check_choices(settings: Settings) -> None:
