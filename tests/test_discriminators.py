@@ -251,10 +251,10 @@ def test_a_description_is_plain_and_names_nothing_but_networks_and_views():
     for path, message in (
         ("builtins:eval", "which is no Discriminator"),
         ("subprocess:Popen", "which is no Discriminator"),
-        ("nowhere.at_all:Net", "cannot be imported here"),
+        ("nowhere.at_all:Net", "whose module is not imported"),
         ("torch.nn.modules.linear:Linear", "which is no Discriminator"),
         ("__main__:Mine", "move it to a module"),
-        (".relative:Mine", "cannot be imported here"),
+        (".relative:Mine", "whose module is not imported"),
     ):
         with pytest.raises(ValueError, match=message):
             Discriminator.rebuild(

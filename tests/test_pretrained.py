@@ -89,7 +89,7 @@ def test_a_video_has_the_frames_of_the_time_it_shows(tmp_path, suffix):
         ([RUN, "--out", "x.avi"], "must end in .mp4 or .gif"),
         ([RUN, "--pretrained", "--model", __file__], "not both"),
         (["sb3_vdb/SMaze-v0", "--pretrained"], "no policy comes with the package"),
-        ([RUN, "--model", __file__], "is no zip file"),
+        ([RUN, "--model", __file__], "truncated, damaged or of another kind"),
         ([RUN, "--arg", "clip=hop"], "neither a file nor a known clip"),
     ],
 )

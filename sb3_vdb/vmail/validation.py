@@ -41,6 +41,7 @@ NOT_NEGATIVE = (
     "weight_decay",
 )
 FRACTIONS = ("gamma", "td_lambda", "tau", "kl_balance", "expert_fraction")
+FRACTIONS_OR_NONE = ("kl_balance", "expert_fraction")
 
 
 def check_spaces(observation_space: gym.Space[Any], action_space: gym.Space[Any]) -> None:
@@ -129,7 +130,7 @@ def _check_ranges(settings: Settings) -> None:
             number_from_zero(name, settings[name])
     for name in FRACTIONS:
         value = settings[name]
-        if not callable(value) and not (value is None and name == "kl_balance"):
+        if not callable(value) and not (value is None and name in FRACTIONS_OR_NONE):
             fraction(name, value)
     decay = settings["actor_decay"]
     if fraction("actor_decay", decay) == 1.0:

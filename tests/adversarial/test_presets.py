@@ -50,6 +50,7 @@ def test_the_default_holds_the_limit_within_a_few_hundred_updates(arguments, hel
 def venv_steps(trainer):
     """Steps of a random policy in the trainer's mazes."""
     trainer.reward_venv.reset()
-    for _ in range(64):
-        trainer.reward_venv.step(np.random.default_rng(0).uniform(-1, 1, (2, 2)))
+    with trainer.reward_venv.learning():
+        for _ in range(64):
+            trainer.reward_venv.step(np.random.default_rng(0).uniform(-1, 1, (2, 2)))
     return trainer.reward_venv.pop_collected()[0]

@@ -19,6 +19,7 @@ SHORT = replace(
     retraining=replace(preset("demo", "C").retraining, iterations=2, mazes=4),
     demo_policies=2,
     demos_per_policy=5,
+    reward_top="map",
     n_disc_updates_per_round=3,
     snapshot_every=1,
     max_retrainings=1,

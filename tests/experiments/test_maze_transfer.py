@@ -60,9 +60,11 @@ COMMAND = [sys.executable, "-m", "sb3_vdb.cli"]
 
 
 def small_preset(name, maze) -> TransferSettings:
-    """A preset with fewer mazes at a time, and one retraining."""
+    """A preset with fewer mazes and iterations, and one retraining."""
     settings = preset(name, maze)
-    fewer = {key: replace(phase, mazes=10) for key, phase in settings.phases().items()}
+    fewer = {
+        key: replace(phase, mazes=10, iterations=60) for key, phase in settings.phases().items()
+    }
     return replace(
         settings,
         **fewer,
