@@ -63,7 +63,7 @@ def small_preset(name, maze) -> TransferSettings:
     """A preset with fewer mazes and iterations, and one retraining."""
     settings = preset(name, maze)
     fewer = {
-        key: replace(phase, mazes=10, iterations=60) for key, phase in settings.phases().items()
+        key: replace(phase, mazes=10, iterations=80) for key, phase in settings.phases().items()
     }
     return replace(
         settings,
