@@ -147,7 +147,7 @@ def plot_cases(cases: dict[str, pd.DataFrame], path: Path) -> None:
         "task_return": "task return",
     }
     with new_figure(path, (2.3 * len(cases) + 0.7, 7.2)) as figure:
-        axes: Any = figure.subplots(len(panels), len(cases), sharex=True, squeeze=False)
+        axes: Any = figure.subplots(len(panels), len(cases), sharex="col", squeeze=False)
         for column, (name, curve) in enumerate(cases.items()):
             axes[0, column].set_title(name)
             for row, (key, label) in enumerate(panels.items()):
@@ -162,7 +162,7 @@ def _plot_panel(axes: Any, curve: pd.DataFrame, key: str) -> None:
         for side, colour in (("expert", "C0"), ("generator", "C3")):
             axes.plot(curve["updates"], curve[f"accuracy_{side}"], color=colour, lw=1)
         axes.set_ylim(0, 1.03)
-    elif key in curve:
+    elif key in curve and not (key == "kl" and "beta" not in curve):
         axes.plot(curve["updates"], curve[key], color="C0", lw=1)
     else:
         axes.text(0.5, 0.5, "no bottleneck", ha="center", transform=axes.transAxes, color="0.5")
