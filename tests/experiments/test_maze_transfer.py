@@ -266,7 +266,8 @@ def test_the_tables_page_opens_in_a_browser(table_folder, width):
 
 
 @pytest.mark.slow
-def test_snapshots_are_retrained_on_and_shown(table_folder):
+def test_snapshots_are_retrained_on_and_shown(table_folder, tmp_path):
+    table_folder = shutil.copytree(table_folder, tmp_path / "run")  # others look at it as it is
     settings = [small_preset("demo", "C").shortened(0.03)]
     path = table_folder / "C_0" / "VAIL" / "irl"
     reward = (path / "reward.pt").read_bytes()

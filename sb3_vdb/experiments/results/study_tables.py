@@ -245,12 +245,10 @@ STUDY_TABLES: Mapping[str, Table] = {
         "tuning/steps.csv",
         {
             "task": "task",
-            "step size": "step size",
+            "step size": "step",
             "seed": "seed",
             "limit held after": "held after",
-            "KL at the end": "KL at the end",
-            "beta at the end": "β at the end",
-            "task return": "task return",
+            "KL at the end": "KL",
         },
     ),
     "two-gaussians": partial(
