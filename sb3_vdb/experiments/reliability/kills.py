@@ -72,17 +72,6 @@ def _savers(folder: Path) -> dict[str, Saver]:
         loaded = VMAIL.load(target / "model.zip", env=make_venv(), device="cpu")
         loaded.load_replay_buffer(target / "replay")
 
-    def save_run(target: Path) -> None:
-        run = Marked(target)
-        run.claim()
-        run.note_versions()
-        write_result(run.folder, {"return": 1.0})
-
-    def load_run(target: Path) -> None:
-        run = Marked(target)
-        read_config(run.folder)
-        read_result(run.folder)
-
     return {
         "a trainer saves": Saver(
             lambda target: _nothing(trainer.save(target / "t.zip")),
@@ -97,8 +86,21 @@ def _savers(folder: Path) -> dict[str, Saver]:
             lambda target: cloning.save(target / "p.pt"),
             lambda target: ClonedPolicy.load(target / "p.pt", device="cpu"),
         ),
-        "a run notes its result": Saver(save_run, load_run),
+        "a run notes its result": Saver(_save_run, _load_run),
     }
+
+
+def _save_run(target: Path) -> None:
+    run = Marked(target)
+    run.claim()
+    run.note_versions()
+    write_result(run.folder, {"return": 1.0})
+
+
+def _load_run(target: Path) -> None:
+    run = Marked(target)
+    read_config(run.folder)
+    read_result(run.folder)
 
 
 def _nothing(_: Any) -> None:

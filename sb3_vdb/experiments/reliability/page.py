@@ -95,7 +95,7 @@ def write_page(table: pd.DataFrame, made_with: Mapping[str, str], path: Path) ->
 
 
 def _part(promise: Promise, rows: pd.DataFrame) -> dict[str, Any]:
-    records: list[dict[str, Any]] = rows.map(_in_cell).to_dict("records")  # type: ignore[assignment]
+    records: list[Any] = rows.map(_in_cell).to_dict("records")
     return {
         **promise._asdict(),
         "anchor": promise.title.lower().replace(" ", "-"),
