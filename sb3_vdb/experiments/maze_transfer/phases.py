@@ -5,6 +5,7 @@ Each writes into a folder and goes on from the last checkpoint it finds there.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -212,7 +213,9 @@ def learn_reward(
     ]
     left = settings.irl.steps - trainer.num_timesteps
     if left > 0:
-        trainer.learn(left, callback=callbacks, reset_num_timesteps=False)
+        with warnings.catch_warnings():  # presets choose how slowly beta moves
+            warnings.filterwarnings("ignore", "the last .* rounds had .* nats")
+            trainer.learn(left, callback=callbacks, reset_num_timesteps=False)
     standardized(trainer, settings, demonstrations).save(folder / "reward.pt")
     th.manual_seed(seed)
     venv = settings.train_mazes(N_EVAL_EPISODES, seed + 50)
