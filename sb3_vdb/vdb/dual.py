@@ -10,8 +10,8 @@ import torch as th
 
 Constraint = Literal["average", "pointwise"]
 
-# holds the limit within 250 updates on mazes and motions (study "tuning"); the papers' 1e-5 needs
-# a hundred thousand updates
+# holds the limit within some 260 updates in the maze (study "tuning"); the papers' 1e-5 needs a
+# hundred thousand
 DEFAULT_BETA_STEP_SIZE = 1e-2
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import psutil
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
+from sb3_vdb.acting import RandomActions
 from sb3_vdb.adversarial import VAIL
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.experiments.reliability.subjects import Quiet
@@ -41,23 +40,6 @@ class ResidentSize(BaseCallback):
         self.sizes.append((self.num_timesteps, self._process.memory_info().rss / 1e6))
 
 
-class _AtRandom:
-    """Acts at random."""
-
-    def __init__(self) -> None:
-        self.rng = np.random.default_rng(0)
-
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: Any = None,
-        deterministic: bool = False,
-    ) -> tuple[npt.NDArray[Any], Any]:
-        """Choose actions."""
-        return self.rng.uniform(-1.0, 1.0, (len(observation), 2)).astype(np.float32), None
-
-
 def growth(n_steps: int) -> Iterator[Trial]:
     """Train for long and look at the resident size.
 
@@ -66,7 +48,7 @@ def growth(n_steps: int) -> Iterator[Trial]:
     sizes: list[tuple[int, float]] = []
     with tempfile.TemporaryDirectory() as folder, Quiet():
         venv = make_vec_env(ENV_ID, N_ENVS, seed=0)
-        demonstrations = Demonstrations.from_rollouts(_AtRandom(), venv, 10)
+        demonstrations = Demonstrations.from_rollouts(RandomActions(venv.action_space, 0), venv, 10)
         rollout = N_ENVS * N_STEPS
         model = PPO(
             "MlpPolicy", venv, n_steps=N_STEPS, batch_size=rollout // 2, n_epochs=1, device="cpu"
