@@ -89,7 +89,9 @@ class RunningNormExtractor(BaseFeaturesExtractor):
     :param std_floor: least standard deviation that is divided by, in the observation's units
     :param clip: bound of the scaled numbers
     :param n_samples: samples after which the statistics stay fixed; None for never
-    :raises ValueError: an argument is out of range, or the space has parts
+    :param key: the part of a Dict observation that is read, the only one; None where the space is
+        no Dict
+    :raises ValueError: an argument is out of range, or the space has parts and none is named
     """
 
     running_mean: th.Tensor
@@ -102,17 +104,25 @@ class RunningNormExtractor(BaseFeaturesExtractor):
         std_floor: float = 0.02,
         clip: float = 10.0,
         n_samples: int | None = None,
+        key: str | None = None,
     ) -> None:
-        if isinstance(observation_space, (spaces.Dict, spaces.Tuple)):
+        part = observation_space
+        if isinstance(observation_space, spaces.Dict) and key in observation_space.spaces:
+            part = observation_space[str(key)]
+        if isinstance(part, (spaces.Dict, spaces.Tuple)) or (key is not None) == (
+            part is observation_space
+        ):
             raise ValueError(
-                f"RunningNormExtractor takes one vector, got observations {observation_space}; "
-                "flatten them with gymnasium.wrappers.FlattenObservation"
+                f"RunningNormExtractor takes one vector, got observations {observation_space} and "
+                f"`key` {key!r}; name a part of a Dict with `key`, or flatten them with "
+                "gymnasium.wrappers.FlattenObservation"
             )
         self.std_floor = positive_number("std_floor", std_floor)
         self.clip = positive_number("clip", clip)
         self.n_samples = None if n_samples is None else positive_int("n_samples", n_samples)
-        size = get_flattened_obs_dim(observation_space)
+        size = get_flattened_obs_dim(part)
         super().__init__(observation_space, size)
+        self.key = key
         self.learns_by_itself = True  # False where an algorithm calls `update`
         self._collected: list[tuple[int, th.Tensor, th.Tensor]] = []
         self.register_buffer(MEAN, th.zeros(size))
@@ -120,12 +130,17 @@ class RunningNormExtractor(BaseFeaturesExtractor):
         self.register_buffer(COUNT, th.zeros((), dtype=th.float64))
         self.register_state_dict_pre_hook(_take_in_before_saving)  # type: ignore[no-untyped-call]
 
-    def update(self, observations: th.Tensor) -> None:
+    def _flat(self, observations: Any) -> th.Tensor:
+        """Give the part that is read as rows."""
+        part: th.Tensor = observations if self.key is None else observations[self.key]
+        return part.flatten(start_dim=1)
+
+    def update(self, observations: th.Tensor | dict[str, th.Tensor]) -> None:
         """Take more samples into the statistics, until there are ``n_samples``.
 
-        :param observations: shape (batch, ...)
+        :param observations: shape (batch, ...), or one such tensor a part
         """
-        flat = observations.flatten(start_dim=1).to(self.running_mean.dtype)
+        flat = self._flat(observations).to(self.running_mean.dtype)
         variance, mean = th.var_mean(flat, dim=0, unbiased=False)
         self._take(len(flat), mean, variance)
 
@@ -152,9 +167,9 @@ class RunningNormExtractor(BaseFeaturesExtractor):
             self._take(*moments)
         self._collected = []
 
-    def forward(self, observations: th.Tensor) -> th.Tensor:
+    def forward(self, observations: th.Tensor | dict[str, th.Tensor]) -> th.Tensor:
         """Normalised observations, shape (batch, features)."""
-        flat = observations.flatten(start_dim=1)
+        flat = self._flat(observations)
         if self.training and self.learns_by_itself and th.is_grad_enabled():
             self._collect(flat.detach())
         std = self.running_var.sqrt().clamp(min=self.std_floor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,20 @@ from sb3_vdb.transitions import (
 )
 
 RewardFunction = Callable[[Transitions], npt.NDArray[np.float32]]
+
+
+class Collected(NamedTuple):
+    """Steps that were collected, time first.
+
+    :param transitions: shape (n_steps * num_envs, ...)
+    :param dones: which ended an episode, shape (n_steps, num_envs)
+    :param task_rewards: what the task pays, to be looked at and not learned from, shape (n_steps,
+        num_envs)
+    """
+
+    transitions: Transitions
+    dones: npt.NDArray[np.bool_]
+    task_rewards: npt.NDArray[np.float32]
 
 
 class TaskRewardVecEnv(VecEnvWrapper):
@@ -62,6 +76,7 @@ class RewardVecEnv(TaskRewardVecEnv):
         self._finite = FiniteSteps()
         self._steps: list[Transitions] = []
         self._dones: list[npt.NDArray[np.bool_]] = []
+        self._task_rewards: list[npt.NDArray[np.float32]] = []
         self._last: Any = None
         self._actions: Any = None
 
@@ -96,6 +111,7 @@ class RewardVecEnv(TaskRewardVecEnv):
         if self.collect:
             self._steps.append(transitions)
             self._dones.append(dones)
+            self._task_rewards.append(np.array(self.task_rewards, dtype=np.float32))
         return observations, self._pay(transitions, dones, infos), dones, infos
 
     def _pay(
@@ -138,27 +154,32 @@ class RewardVecEnv(TaskRewardVecEnv):
         """Number of transitions collected since the last :meth:`pop_collected`."""
         return len(self._steps) * self.num_envs
 
-    def pop_collected(self) -> tuple[Transitions, npt.NDArray[np.bool_]]:
-        """Give the collected transitions, time first, and which of them ended an episode; forget
-        them.
+    def pop_collected(self) -> Collected:
+        """Give the collected transitions, time first, which of them ended an episode, and what the
+        task pays for them; forget them.
 
-        :return: transitions of shape (n_steps * num_envs, ...), dones of shape (n_steps, num_envs)
+        :return: transitions of shape (n_steps * num_envs, ...), dones and task rewards of shape
+            (n_steps, num_envs)
         """
-        transitions, dones = Transitions.join(self._steps), np.stack(self._dones)
+        collected = Collected(
+            Transitions.join(self._steps), np.stack(self._dones), np.stack(self._task_rewards)
+        )
         self.drop_collected()
-        return transitions, dones
+        return collected
 
     def drop_collected(self) -> None:
         """Forget the collected steps, of a rollout that was not finished."""
-        self._steps, self._dones = [], []
+        self._steps, self._dones, self._task_rewards = [], [], []
 
     def get_state(self) -> dict[str, Any]:
         """Give what the next step depends on: last observations, returns so far, and the collected
         steps.
         """
         steps = [
-            {**step._asdict(), "dones": done}
-            for step, done in zip(self._steps, self._dones, strict=True)
+            {**step._asdict(), "dones": done, "task_rewards": rewards}
+            for step, done, rewards in zip(
+                self._steps, self._dones, self._task_rewards, strict=True
+            )
         ]
         return {"last": self._last, "learned_returns": self.learned_returns.copy(), "steps": steps}
 
@@ -166,6 +187,7 @@ class RewardVecEnv(TaskRewardVecEnv):
         """Restore what :meth:`get_state` returned."""
         self._last, self.learned_returns = state["last"], state["learned_returns"].copy()
         self._dones = [step["dones"] for step in state["steps"]]
+        self._task_rewards = [step["task_rewards"] for step in state["steps"]]
         self._steps = [
             Transitions(*(step[name] for name in Transitions._fields)) for step in state["steps"]
         ]

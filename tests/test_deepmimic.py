@@ -249,6 +249,15 @@ def test_environments_that_do_not_report_errors_are_refused():
         evaluate_imitation(tiny(), make_vec_env("Pendulum-v1", 2))
 
 
+def test_the_error_at_the_best_phase_shift_tells_a_gait_that_is_out_of_time():
+    venv = make_vec_env(RUN, 4, seed=0, every_step_infos=True)
+    model = DeepMimicPPO(env=venv, n_steps=8, batch_size=16, device="cpu", seed=0)
+    result = evaluate_imitation(model, venv, phase_shifts=8)
+    assert 0.0 < result.joint_error_shifted <= result.joint_error_alive + 0.05
+    assert result.phase_shift in np.arange(8) / 8
+    assert math.isnan(evaluate_imitation(model, venv).joint_error_shifted)
+
+
 @pytest.mark.parametrize("env_id", [RUN, "sb3_vdb/BulletHumanoidRun-v0"])
 def test_a_policy_is_measured_in_either_engine(env_id):
     pytest.importorskip("pybullet" if "Bullet" in env_id else "mujoco")

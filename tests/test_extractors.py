@@ -98,11 +98,36 @@ def test_deepmimic_takes_observations_of_any_flat_space(observations):
         assert extractor.running_mean.sum() == pytest.approx(1.0)
 
 
+def test_deepmimic_reads_one_part_and_acts_alike_where_there_is_no_other(tmp_path):
+    both = spaces.Dict(state=spaces.Box(-1.0, 1.0, (3,)), other=spaces.Box(-1.0, 1.0, (2,)))
+    model = DeepMimicPPO(
+        "MultiInputPolicy",
+        make_venv(observations=both),
+        n_steps=8,
+        batch_size=8,
+        policy_kwargs={"features_extractor_kwargs": {"key": "state"}, "net_arch": [8]},
+        device="cpu",
+    ).learn(32)
+    assert model.policy.features_extractor.running_count == 32
+    rows = {name: np.stack([part.sample() for _ in range(5)]) for name, part in both.items()}
+    actions, _ = model.predict(rows, deterministic=True)
+    others = {**rows, "other": -rows["other"]}
+    np.testing.assert_array_equal(model.predict(others, deterministic=True)[0], actions)
+    alone = model.policy.of_part("state")
+    np.testing.assert_array_equal(alone.predict(rows["state"], deterministic=True)[0], actions)
+    with pytest.raises(ValueError, match="reads part 'state', not 'other'"):
+        model.policy.of_part("other")
+    model.save(tmp_path / "model")
+    again = DeepMimicPPO.load(tmp_path / "model", make_venv(observations=both), device="cpu")
+    np.testing.assert_array_equal(again.predict(rows, deterministic=True)[0], actions)
+    again.learn(32)
+
+
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
         ({"actions": spaces.Discrete(3)}, "DeepMimicPPO needs continuous actions"),
-        ({"observations": spaces.Dict(a=FAR)}, "DeepMimicPPO takes one vector"),
+        ({"observations": spaces.Dict(a=FAR)}, r"has the parts a; name one.*key='a'"),
     ],
 )
 def test_spaces_that_deepmimic_cannot_learn_in_are_refused(kwargs, message):
@@ -117,6 +142,8 @@ def test_spaces_that_deepmimic_cannot_learn_in_are_refused(kwargs, message):
         (lambda: RunningNormExtractor(FAR, clip=float("nan")), "`clip` must be a positive"),
         (lambda: RunningNormExtractor(FAR, n_samples=0), "`n_samples` must be a whole"),
         (lambda: RunningNormExtractor(spaces.Dict(a=FAR)), "takes one vector"),
+        (lambda: RunningNormExtractor(spaces.Dict(a=FAR), key="b"), "`key` 'b'"),
+        (lambda: RunningNormExtractor(FAR, key="a"), "`key` 'a'"),
         (lambda: BoundsExtractor(spaces.Discrete(3)), "BoundsExtractor takes .* one Box"),
         (lambda: PartsExtractor(FAR, ("a",)), "PartsExtractor takes a Dict"),
     ],

@@ -58,10 +58,11 @@ def test_collected_steps_come_back_in_order_and_once():
     for each in actions:
         assert (venv.step(each)[1] == 0).all()
     assert venv.n_collected == 10
-    transitions, dones = venv.pop_collected()
+    transitions, dones, task_rewards = venv.pop_collected()
     np.testing.assert_array_equal(transitions.actions, actions.reshape(10, 2))
     np.testing.assert_array_equal(transitions.next_observations[:8], transitions.observations[2:])
-    assert dones.shape == (5, 2)
+    assert dones.shape == task_rewards.shape == (5, 2)
+    assert (task_rewards < 0).all()  # the maze's, which nobody was paid
     assert venv.n_collected == 0
 
 

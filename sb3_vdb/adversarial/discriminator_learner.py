@@ -8,7 +8,7 @@ import torch as th
 
 from sb3_vdb.adversarial.discriminator_update import Gradients, update_gradients
 from sb3_vdb.adversarial.objective import Objective
-from sb3_vdb.adversarial.round_metrics import UpdateMetrics, not_finite
+from sb3_vdb.adversarial.round_metrics import MeanCodeAccuracy, UpdateMetrics, not_finite
 from sb3_vdb.adversarial.settings import AdversarialSettings
 from sb3_vdb.adversarial.traced_update import traced_gradients
 from sb3_vdb.discriminators import Discriminator
@@ -69,6 +69,21 @@ class DiscriminatorLearner:
         self.n_updates += n
         return UpdateMetrics(*th.stack(metrics).unbind(dim=1))
 
+    @th.no_grad()
+    def mean_code_accuracy(
+        self, expert: EncodedTransitions, generator: EncodedTransitions
+    ) -> MeanCodeAccuracy:
+        """Compute the accuracy at the mean codes on the samples of a round's last update.
+
+        :param expert: expert samples of the round
+        :param generator: as many generator samples
+        """
+        size = self.settings.demo_batch_size
+        pairs = zip(expert.tensors(), generator.tensors(), strict=True)
+        mixed = [th.cat([each[-size:] for each in pair]) for pair in pairs]
+        output = self.discriminator(EncodedTransitions.of_tensors(mixed), False)
+        return MeanCodeAccuracy.of(output.logits_expert_is_high)
+
     def _update(self, mixed: EncodedTransitions) -> th.Tensor:
         """Take one gradient step, then one step of the dual variable.
 
@@ -102,10 +117,14 @@ class DiscriminatorLearner:
 
     def _make_gradients(self, mixed: EncodedTransitions) -> Gradients:
         """Trace the update where that is asked for, or can be done and saves something: a network
-        that sees pictures spends its time on arithmetic, not on calls.
+        that sees pictures spends its time on arithmetic, not on calls, and one whose sizes depend
+        on the data has no trace.
         """
-        wanted, sees_pictures = self.settings.trace_updates, mixed.has_pictures
-        if wanted is None and not sees_pictures:
+        wanted = self.settings.trace_updates
+        untraceable = any(
+            getattr(each, "is_data_dependent", False) for each in self.discriminator.modules()
+        )
+        if wanted is None and not (mixed.has_pictures or untraceable):
             try:
                 return traced_gradients(self.discriminator, self.objective, mixed)
             except RuntimeError as error:

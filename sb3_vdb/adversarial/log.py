@@ -7,12 +7,14 @@ import weakref
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 import torch as th
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger, make_output_format
 
 from sb3_vdb.adversarial.discriminator_learner import DiscriminatorLearner
-from sb3_vdb.adversarial.round_metrics import UpdateMetrics
+from sb3_vdb.adversarial.round_metrics import MeanCodeAccuracy, UpdateMetrics
 from sb3_vdb.files import expanded
 from sb3_vdb.reward_vec_env import RewardVecEnv
 
@@ -74,14 +76,11 @@ def record_means(logger: Logger, updates: UpdateMetrics) -> None:
         logger.record(f"discriminator/{name}", float(values.mean()))
 
 
-def record_round(
-    logger: Logger, learner: DiscriminatorLearner, rewards: th.Tensor, reward_venv: RewardVecEnv
-) -> None:
+def record_round(logger: Logger, learner: DiscriminatorLearner, reward_venv: RewardVecEnv) -> None:
     """Record what stands at the end of a round.
 
     :param logger: the generator's
     :param learner: the discriminator's
-    :param rewards: of the round's transitions, not scaled, shape (batch,)
     :param reward_venv: where episodes ended
     """
     if learner.dual is not None:
@@ -89,7 +88,37 @@ def record_round(
         logger.record("discriminator/information_limit", learner.dual.information_limit)
     logger.record("discriminator/learning_rate", learner.settings.disc_learning_rate)
     logger.record("discriminator/n_updates", learner.n_updates)
-    logger.record("reward/mean", float(rewards.mean()))
-    logger.record("reward/std", float(rewards.std()))
     if returns := reward_venv.pop_finished_returns():
         logger.record("rollout/ep_learned_rew_mean", float(np.mean(returns)))
+
+
+def record_rewards(
+    logger: Logger, rewards: th.Tensor, task_rewards: npt.NDArray[np.float32]
+) -> None:
+    """Record how the learned reward is distributed over the generator's states: whether it tells
+    them apart is what the policy can learn from.
+
+    Its rank correlation with the task's reward is for the reader alone; nothing is learned from the
+    task's.
+
+    :param rewards: of the round's transitions, not scaled, shape (batch,)
+    :param task_rewards: of the same transitions
+    """
+    values = rewards.cpu().numpy()
+    logger.record("reward/mean", float(values.mean()))
+    logger.record("reward/std", float(rewards.std()))
+    for name, value in zip(
+        ("q10", "q50", "q90"), np.quantile(values, (0.1, 0.5, 0.9)), strict=True
+    ):
+        logger.record(f"reward/{name}", float(value))
+    if task_rewards.min() < task_rewards.max() and values.min() < values.max():
+        ranks = [pd.Series(each).rank() for each in (values, task_rewards)]
+        logger.record("reward/task_rank_correlation", float(np.corrcoef(ranks)[0, 1]))
+
+
+def record_mean_codes(logger: Logger, accuracy: MeanCodeAccuracy) -> None:
+    """Record the share of samples that the discriminator tells rightly at the mean codes, by which
+    rewards are paid; its accuracy on sampled codes is what the bottleneck holds down.
+    """
+    logger.record("discriminator/mean_code_acc_expert", accuracy.expert)
+    logger.record("discriminator/mean_code_acc_gen", accuracy.generator)

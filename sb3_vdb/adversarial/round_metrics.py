@@ -47,6 +47,27 @@ class UpdateMetrics(NamedTuple):
         )
 
 
+class MeanCodeAccuracy(NamedTuple):
+    """Shares of samples that are told rightly at the mean codes.
+
+    :param expert: of expert samples
+    :param generator: of generator samples
+    """
+
+    expert: float
+    generator: float
+
+    @classmethod
+    def of(cls, logits: th.Tensor) -> MeanCodeAccuracy:
+        """Compute the shares.
+
+        :param logits: at the mean codes, of an equal mix of samples, experts first, shape
+            (2 batch,)
+        """
+        expert, generator = logits.chunk(2)
+        return cls(float((expert > 0).float().mean()), float((generator <= 0).float().mean()))
+
+
 def not_finite(metrics: th.Tensor, gradients: Mapping[str, th.Tensor]) -> NonFiniteError:
     """Make the error that names what is not finite in an update.
 

@@ -12,7 +12,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from sb3_vdb.adversarial.densities import transition_log_prob
 from sb3_vdb.adversarial.discriminator_learner import DiscriminatorLearner
 from sb3_vdb.adversarial.reward_scaling import RewardScaling
-from sb3_vdb.adversarial.round_metrics import UpdateMetrics
+from sb3_vdb.adversarial.round_metrics import MeanCodeAccuracy, UpdateMetrics
 from sb3_vdb.adversarial.settings import AdversarialSettings
 from sb3_vdb.demonstrations import Demonstrations, EpochSampler
 from sb3_vdb.discriminators import Discriminator
@@ -28,10 +28,12 @@ class RoundResult(NamedTuple):
     :param rewards: of the round's transitions by the discriminator as it is now, not scaled, shape
         (batch,)
     :param metrics: of every discriminator update, each of shape (n_updates,)
+    :param accuracy: at the mean codes, after the last update
     """
 
     rewards: th.Tensor
     metrics: UpdateMetrics
+    accuracy: MeanCodeAccuracy
 
 
 class Rounds:
@@ -64,6 +66,7 @@ class Rounds:
         self.expert = demonstrations.transitions()
         self.expert_batch = discriminator.encode(self.expert)
         self.expert_sampler = EpochSampler(demonstrations.n_steps, settings.seed)
+        self.terminal_reward = settings.terminal_reward
         self.n_rounds = 0
         discriminator.normalizer.update(discriminator.observed(self.expert_batch).vectors)
 
@@ -75,22 +78,25 @@ class Rounds:
         """
         generator = self.encode(transitions)
         self._update_normalizer(generator)
-        metrics = self.train_discriminator(generator)
+        metrics, accuracy = self.train_discriminator(generator)
         if self.constraint is not None:
             self.constraint.note(float(metrics.kl.mean()))
         with th.no_grad():
-            rewards = self.discriminator.reward(generator, self.reward_type)
+            rewards = self._rewards(generator)
         if not bool(th.isfinite(rewards).all()):
             raise NonFiniteError(f"the learned reward `{self.reward_type}` is not finite")
         self.reward_scaling.update(rewards, bool(transitions.terminated.any()))
         self.n_rounds += 1
-        return RoundResult(rewards, metrics)
+        return RoundResult(rewards, metrics, accuracy)
 
-    def train_discriminator(self, generator: EncodedTransitions) -> UpdateMetrics:
+    def train_discriminator(
+        self, generator: EncodedTransitions
+    ) -> tuple[UpdateMetrics, MeanCodeAccuracy]:
         """Carry out one round of discriminator updates (eqs. 9, 10 and 15).
 
         :param generator: the generator's samples of this round
-        :return: metrics of every update, each of shape (n_updates,)
+        :return: metrics of every update, each of shape (n_updates,), and the accuracy at the mean
+            codes after the last one
         """
         n = self.settings.n_disc_updates_per_round * self.settings.demo_batch_size
         expert_rows = self.expert_sampler.sample(n)
@@ -101,7 +107,8 @@ class Rounds:
         if self.discriminator.needs_density:
             expert = expert._replace(log_probs=self._log_probs(self.expert.take(expert_rows)))
         chosen = generator.rows(th.as_tensor(generator_rows, device=device))
-        return self.learner.train_round(expert, chosen)
+        metrics = self.learner.train_round(expert, chosen)
+        return metrics, self.learner.mean_code_accuracy(expert, chosen)
 
     def encode(self, transitions: Transitions, log_probs: bool = True) -> EncodedTransitions:
         """Encode transitions for the discriminator.
@@ -137,7 +144,14 @@ class Rounds:
         needs_density = "log_probs" in self.discriminator.reward_needs(self.reward_type)
         batch = self.encode(transitions, log_probs=needs_density)
         with th.no_grad():
-            return self.reward_scaling(self.discriminator.reward(batch, self.reward_type))
+            return self.reward_scaling(self._rewards(batch))
+
+    def _rewards(self, batch: EncodedTransitions) -> th.Tensor:
+        """Compute the rewards of transitions, not scaled, shape (batch,)."""
+        rewards, terminal = self.discriminator.reward(batch, self.reward_type), self.terminal_reward
+        if terminal is None:
+            return rewards
+        return th.where(batch.terminated > 0.0, terminal, rewards)
 
     def state_dict(self) -> dict[str, Any]:
         """Describe counters, samples and scale, JSON-able."""

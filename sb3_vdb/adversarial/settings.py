@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from sb3_vdb.adversarial.objective import PenaltySide
 from sb3_vdb.adversarial.reward_scaling import SCALINGS, Scaling
 from sb3_vdb.arguments import (
+    finite_number,
     number_from_zero,
     one_of,
     positive_int,
@@ -29,6 +30,9 @@ from sb3_vdb.discriminators import PENALTY_TARGETS, Discriminator, PenaltyTarget
 from sb3_vdb.files import expanded
 from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, Constraint, DualVariable
 from sb3_vdb.vec_env import lowest_normalize
+from sb3_vdb.views import View
+
+Number = TypeVar("Number", int, float)
 
 # arguments of a discriminator that its trainer has itself
 OWN_ARGUMENTS = ("normalize_inputs", "input_noise_std", "hidden_noise_std")
@@ -61,6 +65,7 @@ class AdversarialSettings:
     device: str
     verbose: int
     trace_updates: bool | None = None
+    terminal_reward: float | None = None
 
     def __post_init__(self) -> None:
         """Check all values, and turn them into plain ones, which can be written to a file."""
@@ -89,6 +94,7 @@ class AdversarialSettings:
             "grad_penalty_coef": number_from_zero("grad_penalty_coef", self.grad_penalty_coef),
             "train_timesteps": _if_given(positive_int, "gen_train_timesteps", self.train_timesteps),
             "seed": _if_given(partial(whole_number, least=0), "seed", self.seed),
+            "terminal_reward": _if_given(finite_number, "terminal_reward", self.terminal_reward),
             "verbose": whole_number("verbose", int(self.verbose), 0),
             "device": str(self.device),
             "log_dir": None if self.log_dir is None else str(expanded(self.log_dir)),
@@ -171,7 +177,7 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _if_given(check: Callable[[str, Any], int], name: str, value: Any) -> int | None:
+def _if_given(check: Callable[[str, Any], Number], name: str, value: Any) -> Number | None:
     return None if value is None else check(name, value)
 
 
@@ -191,6 +197,7 @@ def discriminator_arguments(
     discriminator_class: type[Discriminator],
     has_bottleneck: bool,
     gamma: float,
+    view: View | None,
     discriminator_kwargs: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Combine an algorithm's defaults with the user's ``discriminator_kwargs``.
@@ -198,11 +205,15 @@ def discriminator_arguments(
     :param discriminator_class: of the algorithm
     :param has_bottleneck: whether it has a code
     :param gamma: discount of the generator, the default of a discriminator that has one
+    :param view: what the demonstrations say is seen of them, the default of GAIL types; None for
+        nothing
     :param discriminator_kwargs: the user's
     :raises ValueError: an entry that this discriminator does not have
     """
     allowed = [name for name in discriminator_class.argument_names() if name not in OWN_ARGUMENTS]
     arguments: dict[str, Any] = {"gamma": gamma} if "gamma" in allowed else {}
+    if view is not None and not discriminator_class.needs_density:
+        arguments["view"] = view
     if has_bottleneck:
         arguments["code_dim"] = DEFAULT_CODE_DIM
     else:

@@ -19,7 +19,13 @@ from sb3_vdb.adversarial.callbacks import with_discriminator
 from sb3_vdb.adversarial.densities import check_has_density
 from sb3_vdb.adversarial.last_finite import LastFinite
 from sb3_vdb.adversarial.learned import LearnedPolicyAndReward
-from sb3_vdb.adversarial.log import log_to, record_means, record_round
+from sb3_vdb.adversarial.log import (
+    log_to,
+    record_mean_codes,
+    record_means,
+    record_rewards,
+    record_round,
+)
 from sb3_vdb.adversarial.objective import PenaltySide
 from sb3_vdb.adversarial.relabel import relabel_rollout
 from sb3_vdb.adversarial.reward_scaling import Scaling
@@ -81,6 +87,8 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         or ``"logit"`` for AIRL and VAIRL
     :param reward_scaling: ``"none"``; ``"std"`` divides rewards by their standard deviation in the
         last round; ``"mean_std"`` also subtracts their mean, only for tasks of fixed length
+    :param terminal_reward: what the step that ends an episode by itself is paid, before any
+        scaling: 0 where ending is a fall; None pays what the discriminator says
     :param relabel_rollouts: pay an on-policy rollout at once, after the discriminator has learned
         from it (faster, and the reward is fresh), instead of step by step; by default wherever
         possible
@@ -94,8 +102,9 @@ class AdversarialTrainer(LearnedPolicyAndReward):
     :param normalize_inputs: ``"running"`` statistics, the observation space's ``"bounds"``, or
         ``"none"``
     :param discriminator_kwargs: ``view``, what the discriminator sees (a
-        :class:`~sb3_vdb.View`: states and actions for GAIL types, states for AIRL types,
-        whose reward then transfers), ``trunk_class`` (:class:`~sb3_vdb.networks.DenseTrunk`) and
+        :class:`~sb3_vdb.View`: by default that of the demonstrations (GAIL types) if they have one,
+        else states and actions for GAIL types, states for AIRL types, whose reward then
+        transfers), ``trunk_class`` (:class:`~sb3_vdb.networks.DenseTrunk`) and
         ``trunk_kwargs`` (for that one ``net_arch``, (64, 64), and ``activation_fn``, ReLU),
         ``gamma`` (AIRL types: discount of the potential; the generator's) and ``code_dim`` (VAIL
         and VAIRL; 32)
@@ -131,6 +140,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         constraint: Constraint = "average",
         reward_type: str | None = None,
         reward_scaling: Scaling = "none",
+        terminal_reward: float | None = None,
         relabel_rollouts: bool | None = None,
         grad_penalty_coef: float = 0.0,
         grad_penalty_on: PenaltySide = "expert",
@@ -157,6 +167,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
             grad_penalty_target=grad_penalty_target,
             reward_type=reward_type,
             reward_scaling=reward_scaling,
+            terminal_reward=terminal_reward,
             relabel_rollouts=relabel_rollouts,
             train_timesteps=gen_train_timesteps,
             log_dir=None if log_dir is None else str(log_dir),
@@ -169,6 +180,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
             self.discriminator_class,
             self.has_bottleneck,
             float(getattr(gen_algo, "gamma", 1.0)),
+            demonstrations.view,
             discriminator_kwargs,
         ) | {
             "normalize_inputs": normalize_inputs,
@@ -305,9 +317,12 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         :param rollout: local variables of the generator's rollout collection
         """
         self._last_finite.keep()
-        transitions, dones = self.reward_venv.pop_collected()
-        rewards, metrics = self.rounds.finish(transitions)
+        collected = self.reward_venv.pop_collected()
+        dones = collected.dones
+        rewards, metrics, accuracy = self.rounds.finish(collected.transitions)
         record_means(self.logger, metrics)
+        record_mean_codes(self.logger, accuracy)
+        record_rewards(self.logger, rewards, collected.task_rewards.reshape(-1))
         if self.relabels:
             assert isinstance(self.gen_algo, OnPolicyAlgorithm)
             paid = self.rounds.reward_scaling(rewards).reshape(dones.shape)
@@ -315,7 +330,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
             for step_paid, step_dones in zip(paid, dones, strict=True):
                 self.reward_venv.count_returns(step_paid, step_dones)
         self._survival.check_ends(self.reward_venv.n_successes, self.reward_venv.n_other_ends)
-        record_round(self.logger, self.rounds.learner, rewards, self.reward_venv)
+        record_round(self.logger, self.rounds.learner, self.reward_venv)
 
     # ------------------------------------------------------------------ saving
 

@@ -27,6 +27,7 @@ from sb3_vdb.schedules import value_at
 
 ADAPTATION = 1.5  # largest factor by which the actor's learning rate changes after a rollout
 LEARNING_RATE_RANGE = (1e-6, 1e-3)
+ANY_PART = ""  # of a Dict observation, where nobody knows yet which one is read
 N_SAMPLES = 1_000_000  # after which the normaliser stays as it is
 
 
@@ -101,6 +102,26 @@ class DeepMimicPolicy(ActorCriticPolicy):
     def _get_constructor_parameters(self) -> dict[str, Any]:
         return {**super()._get_constructor_parameters(), "value_scale": self.value_scale}
 
+    def of_part(self, key: str) -> DeepMimicPolicy:
+        """Give the same policy for environments that observe the part it reads alone.
+
+        :param key: the part
+        :raises ValueError: it reads another one
+        """
+        assert isinstance(self.features_extractor, RunningNormExtractor)
+        if self.features_extractor.key != key:
+            raise ValueError(f"the policy reads part {self.features_extractor.key!r}, not {key!r}")
+        arguments = self._get_constructor_parameters()
+        kept = {**arguments["features_extractor_kwargs"]}
+        del kept["key"]
+        arguments |= {
+            "observation_space": self.observation_space[key],  # type: ignore[index]
+            "features_extractor_kwargs": kept,
+        }
+        policy = DeepMimicPolicy(**arguments)
+        policy.load_state_dict(self.state_dict())
+        return policy
+
     def set_action_std(self, std: float) -> None:
         """Set the noise of every action.
 
@@ -144,7 +165,10 @@ class DeepMimicPPO(PPO):
     :raises ValueError: a bad value
     """
 
-    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MlpPolicy": DeepMimicPolicy}
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
+        "MlpPolicy": DeepMimicPolicy,
+        "MultiInputPolicy": DeepMimicPolicy,
+    }
 
     def __init__(
         self,
@@ -185,7 +209,9 @@ class DeepMimicPPO(PPO):
         for name, value in numbers.items():
             positive_number(name, value)
         if isinstance(env, (gym.Env, VecEnv)):
-            _check_spaces(env.observation_space, env.action_space)
+            # a file's arguments come later
+            part = _part_read(policy_kwargs) if _init_setup_model else ANY_PART
+            _check_spaces(env.observation_space, env.action_space, part)
         for progress in (1.0, 0.0):
             if callable(action_std) and not action_std(progress) > 0:
                 raise ValueError(
@@ -222,7 +248,7 @@ class DeepMimicPPO(PPO):
     policy: DeepMimicPolicy
 
     def _setup_model(self) -> None:
-        _check_spaces(self.observation_space, self.action_space)
+        _check_spaces(self.observation_space, self.action_space, _part_read(self.policy_kwargs))
         super()._setup_model()
         self._set_noise()
 
@@ -272,20 +298,38 @@ class DeepMimicPPO(PPO):
             kl = float(self.logger.name_to_value["train/approx_kl"])
             self.actor_learning_rate = adapted(self.actor_learning_rate, kl, self.kl_per_rollout)
         self._set_noise()
-        space, policy = self.observation_space, self.policy
-        rows = self.rollout_buffer.observations.reshape(-1, *(space.shape or ()))
-        seen = preprocess_obs(
-            th.as_tensor(rows, device=self.device), space, policy.normalize_images
-        )
-        extractor = policy.features_extractor
+        extractor = self.policy.features_extractor
         assert isinstance(extractor, RunningNormExtractor)
-        assert isinstance(seen, th.Tensor)
-        extractor.update(seen)
+        extractor.update(self._collected_observations(extractor.key))
+
+    def _collected_observations(self, key: str | None) -> Any:
+        """Give the rollout's observations as the normaliser takes them.
+
+        :param key: the part of a Dict that it reads
+        """
+        space, rows = self.observation_space, self.rollout_buffer.observations
+        if key is None:
+            flat = th.as_tensor(rows.reshape(-1, *(space.shape or ())), device=self.device)
+            return preprocess_obs(flat, space, self.policy.normalize_images)
+        assert isinstance(space, spaces.Dict)
+        assert isinstance(rows, dict)
+        part = th.as_tensor(rows[key].reshape(-1, *(space[key].shape or ())), device=self.device)
+        return {key: preprocess_obs(part, space[key], self.policy.normalize_images)}
 
 
-def _check_spaces(observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
+def _part_read(policy_kwargs: dict[str, Any] | None) -> str | None:
+    """Name the part of a Dict observation that the policy reads; None where none is named."""
+    arguments = (policy_kwargs or {}).get("features_extractor_kwargs") or {}
+    key: str | None = arguments.get("key")
+    return key
+
+
+def _check_spaces(
+    observation_space: spaces.Space[Any], action_space: spaces.Space[Any], key: str | None
+) -> None:
     """Refuse spaces that the policy cannot learn in.
 
+    :param key: the part of a Dict that the policy reads
     :raises ValueError: naming the space and the remedy
     """
     if not isinstance(action_space, spaces.Box):
@@ -293,7 +337,15 @@ def _check_spaces(observation_space: spaces.Space[Any], action_space: spaces.Spa
             f"DeepMimicPPO needs continuous actions (a Box), the environment has {action_space}; "
             "use SB3's PPO"
         )
-    if isinstance(observation_space, (spaces.Dict, spaces.Tuple)):
+    if isinstance(observation_space, spaces.Dict) and key is None:
+        names = list(observation_space.spaces)
+        raise ValueError(
+            f"DeepMimicPPO reads one vector, the environment has the parts {', '.join(names)}; "
+            'name one: DeepMimicPPO("MultiInputPolicy", env, policy_kwargs='
+            f"dict(features_extractor_kwargs=dict(key={names[-1]!r}))), or flatten them with "
+            "gymnasium.wrappers.FlattenObservation"
+        )
+    if isinstance(observation_space, spaces.Tuple):
         raise ValueError(
             f"DeepMimicPPO takes one vector of observations, the environment has "
             f"{observation_space}; flatten it with gymnasium.wrappers.FlattenObservation"

@@ -15,6 +15,7 @@ from sb3_vdb.cli.ids import known_id
 from sb3_vdb.experiments.maze_transfer.presets import MAZE_PRESETS
 from sb3_vdb.experiments.maze_transfer.settings import MAZE_METHODS, MAZES
 from sb3_vdb.experiments.maze_transfer.variations import VARIATIONS
+from sb3_vdb.experiments.motion_imitation.settings import METHODS as MOTION_METHODS
 from sb3_vdb.experiments.tuning.settings import TASKS as TUNING_TASKS
 from sb3_vdb.experiments.vmail.settings import SUITES, VMAIL_METHODS
 
@@ -119,6 +120,20 @@ STUDIES: Mapping[str, Study] = {
             options.several("--skill", "skills", "Run, Walk, Backflip, ... as in the ids"),
             options.number("--samples", 4_000_000, "environment steps of a run"),
             *options.table(3, "runs/humanoid"),
+        ],
+        ids={"--skill": "sb3_vdb/Humanoid{}-v0"},
+    ),
+    "motion-imitation": Study(
+        "motion_imitation.study:motion_imitation",
+        "Motions from a clip alone: VAIL, its relatives and DeepMimic's reward at one budget. "
+        f"{AGAIN}",
+        [
+            options.several("--skill", "skills", "[default: Run and Walk]"),
+            options.several(
+                "--method", "methods", "[default: VAIL-difference]", click.Choice([*MOTION_METHODS])
+            ),
+            options.number("--samples", 3_000_000, "environment steps of a run"),
+            *options.table(3, "runs/motion-imitation"),
         ],
         ids={"--skill": "sb3_vdb/Humanoid{}-v0"},
     ),

@@ -5,6 +5,7 @@ environment.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.acting import Predictor
+from sb3_vdb.arguments import positive_int
 from sb3_vdb.demonstrations import npz
 from sb3_vdb.demonstrations.episode_lists import check_is_list, episode_of
 from sb3_vdb.demonstrations.flat_steps import read_steps, split_steps
 from sb3_vdb.demonstrations.frame_stacks import as_stacked
+from sb3_vdb.demonstrations.motion_clips import sample_clip
 from sb3_vdb.demonstrations.plain_arrays import listed
 from sb3_vdb.demonstrations.reenactment import load_reenacted
 from sb3_vdb.demonstrations.rollouts import collect_episodes
@@ -27,16 +30,20 @@ from sb3_vdb.demonstrations.trajectory import Trajectory, trajectory_problem
 from sb3_vdb.demonstrations.validation import observation_problem, space_problem, warn_of_outside
 from sb3_vdb.transitions import Transitions, map_parts
 from sb3_vdb.vec_env import action_repeat_of, as_vec_env
+from sb3_vdb.views import View
 
 
 class Demonstrations(Sequence[Trajectory]):
     """Demonstrated episodes, raw: as the environment gave them.
 
     :param trajectories: at least one trajectory of at least one step
+    :param view: what GAIL and VAIL see of them unless they are told; None for the algorithm's own
+        default. Files do not hold it.
     :raises ValueError: there is none, or one is inconsistent or not finite
     """
 
-    def __init__(self, trajectories: Iterable[Trajectory]) -> None:
+    def __init__(self, trajectories: Iterable[Trajectory], view: View | None = None) -> None:
+        self.view = view
         if isinstance(trajectories, (str, Path)) or not isinstance(trajectories, Iterable):
             raise ValueError(
                 f"`trajectories` must be a list of Trajectory objects, got {trajectories!r}; make "
@@ -80,7 +87,7 @@ class Demonstrations(Sequence[Trajectory]):
     def __getitem__(self, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204
         """Return the trajectory at ``index``; a slice gives demonstrations."""
         chosen = self._trajectories[index]
-        return chosen if isinstance(chosen, Trajectory) else Demonstrations(chosen)
+        return chosen if isinstance(chosen, Trajectory) else Demonstrations(chosen, self.view)
 
     def __repr__(self) -> str:
         returns = self.returns
@@ -163,7 +170,7 @@ class Demonstrations(Sequence[Trajectory]):
 
         :param venv: environments of a learner
         """
-        return Demonstrations(as_stacked(self, venv))
+        return Demonstrations(as_stacked(self, venv), self.view)
 
     def check_action_repeat(self, venv: VecEnv) -> None:
         """Check that an action lasted as long as in the environments, where both say how long.
@@ -276,27 +283,35 @@ class Demonstrations(Sequence[Trajectory]):
 
     @classmethod
     def from_mocap(
-        cls, env_id: str, rate: float | None = None, env_kwargs: dict[str, Any] | None = None
+        cls,
+        env_id: str,
+        rate: float | None = None,
+        env_kwargs: dict[str, Any] | None = None,
+        n_starts: int = 16,
     ) -> Demonstrations:
         """Make demonstrations from one cycle of a motion clip: what the environment would observe
         along it, phase included, and no actions, since nobody knows them.
+
+        GAIL and VAIL then see the difference to the clip at the same phase after each step
+        (:class:`~sb3_vdb.views.Difference`), unless they are given another view.
 
         :param env_id: an environment that has a clip, for example ``"sb3_vdb/HumanoidRun-v0"``
         :param rate: samples a second, interpolated between frames; None for the environment's own
             30 a second
         :param env_kwargs: arguments of the environment
+        :param n_starts: how many times the cycle is sampled, each time from another moment within
+            the first sample's time, so that the samples lie densely
         :raises ValueError: the environment has no clip, or the rate gives no step
         """
-        env = gym.make(env_id, **(env_kwargs or {}))
-        observe = getattr(env.unwrapped, "clip_observations", None)
-        if observe is None:
-            raise ValueError(
-                f"{env_id} has no motion clip; the humanoids have, for example "
-                "sb3_vdb/HumanoidRun-v0"
-            )
-        observations = observe() if rate is None else observe(rate)
-        env.close()
-        return cls.from_arrays([observations])
+        n_starts = positive_int("n_starts", n_starts)
+        with closing(gym.make(env_id, **(env_kwargs or {}))) as env:
+            if not hasattr(env.unwrapped, "clip_observations"):
+                raise ValueError(
+                    f"{env_id} has no motion clip; the humanoids have, for example "
+                    "sb3_vdb/HumanoidRun-v0"
+                )
+            cycles, view = sample_clip(env.unwrapped, rate, n_starts)
+        return cls((Trajectory(cycle, None, None, False, None) for cycle in cycles), view)
 
     @classmethod
     def from_recording(

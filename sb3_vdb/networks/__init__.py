@@ -13,6 +13,7 @@ from sb3_vdb.networks.normalizers import (
 )
 from sb3_vdb.networks.observation_parts import as_parts, is_picture, row_of, space_parts
 from sb3_vdb.networks.observations import ObservationDecoder, ObservationEncoder, Observations
+from sb3_vdb.networks.phase_functioned import PhaseLinear, PhaseTrunk
 from sb3_vdb.networks.pictures import PICTURE_NETS, PictureNet, PictureSettings
 from sb3_vdb.networks.trunks import ConvTrunk, DenseTrunk, make_trunk
 
@@ -25,6 +26,8 @@ __all__ = [
     "ObservationDecoder",
     "ObservationEncoder",
     "Observations",
+    "PhaseLinear",
+    "PhaseTrunk",
     "PictureNet",
     "PictureSettings",
     "RunningNormalizer",

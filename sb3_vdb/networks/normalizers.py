@@ -43,14 +43,23 @@ class Normalizer(nn.Module):
 class RunningNormalizer(Normalizer):
     """Scales by the mean and standard deviation of everything it was shown (Chan's parallel update,
     in double precision).
+
+    :param dim: number of entries
+    :param raw: as for :class:`Normalizer`
+    :param centred: entries whose mean counts as 0, so that they are divided by their root mean
+        square and 0 stays 0, bool, shape (dim,); None for no such entry
     """
 
     count: th.Tensor
     running_mean: th.Tensor
     running_square: th.Tensor
+    centred: th.Tensor | None
 
-    def __init__(self, dim: int, raw: th.Tensor | None = None) -> None:
+    def __init__(
+        self, dim: int, raw: th.Tensor | None = None, centred: th.Tensor | None = None
+    ) -> None:
         super().__init__(dim, raw)
+        self.register_buffer("centred", centred)
         self.register_buffer("count", th.zeros((), dtype=th.float64))
         self.register_buffer("running_mean", th.zeros(dim, dtype=th.float64))
         # sum of squared deviations
@@ -61,6 +70,8 @@ class RunningNormalizer(Normalizer):
         """Add vectors, shape (batch, dim), to the statistics."""
         batch = vectors.double()
         n, mean = float(len(batch)), batch.mean(dim=0)
+        if self.centred is not None:
+            mean = th.where(self.centred, 0.0, mean)
         delta, total = mean - self.running_mean, self.count + n
         self.running_square += (batch - mean).square().sum(
             dim=0
@@ -101,7 +112,11 @@ def box_bounds(space: spaces.Box) -> Bounds:
 
 
 def make_normalizer(
-    kind: str, dim: int, bounds: Bounds | None = None, raw: th.Tensor | None = None
+    kind: str,
+    dim: int,
+    bounds: Bounds | None = None,
+    raw: th.Tensor | None = None,
+    centred: th.Tensor | None = None,
 ) -> Normalizer:
     """Make a normaliser.
 
@@ -109,10 +124,11 @@ def make_normalizer(
     :param dim: number of entries
     :param bounds: of the entries; None where they have none
     :param raw: as for :class:`Normalizer`
+    :param centred: as for :class:`RunningNormalizer`
     :raises ValueError: the kind is unknown, or there are no finite bounds
     """
     if kind == "running":
-        return RunningNormalizer(dim, raw)
+        return RunningNormalizer(dim, raw, centred)
     if kind == "bounds" and bounds is not None:
         return BoundsNormalizer(*bounds, raw)
     if kind == "none" or (kind == "bounds" and dim == 0):  # a picture alone

@@ -1,5 +1,6 @@
 """Views: what a discriminator sees of a transition, which need not be what the policy observes."""
 
+from sb3_vdb.views.difference import Difference
 from sb3_vdb.views.observations import (
     Join,
     ObservationView,
@@ -13,6 +14,7 @@ from sb3_vdb.views.view import MOMENTS, Moment, TransitionEncoder, View
 
 __all__ = [
     "MOMENTS",
+    "Difference",
     "EncodedTransitions",
     "Inputs",
     "Join",

@@ -62,6 +62,12 @@ class ObservationView(ABC):
         """
         return th.zeros(self.probe(space).vectors.shape[1], dtype=th.bool)
 
+    def centred_entries(self, space: Space) -> th.Tensor:
+        """Mark the entries of the vector whose zero is to stay zero: their mean is not subtracted;
+        bool, shape (vector_dim,).
+        """
+        return th.zeros(self.probe(space).vectors.shape[1], dtype=th.bool)
+
     def make_normalizer(self, kind: str, space: Space) -> Normalizer:
         """Make the normaliser of the vector.
 
@@ -69,8 +75,14 @@ class ObservationView(ABC):
         :param space: observation space
         :raises ValueError: the kind is unknown, or needs bounds that are not finite
         """
-        raw = self.raw_entries(space)
-        return make_normalizer(kind, len(raw), self.bounds(space), raw if raw.any() else None)
+        raw, centred = self.raw_entries(space), self.centred_entries(space)
+        return make_normalizer(
+            kind,
+            len(raw),
+            self.bounds(space),
+            raw if raw.any() else None,
+            centred if centred.any() else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -80,11 +92,13 @@ class Vector(ObservationView):
     :param key: part of a Dict space; None where the space is no Dict
     :param columns: entries of the flattened part that are seen; None for all
     :param normalize: whether they are normalised; a phase, say, stays as it is
+    :param centred: whether their zero stays zero: the mean is not subtracted
     """
 
     key: str | None = None
     columns: tuple[int, ...] | None = None
     normalize: bool = True
+    centred: bool = False
 
     def encode(self, observations: Observations, space: Space, device: th.device) -> Seen:
         """See the chosen columns; see :meth:`ObservationView.encode`."""
@@ -124,6 +138,10 @@ class Vector(ObservationView):
     def raw_entries(self, space: Space) -> th.Tensor:
         """Mark all entries, or none."""
         return th.full((self.probe(space).vectors.shape[1],), not self.normalize)
+
+    def centred_entries(self, space: Space) -> th.Tensor:
+        """Mark all entries, or none."""
+        return th.full((self.probe(space).vectors.shape[1],), self.centred)
 
 
 @dataclass(frozen=True)
@@ -198,6 +216,10 @@ class Join(ObservationView):
     def raw_entries(self, space: Space) -> th.Tensor:
         """Mark the entries that any of them marks."""
         return th.cat([each.raw_entries(space) for each in self.views])
+
+    def centred_entries(self, space: Space) -> th.Tensor:
+        """Mark the entries that any of them marks."""
+        return th.cat([each.centred_entries(space) for each in self.views])
 
 
 def default_view(space: Space) -> ObservationView:

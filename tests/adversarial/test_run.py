@@ -264,9 +264,10 @@ def test_the_discriminator_learns_to_tell_expert_from_generator(demos):
         np.zeros(100, bool),
     )
     for _ in range(3):
-        metrics = trainer.rounds.train_discriminator(trainer.rounds.encode(still))
+        metrics, at_mean = trainer.rounds.train_discriminator(trainer.rounds.encode(still))
     assert metrics.accuracy_expert[-1] > 0.9
     assert metrics.accuracy_generator[-1] > 0.9
+    assert min(at_mean) > 0.9
     assert trainer.reward(still).mean() < trainer.reward(demos.transitions()).mean()
 
 

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.error import DependencyNotInstalled
+from gymnasium.utils.env_checker import check_env
 
 from sb3_vdb import Demonstrations, make_vec_env
 from sb3_vdb_envs import dependencies
@@ -586,15 +587,18 @@ def test_an_action_that_is_not_a_number_is_refused():
 
 def test_demonstrations_are_the_clip_with_phase_and_without_actions():
     demonstrations = Demonstrations.from_mocap("sb3_vdb/HumanoidRun-v0")
-    (trajectory,) = demonstrations
+    trajectory = demonstrations[0]
     assert len(trajectory) == 24
+    assert len(demonstrations) == 16
     assert not demonstrations.has_actions
     np.testing.assert_allclose(
         trajectory.observations[:24, 0], 2 * np.arange(24) / 24 - 1, atol=2e-4
     )
     venv = make_vec_env("sb3_vdb/HumanoidRun-v0", 2)
     demonstrations.validate(venv.observation_space, venv.action_space, needs_actions=False)
-    finer = Demonstrations.from_mocap("sb3_vdb/HumanoidRun-v0", rate=120.0)
+    phases = np.sort([each.observations[0, 0] for each in demonstrations])
+    np.testing.assert_allclose(phases, 2 * np.arange(16) / (16 * 24) - 1, atol=2e-4)
+    finer = Demonstrations.from_mocap("sb3_vdb/HumanoidRun-v0", rate=120.0, n_starts=1)
     assert len(finer[0]) == 96
     np.testing.assert_allclose(
         finer[0].observations[:-4:4], trajectory.observations[:-1], atol=1e-4
@@ -606,6 +610,65 @@ def test_an_environment_without_a_clip_gives_no_mocap():
         Demonstrations.from_mocap("sb3_vdb/CMaze-v0")
     with pytest.raises(ValueError, match="`rate` must give at least one step"):
         Demonstrations.from_mocap("sb3_vdb/HumanoidRun-v0", rate=0.0)
+    with pytest.raises(ValueError, match="`n_starts` must be a whole number from 1 on, got 0"):
+        Demonstrations.from_mocap("sb3_vdb/HumanoidRun-v0", n_starts=0)
+
+
+def test_a_clip_that_does_not_loop_is_demonstrated_to_its_end_from_every_start():
+    demonstrations = Demonstrations.from_mocap("sb3_vdb/HumanoidMocap-v0", None, {"clip": "kick"})
+    assert {len(each) for each in demonstrations} <= {45, 46}
+    assert max(each.observations[-1, 0] for each in demonstrations) <= 1.0
+    assert not demonstrations.view.observation.loops
+
+
+# --- the root's drift from the clip, for discriminators
+
+
+def test_the_drift_is_zero_at_the_start_and_the_roots_way_in_the_heading_frame():
+    venv = make_vec_env("sb3_vdb/HumanoidSpinkick-v0", 3, seed=4, env_kwargs={"drift": True})
+    first = venv.reset()
+    np.testing.assert_allclose(first["drift"], 0.0, atol=1e-6)
+    for _ in range(3):
+        observations, *_ = venv.step(np.zeros((3, 28), np.float32))
+    state, target = venv.get_attr("batch")[0].characters
+    away = state.root_position - target.root_position
+    speed = state.root_velocity - target.root_velocity
+    assert np.linalg.norm(away[:, :2], axis=1).max() > 1e-3
+    yaw = rotations.yaw(state.rotations[:, 0])
+    ahead = away[:, 0] * np.cos(yaw) + away[:, 1] * np.sin(yaw)
+    np.testing.assert_allclose(observations["drift"][:, 0], ahead, atol=1e-5)
+    np.testing.assert_allclose(observations["drift"][:, 4], speed[:, 2], atol=1e-5)
+    lengths = np.linalg.norm(observations["drift"], axis=1)
+    whole = np.concatenate([away[:, :2], speed], axis=1)
+    np.testing.assert_allclose(lengths, np.linalg.norm(whole, axis=1), rtol=1e-5)
+
+
+def test_the_state_is_the_same_with_and_without_the_drift():
+    venvs = [
+        make_vec_env("sb3_vdb/HumanoidRun-v0", 2, seed=1, env_kwargs=kwargs)
+        for kwargs in ({}, {"drift": True})
+    ]
+    plain, parts = (venv.reset() for venv in venvs)
+    np.testing.assert_array_equal(plain, parts["state"])
+    plain, parts = (venv.step(np.full((2, 28), 0.1, np.float32))[0] for venv in venvs)
+    np.testing.assert_array_equal(plain, parts["state"])
+    check_env(gym.make("sb3_vdb/HumanoidRun-v0", drift=True).unwrapped, skip_render_check=True)
+
+
+def test_errors_at_other_phases_find_a_character_that_is_out_of_time():
+    venv = make_vec_env("sb3_vdb/HumanoidRun-v0", 4, seed=2, every_step_infos=True)
+    venv.reset()
+    *_, infos = venv.step(np.zeros((4, 28), np.float32))
+    (errors, *_) = venv.env_method("joint_errors_at", np.array([0.0, 0.25, 0.5]))
+    assert errors.shape == (3, 4)
+    np.testing.assert_allclose(errors[0], [info["joint_error"] for info in infos])
+    batch = venv.get_attr("batch")[0]
+    batch._times[:] = 0.1  # the character goes on where it is, and the clock is set
+    state = batch.settings.clip.state(np.full(4, 0.1 + 0.25 * batch.settings.clip.duration))
+    batch._state = state
+    late = batch.joint_errors_at(np.arange(8) / 8)
+    assert (late.argmin(axis=0) == 2).all()
+    assert late.min() < 1e-6
 
 
 def test_pictures_show_the_character_right_of_the_clip():

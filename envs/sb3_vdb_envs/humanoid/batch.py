@@ -16,7 +16,15 @@ from sb3_vdb_envs.batched import BatchStep
 from sb3_vdb_envs.humanoid import actions as control
 from sb3_vdb_envs.humanoid import character, rotations
 from sb3_vdb_envs.humanoid.clips import MotionClip
-from sb3_vdb_envs.humanoid.features import ROTATION_SIZES, feature_bounds, features
+from sb3_vdb_envs.humanoid.features import (
+    FARTHEST,
+    N_DRIFT,
+    ROTATION_SIZES,
+    drift,
+    feature_bounds,
+    features,
+    quaternion_columns,
+)
 from sb3_vdb_envs.humanoid.kinematics import (
     Bodies,
     CharacterState,
@@ -25,6 +33,7 @@ from sb3_vdb_envs.humanoid.kinematics import (
 )
 from sb3_vdb_envs.humanoid.rewards import WEIGHTS, imitation_terms, joint_rotation_errors
 from sb3_vdb_envs.humanoid.simulator import Simulator
+from sb3_vdb_envs.vector import Observations
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -52,6 +61,7 @@ class Settings(NamedTuple):
     target: str
     random_start: bool
     sync_root: bool
+    drift: bool = False
 
 
 def make_settings(
@@ -62,6 +72,7 @@ def make_settings(
     target: str = "absolute",
     random_start: bool = True,
     sync_root: bool = True,
+    drift: bool = False,
 ) -> Settings:
     """Check the arguments of the environment, and make the settings from them.
 
@@ -83,7 +94,7 @@ def make_settings(
     motion = MotionClip.load(clip)
     bodies = _fall_bodies(fall, motion)
     _warn_of_falls(motion, bodies)
-    return Settings(motion, bodies, rotation, action, target, random_start, sync_root)
+    return Settings(motion, bodies, rotation, action, target, random_start, sync_root, drift)
 
 
 def _warn_of_falls(clip: MotionClip, fall_bodies: tuple[str, ...]) -> None:
@@ -134,10 +145,14 @@ class HumanoidBatch:
         self._bodies = forward_kinematics(self._state)
 
     @property
-    def observation_space(self) -> gym.spaces.Box:
+    def observation_space(self) -> gym.Space[Any]:
         """The space in which the observations of one character lie."""
         bounds = feature_bounds(self.settings.rotation)
-        return gym.spaces.Box(-bounds, bounds, dtype=np.float32)
+        state = gym.spaces.Box(-bounds, bounds, dtype=np.float32)
+        if not self.settings.drift:
+            return state
+        drifts = gym.spaces.Box(-FARTHEST, FARTHEST, (N_DRIFT,), np.float32)
+        return gym.spaces.Dict({"state": state, "drift": drifts})
 
     @property
     def action_space(self) -> gym.spaces.Box:
@@ -179,10 +194,13 @@ class HumanoidBatch:
             for mine, theirs in zip(self._bodies, fresh, strict=True):
                 mine[indices] = theirs
 
-    def observe(self) -> npt.NDArray[np.float32]:
-        """Return the observations of all characters, shape (n, features)."""
+    def observe(self) -> Observations:
+        """Return the observations of all characters, shape (n, features), or one such array a
+        part.
+        """
         values = features(self.phases, self._state, self._bodies, self.settings.rotation)
-        return values.astype(np.float32)
+        drifts = drift(self._state, self._target) if self.settings.drift else None
+        return _observed(values, drifts)
 
     def step(self, actions: npt.NDArray[np.floating]) -> BatchStep:
         """Advance by one control step.
@@ -273,26 +291,66 @@ class HumanoidBatch:
         target.root_position[:, :2] += self._offsets
         return target
 
-    def clip_observations(self, rate: float) -> npt.NDArray[np.float32]:
+    def clip_observations(self, rate: float, start: float = 0.0) -> Observations:
         """Compute one cycle of the clip as observations, lifted out of the ground as at a start.
 
         :param rate: samples a second
-        :return: shape (steps + 1, features)
+        :param start: moment of the clip of the first sample, s
+        :return: shape (steps + 1, features), or one such array a part
         :raises ValueError: the rate is not positive, or gives no step
         """
         clip = self.settings.clip
-        n_steps = round(clip.duration * rate) if 0 < rate < np.inf else 0
+        length = clip.duration if clip.loops else clip.duration - start
+        n_steps = round(length * rate) if 0 < rate < np.inf else 0
         if n_steps < 1:
             raise ValueError(
                 f"`rate` must give at least one step of the clip's {clip.duration:.2f} s, "
                 f"got {rate}"
             )
-        times = np.minimum(np.arange(n_steps + 1) / rate, np.inf if clip.loops else clip.duration)
+        times = start + np.arange(n_steps + 1) / rate
+        times = np.minimum(times, np.inf if clip.loops else clip.duration)
         state = clip.state(times)
         _lift(state)
         bodies = forward_kinematics(state)
         values = features(clip.phase(times), state, bodies, self.settings.rotation)
-        return values.astype(np.float32)
+        return _observed(values, np.zeros((len(times), N_DRIFT)) if self.settings.drift else None)
+
+    def motion(self, n_phases: int) -> dict[str, Any]:
+        """Give the clip as a function of the phase, for a view of differences to it.
+
+        :param n_phases: how many evenly spaced phases
+        :return: ``motion``, observations of shape (n_phases, features), and how to read them:
+            ``clock``, the column of the phase, ``span``, its first and last value, ``loops``, and
+            ``quaternions``, the columns at which they begin
+        """
+        clip = self.settings.clip
+        shares = np.arange(n_phases) / (n_phases if clip.loops else n_phases - 1)
+        state = clip.state(shares * clip.duration)
+        _lift(state)
+        values = features(shares, state, forward_kinematics(state), self.settings.rotation)
+        return {
+            "motion": values.astype(np.float32),
+            "clock": 0,
+            "span": (-1.0, 1.0),
+            "loops": clip.loops,
+            "quaternions": quaternion_columns(self.settings.rotation),
+            "key": "state" if self.settings.drift else None,
+        }
+
+    def joint_errors_at(self, shifts: Array) -> Array:
+        """Compute the joint rotation error against the clip at other phases than the own: a gait
+        that is out of time has a small one somewhere.
+
+        :param shifts: added to the phase, in cycles, shape (k,)
+        :return: rad, 12 joints, shape (k, n)
+        """
+        clip, k = self.settings.clip, len(shifts)
+        times = self._times + np.asarray(shifts)[:, None] * clip.duration  # (k, n)
+        if clip.loops:
+            times %= clip.duration
+        target = clip.state(times.clip(0.0, clip.duration).reshape(-1))
+        repeated = CharacterState(*(np.concatenate([part] * k) for part in self._state))
+        return joint_rotation_errors(repeated, target)["joint_error"].reshape(k, self.n)
 
     def get_state(self) -> dict[str, Any]:
         """Return everything that the next steps depend on, except the random generators."""
@@ -306,6 +364,13 @@ class HumanoidBatch:
         self._times, self._offsets = np.array(state["times"]), np.array(state["offsets"])
         self._target = self._target_now(np.zeros(self.n, dtype=bool))
         self._bodies = forward_kinematics(self._state)
+
+
+def _observed(state: Array, drifts: Array | None) -> Observations:
+    """Give observations in single precision, an array or one a part."""
+    if drifts is None:
+        return state.astype(np.float32)
+    return {"state": state.astype(np.float32), "drift": drifts.astype(np.float32)}
 
 
 def _lift(state: CharacterState) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from sb3_vdb_envs.humanoid.batch import HumanoidBatch, make_settings
 from sb3_vdb_envs.humanoid.picture import IMAGE_HEIGHT, Picture, image_size
 from sb3_vdb_envs.humanoid.simulator import Simulator
 from sb3_vdb_envs.single import BatchOfOneEnv
+from sb3_vdb_envs.vector import Observations
 
 SIMULATORS = ("mujoco", "bullet")
 
@@ -70,6 +72,10 @@ class HumanoidEnv(BatchOfOneEnv, EzPickle):
         quickly, but not to be compared with the paper's figures.
     :param random_start: start anywhere in the clip
     :param sync_root: at each new cycle, move the clip's root over the character's
+    :param drift: observe a Dict of ``state``, the numbers above, and ``drift``: how far the root is
+        from the clip's over the ground (m, 2 numbers), and by how much its velocity differs (m/s,
+        3 numbers), in axes turned with the root's heading. It is meant for discriminators; a policy
+        that reads it receives the demonstration.
     :param simulator: ``"mujoco"`` or ``"bullet"`` (the paper's)
     :param render_mode: ``"rgb_array"`` or None; the clip's pose is rendered beside the character
     :param render_height: height of pictures in pixels
@@ -94,18 +100,21 @@ class HumanoidEnv(BatchOfOneEnv, EzPickle):
         target: str = "absolute",
         random_start: bool = True,
         sync_root: bool = True,
+        drift: bool = False,
         simulator: str = "mujoco",
         render_mode: str | None = None,
         render_height: int = IMAGE_HEIGHT,
     ) -> None:
         EzPickle.__init__(
-            self, clip, timestep, fall, rotation, action, target, random_start, sync_root,
+            self, clip, timestep, fall, rotation, action, target, random_start, sync_root, drift,
             simulator, render_mode, render_height,
         )  # fmt: skip
         check_render_mode(render_mode)
         if render_mode is not None:
             image_size(render_height)
-        settings = make_settings(clip, fall, rotation, action, target, random_start, sync_root)
+        settings = make_settings(
+            clip, fall, rotation, action, target, random_start, sync_root, drift
+        )
         self._simulator_name, self._simulator = simulator, _make_simulator(simulator, timestep)
         self.clip, self.timestep = settings.clip, self._simulator.timestep
         self.batch = HumanoidBatch(settings, self._simulator, 1)
@@ -118,13 +127,24 @@ class HumanoidEnv(BatchOfOneEnv, EzPickle):
         """Episodes that ended because the simulation blew up."""
         return self.batch.diverged_episodes
 
-    def clip_observations(self, rate: float = character.CONTROL_RATE) -> npt.NDArray[np.float32]:
+    def clip_observations(
+        self, rate: float = character.CONTROL_RATE, start: float = 0.0
+    ) -> Observations:
         """Compute one cycle of the clip as this environment would observe it, for demonstrations.
 
         :param rate: samples a second; poses between frames are interpolated
-        :return: shape (steps + 1, features)
+        :param start: moment of the clip of the first sample, s
+        :return: shape (steps + 1, features), or one such array a part
         """
-        return self.batch.clip_observations(rate)
+        return self.batch.clip_observations(rate, start)
+
+    def motion(self, n_phases: int) -> dict[str, Any]:
+        """Give the clip as a function of the phase; see :meth:`HumanoidBatch.motion`."""
+        return self.batch.motion(n_phases)
+
+    def joint_errors_at(self, shifts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Compute errors at other phases; see :meth:`HumanoidBatch.joint_errors_at`."""
+        return self.batch.joint_errors_at(shifts)
 
     def render(self) -> npt.NDArray[np.uint8] | None:  # type: ignore[override]
         """Render character and clip side by side, shape (render_height, width, 3); None without a

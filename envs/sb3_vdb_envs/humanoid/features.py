@@ -11,6 +11,7 @@ from sb3_vdb_envs.humanoid.kinematics import Bodies, CharacterState
 Array = npt.NDArray[np.float64]
 
 ROTATION_SIZES = {"quaternion": 4, "6d": 6}
+N_DRIFT = 5  # numbers of :func:`drift`
 FARTHEST = 1e4  # m, m/s or rad/s; more than 20 s at the velocity limit of 100 can reach
 
 
@@ -67,3 +68,34 @@ def features(phase: Array, state: CharacterState, bodies: Bodies, rotation: str)
         np.concatenate([turned[:, 1], turned[:, 2]], axis=-1).reshape(n, -1),
     ]
     return np.concatenate(parts, axis=1)
+
+
+def drift(state: CharacterState, target: CharacterState) -> Array:
+    """Compute how far the root is from the motion's over the ground (m, 2 numbers), and by how much
+    its velocity differs (m/s, 3 numbers), in axes turned with the character's heading.
+
+    :param state: n characters
+    :param target: the motion at the same moments
+    :return: shape (n, 5)
+    """
+    heading = rotations.about_vertical(-rotations.yaw(state.rotations[:, 0]))[:, None]
+    vectors = np.stack(
+        [
+            (state.root_position - target.root_position) * (1.0, 1.0, 0.0),
+            state.root_velocity - target.root_velocity,
+        ],
+        axis=1,
+    )
+    turned = rotations.rotate(heading, vectors)
+    return np.concatenate([turned[:, 0, :2], turned[:, 1]], axis=1)
+
+
+def quaternion_columns(rotation: str) -> tuple[int, ...]:
+    """Say at which columns of an observation quaternions begin; none for six-number rotations.
+
+    :param rotation: ``"quaternion"`` or ``"6d"``
+    """
+    if rotation != "quaternion":
+        return ()
+    pose = 3 + ROTATION_SIZES[rotation]
+    return tuple(2 + pose * i + 3 for i in range(character.N_BODIES))

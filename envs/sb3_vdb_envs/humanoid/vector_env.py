@@ -14,7 +14,7 @@ from sb3_vdb_envs.humanoid.batch import HumanoidBatch, make_settings
 from sb3_vdb_envs.humanoid.env import HumanoidEnv
 from sb3_vdb_envs.humanoid.mujoco_simulator import MujocoSimulator
 from sb3_vdb_envs.humanoid.picture import IMAGE_HEIGHT, MujocoPicture, image_size
-from sb3_vdb_envs.vector import AutoresetMode
+from sb3_vdb_envs.vector import AutoresetMode, Observations
 
 
 class HumanoidVectorEnv(BatchVectorEnv):
@@ -45,6 +45,7 @@ class HumanoidVectorEnv(BatchVectorEnv):
         target: str = "absolute",
         random_start: bool = True,
         sync_root: bool = True,
+        drift: bool = False,
         max_episode_steps: int | None = character.HORIZON,
         autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
         render_mode: str | None = None,
@@ -53,7 +54,9 @@ class HumanoidVectorEnv(BatchVectorEnv):
         check_num_envs(num_envs)
         if render_mode is not None:
             image_size(render_height)
-        settings = make_settings(clip, fall, rotation, action, target, random_start, sync_root)
+        settings = make_settings(
+            clip, fall, rotation, action, target, random_start, sync_root, drift
+        )
         self._simulator = MujocoSimulator(
             num_envs, 1 / 240 if timestep is None else timestep, threads
         )
@@ -67,9 +70,19 @@ class HumanoidVectorEnv(BatchVectorEnv):
         """Episodes that ended because the simulation blew up."""
         return self.batch.diverged_episodes
 
-    def clip_observations(self, rate: float = character.CONTROL_RATE) -> npt.NDArray[np.float32]:
+    def clip_observations(
+        self, rate: float = character.CONTROL_RATE, start: float = 0.0
+    ) -> Observations:
         """Compute the clip as these environments would observe it; see :class:`HumanoidEnv`."""
-        return self.batch.clip_observations(rate)
+        return self.batch.clip_observations(rate, start)
+
+    def motion(self, n_phases: int) -> dict[str, Any]:
+        """Give the clip as a function of the phase; see :meth:`HumanoidBatch.motion`."""
+        return self.batch.motion(n_phases)
+
+    def joint_errors_at(self, shifts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Compute errors at other phases; see :meth:`HumanoidBatch.joint_errors_at`."""
+        return self.batch.joint_errors_at(shifts)
 
     def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:
         """Render one picture of each character, of shape (render_height, width, 3); None without a

@@ -1,0 +1,3 @@
+"""Motions from a clip alone: VAIL, its relatives and baselines, beside DeepMimic's hand-made
+reward.
+"""

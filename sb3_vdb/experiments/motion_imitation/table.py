@@ -1,0 +1,178 @@
+"""The motion table: methods x skills x seeds as independent jobs, every policy evaluated in both
+simulators; finished jobs are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sb3_vdb.evaluation import ImitationResult
+from sb3_vdb.evaluation.intervals import interquartile_mean
+from sb3_vdb.evaluation.videos import record_video
+from sb3_vdb.experiments.framework.job import Job, Report, Workers
+from sb3_vdb.experiments.framework.jobs import run_jobs
+from sb3_vdb.experiments.framework.page import write_page
+from sb3_vdb.experiments.framework.run import (
+    check_all,
+    claimed,
+    nothing_finished,
+    read_config,
+    versions_of,
+)
+from sb3_vdb.experiments.framework.table import show, spread, summarise, write_tables
+from sb3_vdb.experiments.humanoid.table import SIMULATOR_ROWS, SIMULATOR_TABLE, evaluate_everywhere
+from sb3_vdb.experiments.humanoid.training import MocapSettings
+from sb3_vdb.experiments.motion_imitation import pictures
+from sb3_vdb.experiments.motion_imitation.settings import METHODS, PAPER_ERRORS
+from sb3_vdb.experiments.motion_imitation.training import (
+    EVALUATIONS,
+    POLICY,
+    MotionRun,
+    train_motion,
+)
+from sb3_vdb.files import write_bytes
+from sb3_vdb.pretrained import load_policy
+
+TRAINED_IN = SIMULATOR_ROWS[0].name
+VIDEO_SECONDS, VIDEO_HEIGHT = 4.0, 160
+SHOWN = {
+    "joint_error_alive": "error alive",
+    "joint_error_shifted": "at best shift",
+    "full_share": "full episodes",
+    "root_speed": "speed (m/s)",
+    "pose_error": "pose error (m)",
+}
+
+
+def run_table(runs: Sequence[MotionRun], workers: Workers, docs: Path | None = None) -> Path:
+    """Train and evaluate what is missing, then write table, figures and page.
+
+    :param runs: at least one, in one folder
+    :param workers: how many jobs at a time, and where
+    :param docs: also write tables and figures here
+    :return: the page
+    :raises ValueError: a folder holds another run
+    """
+    jobs = [Job(run.name, run.settings.samples, partial(train_and_evaluate, run)) for run in runs]
+    with claimed(runs[0].out, runs):
+        run_jobs(jobs, workers)
+    return write_table(runs[0].out, docs)
+
+
+def train_and_evaluate(run: MotionRun, report: Report) -> None:
+    """Train, and evaluate in both simulators."""
+    note = ""
+
+    def progress(samples: int, result: ImitationResult | None) -> None:
+        nonlocal note
+        if result is not None:
+            note = f"error {result.joint_error:.3f} rad, {result.length:.0f} steps"
+        report(samples, note)
+
+    evaluate_everywhere(run, train_motion(run, progress))
+
+
+def finished_runs(out: Path) -> list[MotionRun]:
+    """Return the runs of a folder that have been evaluated, in the order of the table.
+
+    :raises ValueError: there are none
+    """
+    runs = []
+    for path in out.glob(f"*/{SIMULATOR_TABLE}"):
+        config = read_config(path.parent)
+        settings = MocapSettings(**config["settings"])
+        runs.append(MotionRun(out, config["skill"], config["seed"], settings, config["method"]))
+    if not runs:
+        raise nothing_finished(out)
+    check_all(runs)
+    order = list(METHODS)
+    return sorted(runs, key=lambda run: (run.skill, order.index(run.method), run.seed))
+
+
+def write_table(out: Path, docs: Path | None) -> Path:
+    """Collect all finished runs of a folder; print, write csv files, figures and the page.
+
+    :return: the page
+    """
+    runs = finished_runs(out)
+    table, curves = _collect(runs)
+    summary = summarise(table, ["skill", "method", "simulator"], _summary)
+    show(summary)
+    tables = {"table": table, "summary": summary, "curves": curves}
+    made_with = versions_of(runs)
+    write_tables(out, tables, made_with)
+    figures = pictures.plot_all(curves, out / "pictures")
+    videos = [_video(run, out / "pictures") for run in best_runs(table, runs)]
+    if docs is not None:
+        write_tables(docs, tables, made_with)
+        for path in figures:
+            write_bytes(docs / path.name, path.read_bytes())
+    return write_page(
+        out / "report.html",
+        "motion_imitation/page.html",
+        summary=summary.to_dict("records"),
+        figures=[str(path.relative_to(out)) for path in figures],
+        videos={path.stem.replace("_", " "): str(path.relative_to(out)) for path in videos},
+        versions=made_with,
+    )
+
+
+def _collect(runs: Sequence[MotionRun]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return one row a run and simulator, and one row an evaluation in training."""
+    tables, curves = [], []
+    for run in runs:
+        label: dict[str, Any] = {"skill": run.skill, "method": run.method, "seed": run.seed}
+        curve = pd.read_csv(run.folder / EVALUATIONS).assign(**label)
+        curves.append(curve)
+        tables.append(
+            pd.read_csv(run.folder / SIMULATOR_TABLE).assign(
+                **label,
+                samples=curve["samples"].iloc[-1],
+                minutes=round(curve["seconds"].iloc[-1] / 60, 1),
+            )
+        )
+    return pd.concat(tables), pd.concat(curves)
+
+
+def _summary(group: pd.DataFrame) -> dict[str, Any]:
+    others = {
+        name: float(f"{interquartile_mean(group[key]):.3g}")
+        for key, name in SHOWN.items()
+        if key in group and group[key].notna().all()
+    }
+    method, skill = group["method"].iloc[0], group["skill"].iloc[0]
+    return {
+        **spread(group["joint_error"], 4),
+        "paper's error": PAPER_ERRORS.get(method, {}).get(skill),
+        **others,
+        "samples (M)": round(group["samples"].max() / 1e6, 2),
+        "minutes": round(group["minutes"].median(), 1),
+    }
+
+
+def best_runs(table: pd.DataFrame, runs: Sequence[MotionRun]) -> list[MotionRun]:
+    """Return the seed with the least error where it was trained, of every skill and method."""
+    trained = table[table["simulator"] == TRAINED_IN].sort_values("joint_error")
+    best = trained.groupby(["skill", "method"])["seed"].first()
+    return [run for run in runs if best[run.skill, run.method] == run.seed]
+
+
+def _video(run: MotionRun, folder: Path) -> Path:
+    """Record a short film of a policy, the clip beside it; finished ones are kept."""
+    path = folder / f"{run.name}.gif"
+    if not path.exists():
+        policy = load_policy(run.folder / POLICY, run.env_id)
+        record_video(
+            run.env_id,
+            policy,
+            path,
+            VIDEO_SECONDS,
+            env_kwargs={"render_height": VIDEO_HEIGHT},
+            every=2,
+        )
+    return path
