@@ -7,6 +7,7 @@ import click
 from sb3_vdb.cli.evaluation import evaluate
 from sb3_vdb.cli.recording import record, record_demos
 from sb3_vdb.cli.reproduce import bench_command, demo_command, maintain, reproduce
+from sb3_vdb.cli.training import train
 from sb3_vdb.version import __version__
 
 
@@ -26,5 +27,14 @@ def list_environments() -> None:
         click.echo(f"{row.id:<{width}}  {row.summary}")
 
 
-for command in (evaluate, record, record_demos, demo_command, bench_command, reproduce, maintain):
+for command in (
+    train,
+    evaluate,
+    record,
+    record_demos,
+    demo_command,
+    bench_command,
+    reproduce,
+    maintain,
+):
     main.add_command(command)

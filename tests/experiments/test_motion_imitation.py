@@ -103,3 +103,34 @@ def test_the_command_names_what_it_does_not_know(option, value, message):
     result = CliRunner().invoke(main, ["reproduce", "motion-imitation", option, value])
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_a_clip_of_ones_own_becomes_a_policy_and_a_film_by_one_command(tmp_path):
+    arguments = ["train", "vail", "sb3_vdb/HumanoidMocap-v0", "--clip", "kick"]
+    arguments += ["--samples", "2048", "--out", str(tmp_path)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert "rad," in result.output
+    folder = tmp_path / "Mocap_VAIL-difference_0"
+    assert (folder / "video.gif").stat().st_size > 1000
+    policy = ["evaluate", str(folder / "policy.pt"), "sb3_vdb/HumanoidMocap-v0"]
+    again = CliRunner().invoke(main, [*policy, "--arg", "clip=kick", "--episodes", "2"])
+    assert again.exit_code == 0, again.output
+    other = CliRunner().invoke(main, [*arguments[:4], "punch", *arguments[5:]])
+    assert "holds a run with clip" in other.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sb3_vdb/CMaze-v0"], "has no motion clip to learn from"),
+        (["sb3_vdb/BulletHumanoidRun-v0"], "has no motion clip to learn from in MuJoCo"),
+        (["sb3_vdb/HumanoidMocap-v0"], "needs a clip"),
+        (["sb3_vdb/HumanoidRun-v0", "--clip", "walk"], "has its own clip"),
+        (["sb3_vdb/HumanoidMocap-v0", "--clip", "fly"], "neither a file nor a known clip"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(arguments, message, tmp_path):
+    result = CliRunner().invoke(main, ["train", "vail", *arguments, "--out", str(tmp_path)])
+    assert result.exit_code != 0
+    assert message in result.output

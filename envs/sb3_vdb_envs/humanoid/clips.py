@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sb3_vdb_envs.humanoid import character, rotations
+from sb3_vdb_envs.humanoid.clip_tables import SUFFIXES, read_table
 from sb3_vdb_envs.humanoid.kinematics import CharacterState
 
 Array = npt.NDArray[np.float64]
@@ -24,6 +25,7 @@ UNIT_TOLERANCE = 1e-2  # quaternions this near to unit length are normalised, ot
 # The published clips are interpolated component by component in places (lengths down to 0.58 in
 # kick, 0.88 in backflip); DeepMimic normalises them, and so do we
 PUBLISHED_TOLERANCE = 0.5
+SEAM = 0.47  # rad; mean joint angle between last and first pose, below which a table repeats
 ROUNDING = 6e-3  # a frame this near to a published one is that one, saved with two digits or more
 
 
@@ -65,9 +67,10 @@ class MotionClip:
 
     @classmethod
     def load(cls, clip: str | Path) -> MotionClip:
-        """Read a shipped clip by its name (``run``, ``backflip``, ...) or a file by its path. A
-        file of frames of one shipped clip (a copy, also a rounded or trimmed one) is taken for it,
-        name and all.
+        """Read a shipped clip by its name (``run``, ``backflip``, ...) or a file by its path: of
+        DeepMimic's format, or a table (csv or npz, :mod:`~sb3_vdb_envs.humanoid.clip_tables`),
+        which repeats where its last pose is near its first one. A file of frames of one shipped
+        clip (a copy, also a rounded or trimmed one) is taken for it, name and all.
 
         :raises ValueError: unknown name, or a file that is not a sound clip
         """
@@ -75,6 +78,8 @@ class MotionClip:
             path = FOLDER / f"{PREFIX}{clip}.txt"
             return cls.parse(path.read_text(encoding="utf-8"), str(clip), PUBLISHED_TOLERANCE)
         path = Path(clip).expanduser()
+        if path.is_file() and path.suffix in SUFFIXES:
+            return cls._of_table(path)
         if path.is_file():
             text = path.read_bytes().decode("utf-8-sig", errors="replace")
             return cls._of_file(text, str(path))
@@ -107,6 +112,26 @@ class MotionClip:
         clip = cls._of_values(values, loops, path, tolerance)
         clip.name = names[0] if names else path
         return clip
+
+    @classmethod
+    def _of_table(cls, path: Path) -> MotionClip:
+        """Make a clip of a table of one's own."""
+        table = read_table(path)
+        pose = table.rotations
+        lengths = np.linalg.norm(pose, axis=-1, keepdims=True)
+        wrong = np.argwhere(np.abs(lengths[..., 0] - 1.0) > UNIT_TOLERANCE)
+        if len(wrong):
+            frame, joint = (int(i) for i in wrong[0])
+            raise ValueError(
+                f"clip {path}: frame {frame}, rotation of "
+                f"{character.NAMES[character.MOVING[joint]]} has length "
+                f"{lengths[frame, joint, 0]:.4g}; quaternions (w, x, y, z) must have length 1 "
+                f"within {UNIT_TOLERANCE}"
+            )
+        unit = pose / lengths
+        apart = rotations.geodesic(unit[0, 1:], unit[-1, 1:]).mean()
+        loops = bool(apart < SEAM) if table.loops is None else table.loops
+        return cls(Frames(table.times, table.root_positions, unit), loops, str(path))
 
     @classmethod
     def _of_values(

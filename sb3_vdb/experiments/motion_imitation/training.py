@@ -52,9 +52,11 @@ class MotionRun(SkillRun):
     """A skill, a seed and a method.
 
     :param method: name in :data:`~sb3_vdb.experiments.motion_imitation.settings.METHODS`
+    :param clip: of the skill "Mocap": a name or the path of a file
     """
 
     method: str
+    clip: str | None = None
 
     @property
     def name(self) -> str:
@@ -68,11 +70,17 @@ class MotionRun(SkillRun):
 
     def arguments(self) -> dict[str, Any]:
         """See :class:`Run`."""
-        return {"method": self.method, **super().arguments()}
+        clip = {} if self.clip is None else {"clip": self.clip}
+        return {"method": self.method, **clip, **super().arguments()}
+
+    @property
+    def env_kwargs(self) -> dict[str, Any]:
+        """Arguments of the environment that decide what is learned."""
+        return ENV_KWARGS if self.clip is None else {**ENV_KWARGS, "clip": self.clip}
 
     def make(self, n: int, seed: int, **kwargs: Any) -> VecEnv:
         """Make environments of the skill."""
-        env_kwargs = {**ENV_KWARGS, "threads": 1}
+        env_kwargs = {**self.env_kwargs, "threads": 1}
         return make_vec_env(self.env_id, n, seed=seed, env_kwargs=env_kwargs, **kwargs)
 
 
@@ -140,7 +148,7 @@ def _fresh(run: MotionRun, venv: VecEnv) -> Learner:
     )
     if method.trainer is None:
         return generator
-    demonstrations = Demonstrations.from_mocap(run.env_id, env_kwargs=ENV_KWARGS)
+    demonstrations = Demonstrations.from_mocap(run.env_id, env_kwargs=run.env_kwargs)
     arguments = method.arguments(demonstrations)
     return method.trainer(demonstrations, venv, generator, seed=run.seed, device="cpu", **arguments)
 
