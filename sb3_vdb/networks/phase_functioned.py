@@ -9,8 +9,6 @@ from typing import NamedTuple
 import torch as th
 from torch import nn
 
-from sb3_vdb.arguments import whole_number
-
 
 class Blend(NamedTuple):
     """Rows sorted by the interval between two sets of weights that their phase lies in.
@@ -98,7 +96,9 @@ class PhaseTrunk(nn.Module):
             raise ValueError(f"`span` must be two rising numbers, got {span}")
         if not net_arch or any(width < 1 for width in net_arch):
             raise ValueError(f"`net_arch` must list at least one positive width, got {net_arch}")
-        self.n_sets = whole_number("n_sets", n_sets, 2)
+        if n_sets < 2:
+            raise ValueError(f"`n_sets` must be a whole number from 2 on, got {n_sets}")
+        self.n_sets = n_sets
         self.cyclic, self.phase_column, self.span = bool(cyclic), phase_column % dim, span
         self.layers = nn.ModuleList(
             PhaseLinear(width_in, width_out, self.n_sets, self.cyclic)
