@@ -12,6 +12,7 @@ import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.acting import Predictor, Step, steps
+from sb3_vdb.evaluation.pose_errors import PoseErrors
 
 ERRORS = ("joint_error", "joint_error_with_root", "joint_error_weighted")
 SHIFT_EVERY = 3  # steps between two measurements at shifted phases
@@ -39,6 +40,10 @@ class ImitationResult(NamedTuple):
     # where it was not measured. Far below `joint_error_alive`, the motion is right and out of time.
     joint_error_shifted: float = np.nan
     phase_shift: float = np.nan
+    # m, distances of the joints from the clip's relative to the root while alive, at the same phase
+    # and after dynamic time warping; nan where they were not measured
+    pose_error: float = np.nan
+    pose_error_warped: float = np.nan
 
 
 def evaluate_imitation(
@@ -47,6 +52,7 @@ def evaluate_imitation(
     horizon: int = 600,
     deterministic: bool = True,
     phase_shifts: int = 0,
+    pose_errors: bool = False,
 ) -> ImitationResult:
     """Run one episode in every environment.
 
@@ -57,23 +63,30 @@ def evaluate_imitation(
     :param deterministic: whether the policy acts without noise
     :param phase_shifts: parts of a cycle by which the clip is shifted to find the least error; 0
         for none
+    :param pose_errors: measure the joints' distances in m as well, which takes some seconds more
     :raises ValueError: the environments do not report the errors
     """
     measured = _Measurements(venv.num_envs, horizon)
     shifted = _ShiftedErrors(venv, phase_shifts) if phase_shifts else None
+    poses = PoseErrors(venv) if pose_errors else None
     with closing(steps(policy, venv, deterministic)) as played:
         for t, step in zip(range(horizon), played):  # noqa: B905 - steps have no end
             alive = measured.alive & ~step.dones
             measured.add(t, step)
             if shifted is not None and t % SHIFT_EVERY == 0:
                 shifted.add(alive)
+            if poses is not None:
+                poses.add(alive)
             if not measured.alive.any():
                 break
     result = measured.result()
-    if shifted is None:
-        return result
-    error, shift = shifted.least()
-    return result._replace(joint_error_shifted=error, phase_shift=shift)
+    if shifted is not None:
+        error, shift = shifted.least()
+        result = result._replace(joint_error_shifted=error, phase_shift=shift)
+    if poses is not None:
+        same, warped = poses.means()
+        result = result._replace(pose_error=same, pose_error_warped=warped)
+    return result
 
 
 class _ShiftedErrors:

@@ -352,6 +352,16 @@ class HumanoidBatch:
         repeated = CharacterState(*(np.concatenate([part] * k) for part in self._state))
         return joint_rotation_errors(repeated, target)["joint_error"].reshape(k, self.n)
 
+    def joint_positions(self) -> Array:
+        """Compute where the joints are relative to the root: the characters', and the motion's.
+
+        :return: m, in world axes, shape (2, n, 15, 3)
+        """
+        bodies = _both(self._state, self._target)
+        roots = self._state.root_position, self._target.root_position
+        pairs = zip(bodies, roots, strict=True)
+        return np.stack([each.origins - root[:, None] for each, root in pairs])
+
     def get_state(self) -> dict[str, Any]:
         """Return everything that the next steps depend on, except the random generators."""
         clocks = {"times": self._times.copy(), "offsets": self._offsets.copy()}

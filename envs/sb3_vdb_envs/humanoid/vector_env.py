@@ -84,6 +84,10 @@ class HumanoidVectorEnv(BatchVectorEnv):
         """Compute errors at other phases; see :meth:`HumanoidBatch.joint_errors_at`."""
         return self.batch.joint_errors_at(shifts)
 
+    def joint_positions(self) -> npt.NDArray[np.float64]:
+        """Compute where the joints are; see :meth:`HumanoidBatch.joint_positions`."""
+        return self.batch.joint_positions()
+
     def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:
         """Render one picture of each character, of shape (render_height, width, 3); None without a
         render mode.

@@ -127,7 +127,8 @@ def evaluate_everywhere(run: SkillRun, path: Path) -> None:
             env_id, simulator.episodes, EVALUATION_SEED + 1000, kwargs, every_step_infos=True
         )
         venv.seed(EVALUATION_SEED + 1000)
-        result = evaluate_imitation(load_policy(path, env_id), venv)
+        policy = load_policy(path, env_id)
+        result = evaluate_imitation(policy, venv, phase_shifts=16, pose_errors=True)
         venv.close()
         rows.append({"simulator": simulator.name, **result._asdict()})
         write_text(table, pd.DataFrame(rows).round(4).to_csv(index=False))
