@@ -137,6 +137,16 @@ STUDIES: Mapping[str, Study] = {
         ],
         ids={"--skill": "sb3_vdb/Humanoid{}-v0"},
     ),
+    "motion-robustness": Study(
+        "motion_imitation.robustness:robustness",
+        "Pushes, other masses and other friction: what the policies of motion-imitation bear.",
+        [
+            options.several("--skill", "skills", "all that were trained by default"),
+            options.out("runs/motion-imitation"),
+            options.docs(),
+        ],
+        ids={"--skill": "sb3_vdb/Humanoid{}-v0"},
+    ),
     "experts": Study(
         "experts.table:experts",
         f"SAC experts of dm_control tasks on states. {AGAIN}",

@@ -2,14 +2,18 @@
 made.
 """
 
+from functools import partial
+
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from sb3_vdb.cli import main
 from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.evaluation.robustness import evaluate_plants, evaluate_pushes
 from sb3_vdb.experiments.humanoid import table as simulators
 from sb3_vdb.experiments.humanoid.training import MocapSettings
+from sb3_vdb.experiments.motion_imitation import robustness as robust
 from sb3_vdb.experiments.motion_imitation import table
 from sb3_vdb.experiments.motion_imitation.settings import METHODS
 from sb3_vdb.experiments.motion_imitation.training import MotionRun, train_motion
@@ -87,6 +91,13 @@ def test_the_table_is_made_by_one_command_and_goes_on(tmp_path, monkeypatch):
     summary = pd.read_csv(docs / "summary.csv")
     assert summary["method"].tolist() == ["DeepMimic", "VAIL-difference"]
     assert summary["paper's error"].iloc[0] == 0.14
+    monkeypatch.setattr(robust, "evaluate_pushes", partial(evaluate_pushes, forces=(50.0,), n=2))
+    monkeypatch.setattr(robust, "evaluate_plants", partial(evaluate_plants, plants={"x": {}}, n=2))
+    pushed = CliRunner().invoke(main, ["reproduce", "motion-robustness", "--out", str(out)])
+    assert pushed.exit_code == 0, pushed.output
+    pushes = pd.read_csv(out / "pushes.csv")
+    assert pushes["method"].tolist() == ["DeepMimic", "VAIL-difference", robust.SHIPPED]
+    assert len(pd.read_csv(out / "plants.csv")) == 3
     page = (out / "report.html").read_text()
     assert page.count("<img") == 3 + 2  # figures, then one film a cell
     assert {path.name for path in (out / "pictures").glob("*.gif")} == {

@@ -337,6 +337,16 @@ class HumanoidBatch:
             "key": "state" if self.settings.drift else None,
         }
 
+    def push(self, forces: Array) -> None:
+        """Let forces act on the chests during the next control step; see
+        :meth:`~sb3_vdb_envs.humanoid.simulator.Simulator.push`.
+        """
+        if np.shape(forces) != (self.n, 3) or not np.isfinite(forces).all():
+            raise ValueError(
+                f"`forces` must be finite and of shape ({self.n}, 3), got shape {np.shape(forces)}"
+            )
+        self.simulator.push(forces)
+
     def joint_errors_at(self, shifts: Array) -> Array:
         """Compute the joint rotation error against the clip at other phases than the own: a gait
         that is out of time has a small one somewhere.

@@ -142,6 +142,10 @@ class BulletSimulator:
             )  # fmt: skip
             self._bullet.stepSimulation()
 
+    def push(self, forces: Array) -> None:
+        """Refuse: pushes are MuJoCo's."""
+        raise NotImplementedError("pushes are not simulated in Bullet; use the MuJoCo ids")
+
     def get_state(self) -> Array:
         """Refuse, since Bullet keeps contacts that cannot be read."""
         raise NotImplementedError("Bullet's contacts cannot be saved; use the MuJoCo ids to resume")

@@ -13,7 +13,7 @@ from sb3_vdb_envs.batched import check_render_mode
 from sb3_vdb_envs.humanoid import character
 from sb3_vdb_envs.humanoid.batch import HumanoidBatch, make_settings
 from sb3_vdb_envs.humanoid.picture import IMAGE_HEIGHT, Picture, image_size
-from sb3_vdb_envs.humanoid.simulator import Simulator
+from sb3_vdb_envs.humanoid.simulator import NOMINAL, Plant, Simulator, make_plant
 from sb3_vdb_envs.single import BatchOfOneEnv
 from sb3_vdb_envs.vector import Observations
 
@@ -76,6 +76,8 @@ class HumanoidEnv(BatchOfOneEnv, EzPickle):
         from the clip's over the ground (m, 2 numbers), and by how much its velocity differs (m/s,
         3 numbers), in axes turned with the root's heading. It is meant for discriminators; a policy
         that reads it receives the demonstration.
+    :param mass_scale: of all bodies, to see what policies bear; MuJoCo
+    :param friction_scale: of all contacts, likewise
     :param simulator: ``"mujoco"`` or ``"bullet"`` (the paper's)
     :param render_mode: ``"rgb_array"`` or None; the clip's pose is rendered beside the character
     :param render_height: height of pictures in pixels
@@ -101,13 +103,15 @@ class HumanoidEnv(BatchOfOneEnv, EzPickle):
         random_start: bool = True,
         sync_root: bool = True,
         drift: bool = False,
+        mass_scale: float = 1.0,
+        friction_scale: float = 1.0,
         simulator: str = "mujoco",
         render_mode: str | None = None,
         render_height: int = IMAGE_HEIGHT,
     ) -> None:
         EzPickle.__init__(
             self, clip, timestep, fall, rotation, action, target, random_start, sync_root, drift,
-            simulator, render_mode, render_height,
+            mass_scale, friction_scale, simulator, render_mode, render_height,
         )  # fmt: skip
         check_render_mode(render_mode)
         if render_mode is not None:
@@ -115,7 +119,9 @@ class HumanoidEnv(BatchOfOneEnv, EzPickle):
         settings = make_settings(
             clip, fall, rotation, action, target, random_start, sync_root, drift
         )
-        self._simulator_name, self._simulator = simulator, _make_simulator(simulator, timestep)
+        plant = make_plant(mass_scale, friction_scale)
+        self._simulator_name = simulator
+        self._simulator = _make_simulator(simulator, timestep, plant)
         self.clip, self.timestep = settings.clip, self._simulator.timestep
         self.batch = HumanoidBatch(settings, self._simulator, 1)
         BatchOfOneEnv.__init__(self, self.batch, render_mode)
@@ -141,6 +147,10 @@ class HumanoidEnv(BatchOfOneEnv, EzPickle):
     def motion(self, n_phases: int) -> dict[str, Any]:
         """Give the clip as a function of the phase; see :meth:`HumanoidBatch.motion`."""
         return self.batch.motion(n_phases)
+
+    def push(self, forces: npt.NDArray[np.float64]) -> None:
+        """Let forces act on the chests during the next control step, N, shape (n, 3)."""
+        self.batch.push(forces)
 
     def joint_errors_at(self, shifts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Compute errors at other phases; see :meth:`HumanoidBatch.joint_errors_at`."""
@@ -168,12 +178,16 @@ class HumanoidEnv(BatchOfOneEnv, EzPickle):
             self._picture = None
 
 
-def _make_simulator(simulator: str, timestep: float | None) -> Simulator:
+def _make_simulator(simulator: str, timestep: float | None, plant: Plant) -> Simulator:
     if simulator == "mujoco":
         from sb3_vdb_envs.humanoid.mujoco_simulator import MujocoSimulator
 
-        return MujocoSimulator(1, 1 / 240 if timestep is None else timestep)
+        return MujocoSimulator(1, 1 / 240 if timestep is None else timestep, plant=plant)
     if simulator == "bullet":
+        if plant != NOMINAL:
+            raise ValueError(
+                "`mass_scale` and `friction_scale` are for MuJoCo; leave them out with Bullet"
+            )
         from sb3_vdb_envs.humanoid.bullet_simulator import BulletSimulator
 
         return BulletSimulator(1 / 1200 if timestep is None else timestep)

@@ -12,11 +12,12 @@ from sb3_vdb_envs.dependencies import require
 from sb3_vdb_envs.humanoid import character, rotations
 from sb3_vdb_envs.humanoid.kinematics import CharacterState
 from sb3_vdb_envs.humanoid.mujoco_model import model_xml
-from sb3_vdb_envs.humanoid.simulator import substeps
+from sb3_vdb_envs.humanoid.simulator import NOMINAL, Plant, substeps
 
 Array = npt.NDArray[np.float64]
 
 STABLE_TIMESTEP = 1 / 180  # s; above it the feet chatter and policies fall
+CHEST = "chest"  # the body that is pushed
 CHUNKS = 8  # pieces of work a batch is cut into
 
 
@@ -33,10 +34,17 @@ class MujocoSimulator:
     :param n: number of characters
     :param timestep: s; 1/240 trains, 1/1200 is the paper's
     :param threads: worker threads; None for one per core, and none for small batches
+    :param plant: what differs from the character that policies are trained with
     :raises ValueError: a timestep that does not divide 1/30 s or is unstable
     """
 
-    def __init__(self, n: int, timestep: float = 1 / 240, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        n: int,
+        timestep: float = 1 / 240,
+        threads: int | None = None,
+        plant: Plant = NOMINAL,
+    ) -> None:
         mujoco, rollout = require("mujoco", "humanoid"), require("mujoco.rollout", "humanoid")
         self.timestep = timestep
         self._substeps = substeps(timestep, character.CONTROL_RATE)
@@ -47,12 +55,19 @@ class MujocoSimulator:
             )
         cores = available_cores() if threads is None else threads
         self._threads = cores if n > 1 and cores > 1 else 0
+        self.plant = plant
         self._model = mujoco.MjModel.from_xml_string(model_xml(timestep))
+        self._model.body_mass[:] *= plant.mass_scale
+        self._model.body_inertia[:] *= plant.mass_scale
+        self._model.geom_friction[:] *= plant.friction_scale
         data = [mujoco.MjData(self._model) for _ in range(max(1, self._threads))]
         self._data, self._models = data, [self._model] * n
         self._pool: Any = rollout.Rollout(nthread=self._threads)
         self._size = mujoco.mj_stateSize(self._model, mujoco.mjtState.mjSTATE_FULLPHYSICS.value)
         self._control_spec = mujoco.mjtState.mjSTATE_CTRL.value
+        self._force_spec = self._control_spec | mujoco.mjtState.mjSTATE_XFRC_APPLIED.value
+        self._chest = 6 * self._model.body(CHEST).id
+        self._forces: Array | None = None  # on the chest in the next control step, N
         self._columns = _Columns(self._model)
         self._initial = np.zeros((n, self._size))
         self._initial[:, 1 + self._columns.root_position.stop] = 1.0
@@ -74,14 +89,19 @@ class MujocoSimulator:
     def step(self, targets: Array) -> None:
         """Simulate one control step."""
         self._controls[:] = self._corrected(targets)[:, None]
-        n = len(self._initial)
+        controls, spec, n = self._controls, self._control_spec, len(self._initial)
+        if self._forces is not None:
+            applied = np.zeros((n, self._substeps, 6 * self._model.nbody))
+            applied[:, :, self._chest : self._chest + 3] = self._forces[:, None]
+            controls, spec = np.concatenate([controls, applied], axis=-1), self._force_spec
+            self._forces = None
         chunk = max(1, n // CHUNKS)
         self._pool.rollout(
             self._models,
             self._data,
             self._initial,
-            self._controls,
-            control_spec=self._control_spec,
+            controls,
+            control_spec=spec,
             nstep=self._substeps,
             state=self._states,
             sensordata=self._sensors,
@@ -90,6 +110,13 @@ class MujocoSimulator:
         )
         self._initial[:] = self._states[:, -1]
         self._initial[:, 0] = 0.0  # nothing depends on the time, and resumed runs stay equal
+
+    def push(self, forces: Array) -> None:
+        """Let forces act on the chests during the next control step.
+
+        :param forces: in world axes, N, shape (n, 3)
+        """
+        self._forces = np.array(forces, dtype=np.float64)
 
     def _corrected(self, targets: Array) -> Array:
         """Turn the targets of ball joints into log q + log(q^-1 q*), with q the present rotation
@@ -115,7 +142,7 @@ class MujocoSimulator:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> MujocoSimulator:
         """Copy the characters where they are, with a pool of threads of its own."""
-        copied = MujocoSimulator(len(self._initial), self.timestep, self._threads or 1)
+        copied = MujocoSimulator(len(self._initial), self.timestep, self._threads or 1, self.plant)
         copied.set_state(self._initial)
         memo[id(self)] = copied
         return copied

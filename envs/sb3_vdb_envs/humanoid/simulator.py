@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,27 @@ import numpy.typing as npt
 from sb3_vdb_envs.humanoid.kinematics import CharacterState
 
 Array = npt.NDArray[np.float64]
+
+
+class Plant(NamedTuple):
+    """What differs from the character that policies are trained with, to see what they bear."""
+
+    mass_scale: float = 1.0  # of all bodies, their inertia included
+    friction_scale: float = 1.0  # of all contacts
+
+
+NOMINAL = Plant()
+
+
+def make_plant(mass_scale: float, friction_scale: float) -> Plant:
+    """Make a plant.
+
+    :raises ValueError: a scale is not positive
+    """
+    for name, value in (("mass_scale", mass_scale), ("friction_scale", friction_scale)):
+        if not 0.0 < value < np.inf:
+            raise ValueError(f"`{name}` must be positive, got {value}")
+    return Plant(mass_scale, friction_scale)
 
 
 class Simulator(Protocol):
@@ -31,6 +52,13 @@ class Simulator(Protocol):
         """Simulate one control step of 1/30 s.
 
         :param targets: rotation vectors of ball joints and angles of hinges, rad, shape (n, 28)
+        """
+
+    def push(self, forces: Array) -> None:
+        """Let forces act on the chests during the next control step.
+
+        :param forces: in world axes, N, shape (n, 3)
+        :raises NotImplementedError: the simulator does not push
         """
 
     def get_state(self) -> Array:

@@ -14,6 +14,7 @@ from sb3_vdb_envs.humanoid.batch import HumanoidBatch, make_settings
 from sb3_vdb_envs.humanoid.env import HumanoidEnv
 from sb3_vdb_envs.humanoid.mujoco_simulator import MujocoSimulator
 from sb3_vdb_envs.humanoid.picture import IMAGE_HEIGHT, MujocoPicture, image_size
+from sb3_vdb_envs.humanoid.simulator import make_plant
 from sb3_vdb_envs.vector import AutoresetMode, Observations
 
 
@@ -46,6 +47,8 @@ class HumanoidVectorEnv(BatchVectorEnv):
         random_start: bool = True,
         sync_root: bool = True,
         drift: bool = False,
+        mass_scale: float = 1.0,
+        friction_scale: float = 1.0,
         max_episode_steps: int | None = character.HORIZON,
         autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
         render_mode: str | None = None,
@@ -58,7 +61,10 @@ class HumanoidVectorEnv(BatchVectorEnv):
             clip, fall, rotation, action, target, random_start, sync_root, drift
         )
         self._simulator = MujocoSimulator(
-            num_envs, 1 / 240 if timestep is None else timestep, threads
+            num_envs,
+            1 / 240 if timestep is None else timestep,
+            threads,
+            make_plant(mass_scale, friction_scale),
         )
         batch = HumanoidBatch(settings, self._simulator, num_envs)
         self.clip, self.render_height, self.batch = settings.clip, render_height, batch
@@ -79,6 +85,10 @@ class HumanoidVectorEnv(BatchVectorEnv):
     def motion(self, n_phases: int) -> dict[str, Any]:
         """Give the clip as a function of the phase; see :meth:`HumanoidBatch.motion`."""
         return self.batch.motion(n_phases)
+
+    def push(self, forces: npt.NDArray[np.float64]) -> None:
+        """Let forces act on the chests during the next control step, N, shape (n, 3)."""
+        self.batch.push(forces)
 
     def joint_errors_at(self, shifts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Compute errors at other phases; see :meth:`HumanoidBatch.joint_errors_at`."""

@@ -46,6 +46,7 @@ SHOWN = {
     "full_share": "full episodes",
     "root_speed": "speed (m/s)",
     "pose_error": "pose error (m)",
+    "pose_error_warped": "warped (m)",
 }
 
 
@@ -100,7 +101,7 @@ def write_table(out: Path, docs: Path | None) -> Path:
     :return: the page
     """
     runs = finished_runs(out)
-    table, curves = _collect(runs)
+    table, curves = simulator_rows(runs), _curves(runs)
     summary = summarise(table, ["skill", "method", "simulator"], _summary)
     show(summary)
     tables = {"table": table, "summary": summary, "curves": curves}
@@ -122,21 +123,28 @@ def write_table(out: Path, docs: Path | None) -> Path:
     )
 
 
-def _collect(runs: Sequence[MotionRun]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return one row a run and simulator, and one row an evaluation in training."""
-    tables, curves = [], []
-    for run in runs:
-        label: dict[str, Any] = {"skill": run.skill, "method": run.method, "seed": run.seed}
-        curve = pd.read_csv(run.folder / EVALUATIONS).assign(**label)
-        curves.append(curve)
-        tables.append(
+def simulator_rows(runs: Sequence[MotionRun]) -> pd.DataFrame:
+    """Return one row a run and simulator."""
+    return pd.concat(
+        [
             pd.read_csv(run.folder / SIMULATOR_TABLE).assign(
-                **label,
+                **_label(run),
                 samples=curve["samples"].iloc[-1],
                 minutes=round(curve["seconds"].iloc[-1] / 60, 1),
             )
-        )
-    return pd.concat(tables), pd.concat(curves)
+            for run in runs
+            for curve in [pd.read_csv(run.folder / EVALUATIONS)]
+        ]
+    )
+
+
+def _curves(runs: Sequence[MotionRun]) -> pd.DataFrame:
+    """Return one row an evaluation in training."""
+    return pd.concat([pd.read_csv(run.folder / EVALUATIONS).assign(**_label(run)) for run in runs])
+
+
+def _label(run: MotionRun) -> dict[str, Any]:
+    return {"skill": run.skill, "method": run.method, "seed": run.seed}
 
 
 def _summary(group: pd.DataFrame) -> dict[str, Any]:
