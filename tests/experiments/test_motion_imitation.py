@@ -13,8 +13,8 @@ from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.evaluation.robustness import evaluate_plants, evaluate_pushes
 from sb3_vdb.experiments.humanoid import table as simulators
 from sb3_vdb.experiments.humanoid.training import MocapSettings
+from sb3_vdb.experiments.motion_imitation import cloning, table
 from sb3_vdb.experiments.motion_imitation import robustness as robust
-from sb3_vdb.experiments.motion_imitation import table
 from sb3_vdb.experiments.motion_imitation.settings import METHODS
 from sb3_vdb.experiments.motion_imitation.training import MotionRun, train_motion
 from sb3_vdb.pretrained import load_policy
@@ -60,7 +60,7 @@ def test_a_stopped_training_goes_on_from_its_checkpoint(method, tmp_path):
 def test_what_every_method_sees_and_how_it_is_trained():
     demonstrations = Demonstrations.from_mocap(RUN, env_kwargs={"drift": True})
     for name, method in METHODS.items():
-        if method.trainer is None:
+        if method.trainer is None:  # DeepMimic and BC
             continue
         arguments = method.arguments(demonstrations)
         assert arguments["discriminator_kwargs"]["view"].sees == ("next_observations",)
@@ -145,3 +145,17 @@ def test_what_cannot_be_trained_is_refused(arguments, message, tmp_path):
     result = CliRunner().invoke(main, ["train", "vail", *arguments, "--out", str(tmp_path)])
     assert result.exit_code != 0
     assert message in result.output
+
+
+def test_cloning_takes_so_many_samples_of_the_shipped_policy(tmp_path, monkeypatch):
+    monkeypatch.setattr(cloning, "N_SAMPLES", 700)
+    monkeypatch.setattr(cloning, "N_UPDATES", 20)
+    monkeypatch.setattr(
+        simulators, "SIMULATOR_ROWS", (simulators.SIMULATOR_ROWS[0]._replace(episodes=2),)
+    )
+    run = small_run(tmp_path, "BC")
+    table.train_and_evaluate(run, lambda done, note: None)
+    row = pd.read_csv(run.folder / "evaluations.csv").iloc[0]
+    assert row["samples"] == 700
+    assert row["seconds"] > 0
+    assert pd.read_csv(run.folder / "simulators.csv")["pose_error"].notna().all()

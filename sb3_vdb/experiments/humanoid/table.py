@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from sb3_vdb import saved_models
 from sb3_vdb.baselines import DeepMimicPPO
 from sb3_vdb.evaluation import ImitationResult, evaluate_imitation
 from sb3_vdb.evaluation.intervals import interquartile_mean
@@ -127,7 +128,7 @@ def evaluate_everywhere(run: SkillRun, path: Path) -> None:
             env_id, simulator.episodes, EVALUATION_SEED + 1000, kwargs, every_step_infos=True
         )
         venv.seed(EVALUATION_SEED + 1000)
-        policy = load_policy(path, env_id)
+        policy = saved_models.load_model(path, env_id=env_id)
         result = evaluate_imitation(policy, venv, phase_shifts=16, pose_errors=True)
         venv.close()
         rows.append({"simulator": simulator.name, **result._asdict()})

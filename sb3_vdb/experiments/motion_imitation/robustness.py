@@ -8,13 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from sb3_vdb.baselines import DeepMimicPolicy
+from sb3_vdb.acting import Predictor
 from sb3_vdb.evaluation.robustness import evaluate_plants, evaluate_pushes
 from sb3_vdb.experiments.framework.run import versions_of
 from sb3_vdb.experiments.framework.table import show, write_tables
 from sb3_vdb.experiments.motion_imitation.table import best_runs, finished_runs, simulator_rows
 from sb3_vdb.experiments.motion_imitation.training import POLICY
-from sb3_vdb.pretrained import available, load_policy, load_pretrained
+from sb3_vdb.pretrained import available, load_pretrained
+from sb3_vdb.saved_models import load_model
 
 SHIPPED = "DeepMimic, 4 M samples"  # the policies that come with the package
 SEED = 30_000
@@ -31,9 +32,10 @@ def robustness(skills: Sequence[str], out: Path, docs: Path | None) -> list[Path
     runs = finished_runs(out)
     best = best_runs(simulator_rows(runs), runs)
     chosen = [run for run in best if not skills or run.skill in skills]
-    policies = {
-        (run.skill, run.method): load_policy(run.folder / POLICY, run.env_id) for run in chosen
-    }
+    policies: dict[tuple[str, str], Predictor] = {}
+    for run in chosen:
+        policy = load_model(run.folder / POLICY, env_id=run.env_id)
+        policies[run.skill, run.method] = policy
     for skill in dict.fromkeys(run.skill for run in chosen):
         if f"Humanoid{skill}" in available():
             policies[skill, SHIPPED] = load_pretrained(f"sb3_vdb/Humanoid{skill}-v0")
@@ -51,12 +53,12 @@ def robustness(skills: Sequence[str], out: Path, docs: Path | None) -> list[Path
     return [folder / f"{name}.csv" for folder in folders for name in tables]
 
 
-def _pushes(policy: DeepMimicPolicy, label: dict[str, Any]) -> list[dict[str, Any]]:
+def _pushes(policy: Predictor, label: dict[str, Any]) -> list[dict[str, Any]]:
     env_id = f"sb3_vdb/Humanoid{label['skill']}-v0"
     return [{**label, **each._asdict()} for each in evaluate_pushes(policy, env_id, seed=SEED)]
 
 
-def _plants(policy: DeepMimicPolicy, label: dict[str, Any]) -> list[dict[str, Any]]:
+def _plants(policy: Predictor, label: dict[str, Any]) -> list[dict[str, Any]]:
     env_id = f"sb3_vdb/Humanoid{label['skill']}-v0"
     return [
         {

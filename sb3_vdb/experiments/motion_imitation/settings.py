@@ -85,6 +85,7 @@ PHASE_FUNCTIONED = {"trunk_class": PhaseTrunk}
 
 METHODS: Mapping[str, MotionMethod] = {
     "DeepMimic": MotionMethod(None),
+    "BC": MotionMethod(None),  # of the policy that ships
     "VAIL-difference": MotionMethod(VAIL, differences),
     "GAIL-difference": MotionMethod(GAIL, differences),
     "VAIL": MotionMethod(VAIL, changes=WITHOUT_PENALTY, discriminator=PHASE_FUNCTIONED),
@@ -97,6 +98,8 @@ METHODS: Mapping[str, MotionMethod] = {
     "GAIL-noise-z": MotionMethod(
         GAIL, changes={**WITHOUT_PENALTY, "hidden_noise_std": 1.0}, discriminator=PHASE_FUNCTIONED
     ),
+    # fully connected, without phase and bottleneck, as Merel et al. (2017) are described there
+    "Merel": MotionMethod(GAIL, states, WITHOUT_PENALTY),
     # figure 11: how the discriminator knows the phase
     "VAIL-GP, phase as input": MotionMethod(VAIL, changes=PAPERS_PENALTY),
     "VAIL-GP, no phase": MotionMethod(VAIL, states, PAPERS_PENALTY),

@@ -28,6 +28,7 @@ from sb3_vdb.experiments.framework.table import show, spread, summarise, write_t
 from sb3_vdb.experiments.humanoid.table import SIMULATOR_ROWS, SIMULATOR_TABLE, evaluate_everywhere
 from sb3_vdb.experiments.humanoid.training import MocapSettings
 from sb3_vdb.experiments.motion_imitation import pictures
+from sb3_vdb.experiments.motion_imitation.cloning import clone_motion
 from sb3_vdb.experiments.motion_imitation.settings import METHODS, PAPER_ERRORS
 from sb3_vdb.experiments.motion_imitation.training import (
     EVALUATIONS,
@@ -36,7 +37,7 @@ from sb3_vdb.experiments.motion_imitation.training import (
     train_motion,
 )
 from sb3_vdb.files import write_bytes
-from sb3_vdb.pretrained import load_policy
+from sb3_vdb.saved_models import load_model
 
 TRAINED_IN = SIMULATOR_ROWS[0].name
 VIDEO_SECONDS, VIDEO_HEIGHT = 4.0, 160
@@ -75,7 +76,8 @@ def train_and_evaluate(run: MotionRun, report: Report) -> None:
             note = f"error {result.joint_error:.3f} rad, {result.length:.0f} steps"
         report(samples, note)
 
-    evaluate_everywhere(run, train_motion(run, progress))
+    train = clone_motion if run.method == "BC" else train_motion
+    evaluate_everywhere(run, train(run, progress))
 
 
 def finished_runs(out: Path) -> list[MotionRun]:
@@ -174,7 +176,7 @@ def _video(run: MotionRun, folder: Path) -> Path:
     """Record a short film of a policy, the clip beside it; finished ones are kept."""
     path = folder / f"{run.name}.gif"
     if not path.exists():
-        policy = load_policy(run.folder / POLICY, run.env_id)
+        policy = load_model(run.folder / POLICY, env_id=run.env_id)
         record_video(
             run.env_id,
             policy,
