@@ -9,8 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from sb3_vdb.experiments.maze_transfer.phases import SCRIPTED
-from sb3_vdb.experiments.maze_transfer.settings import PAPER_RETURNS, STUCK_RETURNS
+from sb3_vdb.experiments.maze_transfer.settings import PAPER_RETURNS
 from sb3_vdb.experiments.results.claims import METHOD_NAMES
 from sb3_vdb.experiments.results.markdown import MINUS, estimate, every, mean_and_std, number
 
@@ -82,19 +81,14 @@ def maze_returns(folder: str, maze: str, benchmarks: Path, paper: bool = True) -
     return by_seed(runs, {"shown": "method"}, "transfer_return", _verdicts, before)
 
 
-def first_table(benchmarks: Path) -> pd.DataFrame:
-    """Return what a reader sees first: how VAIRL-GP's rewards transfer in both mazes."""
-    runs = pd.read_csv(benchmarks / "maze-transfer-best" / "table.csv")
-
-    def limits(group: pd.DataFrame) -> dict[str, Any]:
-        maze = group["maze"].iloc[0]
-        return {
-            "stuck under the wall": number(STUCK_RETURNS[maze], 1),
-            "best possible": number(SCRIPTED[maze, None], 1),
-        }
-
-    rows = by_seed(runs, {"maze": "maze"}, "transfer_return", limits, _paper_return)
-    return rows.assign(maze=[f"flipped {maze}-maze" for maze in rows["maze"]])
+def demo(benchmarks: Path) -> pd.DataFrame:
+    """Return what a reader sees first: how rewards transfer in both mazes, one row each."""
+    runs = pd.read_csv(benchmarks / "demo" / "table.csv")
+    rows = by_seed(runs, {"method": "method", "maze": "maze"}, "transfer_return")
+    names = dict(zip(runs["maze"], "flipped " + runs["maze"] + "-maze", strict=True))
+    return rows.assign(maze=rows["maze"].map(names)).sort_values(
+        ["maze", "method"], ascending=[True, False], kind="stable"
+    )
 
 
 def maze_ablation(folder: str, maze: str, benchmarks: Path) -> pd.DataFrame:
@@ -216,7 +210,7 @@ EXPERTS = {
 }
 
 STUDY_TABLES: Mapping[str, Table] = {
-    "first": first_table,
+    "demo": demo,
     "demo-C": partial(maze_returns, "demo", "C", paper=False),
     "demo-S": partial(maze_returns, "demo", "S", paper=False),
     "best-C": partial(maze_returns, "maze-transfer-best", "C"),
