@@ -100,6 +100,8 @@ def test_parts_that_are_normalised_are_those_that_it_undoes():
         ({"learning_rate": float("inf")}, "`learning_rate` must be a positive number, got inf"),
         ({"weight_decay": -1}, "`weight_decay` must be a finite number from 0 on, got -1"),
         ({"policy_kwargs": {"units": 0}}, "`units` must be a whole number from 1 on, got 0"),
+        ({"seed": 1e300}, r"`seed` must be a whole number from 0 on, got 1e\+300"),
+        ({"seed": -1}, "`seed` must be a whole number from 0 on, got -1"),
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments, message):

@@ -17,7 +17,13 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from torch import nn
 from tqdm.auto import trange
 
-from sb3_vdb.arguments import number_from_zero, positive_int, positive_number, whole_number
+from sb3_vdb.arguments import (
+    number_from_zero,
+    positive_int,
+    positive_number,
+    seed_or_none,
+    whole_number,
+)
 from sb3_vdb.box_scaling import check_bounded_actions
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.errors import NonFiniteError
@@ -123,6 +129,7 @@ class BehaviouralCloning:
         self._rng = np.random.default_rng(seed)
         if seed is not None:
             th.manual_seed(seed)
+        seed = seed_or_none("seed", seed)
         policy = ClonedPolicy(venv.observation_space, venv.action_space, **(policy_kwargs or {}))
         self._observations = {
             name: np.concatenate([each.observations[name][:-1] for each in episodes])

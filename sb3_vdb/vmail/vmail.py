@@ -9,6 +9,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from stable_baselines3.common.utils import update_learning_rate
 
+from sb3_vdb.arguments import plain
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.schedules import value_at
 from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, ConstraintWatch, DualVariable
@@ -186,14 +187,14 @@ class VMAIL(SequenceAlgorithm):
         super().__init__(
             policy,  # type: ignore[arg-type]
             env,
-            learning_rate,
+            plain(learning_rate),
             policy_kwargs=policy_kwargs,
             stats_window_size=stats_window_size,
             tensorboard_log=tensorboard_log,
             verbose=verbose,
             device=device,
             support_multi_env=True,
-            seed=seed,
+            seed=plain(seed),
         )
         self.discriminator_learning_rate = discriminator_learning_rate
         self.actor_learning_rate = actor_learning_rate
