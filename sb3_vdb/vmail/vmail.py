@@ -11,6 +11,7 @@ from stable_baselines3.common.utils import update_learning_rate
 
 from sb3_vdb.arguments import plain
 from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.finite_weights import LastFiniteWeights
 from sb3_vdb.schedules import value_at
 from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, ConstraintWatch, DualVariable
 from sb3_vdb.vec_env import action_repeat_of
@@ -259,7 +260,9 @@ class VMAIL(SequenceAlgorithm):
         steps = UpdateSettings(
             self.max_grad_norm, self.tau, self.target_update_interval, self.actor_decay
         )
-        self._learner = Learner(Update(losses, steps), self.dual, self.engine, self.tf32)
+        update = Update(losses, steps)
+        self._learner = Learner(update, self.dual, self.engine, self.tf32)
+        self._last_finite = LastFiniteWeights(self.policy, update.optimizers().values())
 
     def loss_settings(self) -> LossSettings:
         """Return what the losses depend on."""
@@ -281,8 +284,11 @@ class VMAIL(SequenceAlgorithm):
         """Carry out updates.
 
         :param gradient_steps: how many
-        :raises NonFiniteError: a loss is not finite; the networks as they were before it were saved
+        :raises NonFiniteError: a loss or a weight is not finite; the networks as they were when
+            they were last finite were saved
         """
+        if not self._last_finite.is_kept:
+            self._last_finite.keep()
         self.policy.set_training_mode(True)
         for name, optimizer in self._learner.update.optimizers().items():
             update_learning_rate(optimizer, self.learning_rate_of(name))
@@ -291,6 +297,8 @@ class VMAIL(SequenceAlgorithm):
             with self._saving_before_errors():
                 figures.append(self._learner.step(*self.sample_batches(), self._n_updates))
             self._n_updates += 1
+        with self._saving_before_errors():
+            self._last_finite.keep()
         if figures:
             self._log_updates(UpdateMetrics(*th.stack(figures).mean(dim=0).tolist()))
 
