@@ -40,7 +40,7 @@ def test_the_first_weight_that_is_not_finite_is_named(value):
 
 def test_large_numbers_and_networks_without_weights_are_finite():
     nets, _ = make_nets()
-    nets[0].weight.data.fill_(th.finfo(th.float32).max)
+    nets[0].weight.data.fill_(th.finfo(th.float32).max)  # their sum is infinite
     check_weights(nets)
     check_weights(nn.ReLU())
 
