@@ -9,6 +9,17 @@ from typing import Any
 
 import numpy as np
 
+LARGEST_SEED = 2**32 - 1  # NumPy's, the smallest limit of the random generators that are seeded
+
+
+def plain(value: Any) -> Any:
+    """Return one of NumPy's values as Python's, for code that takes no others; and anything else as
+    it is.
+
+    :param value: what was passed
+    """
+    return value.item() if isinstance(value, np.generic) else value
+
 
 def whole_number(name: str, value: Any, least: int) -> int:
     """Return a whole number, Python's or NumPy's, as a plain integer.
@@ -38,6 +49,21 @@ def step_count(name: str, value: Any) -> int:
     """
     is_whole_float = isinstance(value, (float, np.floating)) and float(value).is_integer()
     return whole_number(name, int(value) if is_whole_float else value, 0)
+
+
+def seed_or_none(name: str, value: Any) -> int | None:
+    """Return a seed as a plain integer, or None for a random start.
+
+    :param name: of the argument, for the message
+    :param value: what was passed
+    :raises ValueError: it is neither None nor a whole number from 0 to :data:`LARGEST_SEED`
+    """
+    if value is None:
+        return None
+    seed = whole_number(name, value, 0)
+    if seed > LARGEST_SEED:
+        raise ValueError(f"`{name}` must be at most {LARGEST_SEED}, got {value!r}")
+    return seed
 
 
 def finite_number(name: str, value: Any) -> float:

@@ -23,6 +23,7 @@ from stable_baselines3.common.vec_env import (
 )
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from sb3_vdb.arguments import seed_or_none
 from sb3_vdb.environments import importable_id, is_batched, registered_id
 from sb3_vdb.transitions import Observations, map_parts, parts_of
 
@@ -332,10 +333,11 @@ def make_vec_env(
     :param vec_env_cls: make single environments in this class instead of a batch, for example
         ``SubprocVecEnv``, one process each
     :param vec_env_kwargs: its arguments
-    :raises ValueError: ``n_envs`` is not positive, or the id is not registered
+    :raises ValueError: ``n_envs`` is not positive, the seed is none, or the id is not registered
     """
     if n_envs < 1:
         raise ValueError(f"`n_envs` must be at least 1, got {n_envs}")
+    seed = seed_or_none("seed", seed)
     kwargs, vector_class = dict(env_kwargs or {}), vec_env_cls or DummyVecEnv
     if isinstance(env_id, str):
         known = registered_id(env_id)

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from sb3_vdb.arguments import (
+    LARGEST_SEED,
     finite_number,
     number_from_zero,
+    plain,
     positive_int,
     positive_number,
+    seed_or_none,
     step_count,
     whole_number,
 )
@@ -58,3 +61,21 @@ def test_numbers_of_steps_may_be_written_as_floats():
     for bad in (-1, -1.0, 2.5, math.inf, math.nan, None):
         with pytest.raises(ValueError, match="`n` must be a whole number from 0 on"):
             step_count("n", bad)
+
+
+def test_seeds_are_whole_numbers_that_every_random_generator_takes():
+    assert seed_or_none("seed", None) is None
+    assert seed_or_none("seed", LARGEST_SEED) == LARGEST_SEED
+    assert type(seed_or_none("seed", np.int64(3))) is int
+    for bad in (-1, 1.0, 1e300, math.inf, True, "3", []):
+        with pytest.raises(ValueError, match="`seed` must be a whole number from 0 on"):
+            seed_or_none("seed", bad)
+    with pytest.raises(ValueError, match="`seed` must be at most 4294967295, got 4294967296"):
+        seed_or_none("seed", 2**32)
+
+
+def test_numpys_values_become_pythons_and_others_stay():
+    assert type(plain(np.float32(0.5))) is float
+    assert type(plain(np.int64(3))) is int
+    kept = [np.float32(0.5)]
+    assert plain(kept) is kept

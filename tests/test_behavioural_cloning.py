@@ -3,6 +3,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch as th
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecMonitor, VecNormalize
 
 from sb3_vdb import Demonstrations, NonFiniteError
@@ -99,6 +100,8 @@ def test_parts_that_are_normalised_are_those_that_it_undoes():
         ({"batch_size": 2.0}, r"`batch_size` must be a whole number from 1 on, got 2\.0"),
         ({"learning_rate": float("inf")}, "`learning_rate` must be a positive number, got inf"),
         ({"weight_decay": -1}, "`weight_decay` must be a finite number from 0 on, got -1"),
+        ({"seed": 1e300}, r"`seed` must be a whole number from 0 on, got 1e\+300"),
+        ({"seed": -1}, "`seed` must be a whole number from 0 on, got -1"),
         ({"policy_kwargs": {"units": 0}}, "`units` must be a whole number from 1 on, got 0"),
     ],
 )
@@ -115,3 +118,18 @@ def test_updates_that_cannot_be_are_refused():
     cloned.optimizer.param_groups[0]["lr"] = 1e30
     with pytest.raises(NonFiniteError, match="the loss is not finite; lower `learning_rate`"):
         cloned.learn(20)
+
+
+@pytest.mark.parametrize("n_updates", [1, 3])
+def test_a_weight_that_is_not_finite_is_named_and_taken_back(n_updates, monkeypatch):
+    """Found by the next loss, or at the end where none follows."""
+    cloned = BehaviouralCloning(Dot("vectors"), make_demonstrations("vectors"), policy_kwargs=SIZES)
+    weight = next(cloned.policy.parameters())
+    monkeypatch.setattr(cloned.optimizer, "step", lambda: weight.data.fill_(float("inf")))
+    before = {name: each.clone() for name, each in cloned.policy.state_dict().items()}
+    with pytest.raises(NonFiniteError, match=r"not finite; lower `learning_rate`"):
+        cloned.learn(n_updates)
+    for name, value in cloned.policy.state_dict().items():
+        assert th.equal(value, before[name]), name
+    monkeypatch.undo()
+    assert np.isfinite(cloned.learn(20).predict(Dot("vectors").reset(seed=0)[0])[0]).all()

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import stable_baselines3
 import torch as th
+from stable_baselines3 import PPO
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from sb3_vdb import make_vec_env
+from sb3_vdb import VAIL, Demonstrations, make_vec_env
 from sb3_vdb.baselines import DeepMimicPolicy, DeepMimicPPO
 from sb3_vdb.baselines.deepmimic import LEARNING_RATE_RANGE, adapted
 from sb3_vdb.errors import NonFiniteError
@@ -176,6 +178,11 @@ def test_a_policy_can_be_saved_alone(tmp_path):
         ({"learning_rate": lambda _: 1e-3}, "`learning_rate` must be a positive number"),
         ({"gamma": 1.0}, "`value_scale` must be given for `gamma` 1.0"),
         ({"value_scale": -2.0}, "`value_scale` must be a positive number, got -2.0"),
+        ({"value_scale": 1e300}, r"`value_scale` must be a number from 1e-16 to .*, got 1e\+300"),
+        ({"gamma": "0.9"}, "`gamma` must be between 0 and 1, got '0.9'"),
+        ({"vf_coef": None}, "`vf_coef` must be a finite number from 0 on, got None"),
+        ({"action_std": 1e300}, r"`action_std` gave 1e\+300; .* in single precision"),
+        ({"seed": 1.5}, r"`seed` must be a whole number from 0 on, got 1\.5"),
     ],
 )
 def test_bad_settings_are_refused(arguments, message):
@@ -330,12 +337,63 @@ def test_what_is_not_finite_is_named_before_it_is_learned(place, message, value)
     assert all(each.isfinite().all() for each in model.policy.state_dict().values())
 
 
-def test_a_weight_that_is_not_finite_is_named():
+WEIGHTS = [name for name, _ in tiny().policy.named_parameters()]
+
+
+def spoil(model, weight, value):
+    model.policy.get_parameter(weight).data.flatten()[0].fill_(value)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("weight", WEIGHTS)
+def test_a_weight_that_is_not_finite_is_named_before_others_learn_from_it(weight, value):
     model = tiny()
-    with th.no_grad():
-        next(iter(model.policy.parameters())).fill_(math.nan)
-    with pytest.raises(NonFiniteError, match=r"policy's weight `.*` is not finite"):
+    spoil(model, weight, value)
+    with pytest.raises(NonFiniteError, match=rf"policy's weight `{weight}` is not finite"):
         model.learn(32)
+    bad = [name for name, each in model.policy.named_parameters() if not each.isfinite().all()]
+    assert bad == [weight]
+
+
+def test_a_weight_that_is_not_finite_is_named_wherever_the_distribution_is_made():
+    model = tiny()
+    observations = th.zeros(2, 3)
+    actions, *_ = model.policy(observations)
+    spoil(model, "action_net.bias", math.nan)
+    message = r"policy's weight `action_net\.bias` is not finite"
+    for use in (
+        lambda: model.predict(observations.numpy()),
+        lambda: model.policy.evaluate_actions(observations, actions),
+        lambda: model.policy.get_distribution(observations),
+    ):
+        with pytest.raises(NonFiniteError, match=message):
+            use()
+
+
+def test_errors_of_observations_stay_torchs():
+    with pytest.raises(ValueError, match="Expected parameter loc"):
+        tiny().predict(np.full((2, 3), np.nan, np.float32))
+
+
+def test_a_weight_that_breaks_in_the_last_update_is_named(monkeypatch):
+    model = tiny()
+    monkeypatch.setattr(PPO, "train", lambda self: spoil(self, "action_net.bias", math.inf))
+    with pytest.raises(NonFiniteError, match=r"policy's weight `action_net\.bias` is not finite"):
+        model.learn(32)
+
+
+def test_rollouts_are_sb3s_own_so_that_trainers_pay_them_at_once():
+    """The trainers relabel whole rollouts only where SB3 collects them."""
+    assert DeepMimicPPO.collect_rollouts is OnPolicyAlgorithm.collect_rollouts
+    model = tiny()
+    rng = np.random.default_rng(0)
+    demonstrations = Demonstrations.from_arrays(
+        [rng.uniform(-1, 1, (21, 3)).astype(np.float32)], [rng.uniform(-2, 2, (20, 1))]
+    )
+    trainer = VAIL(demonstrations, model.get_env(), model, demo_batch_size=20, device="cpu")
+    assert trainer.relabels
+    trainer.learn(64)
+    assert (model.rollout_buffer.rewards > 0.0).all()  # "gail", not the pendulum's
 
 
 def test_the_users_callbacks_are_called_as_in_sb3():

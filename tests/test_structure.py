@@ -17,7 +17,7 @@ FLOORS = (
     "zip_files",
     "arguments array_files box_scaling class_paths environments jacobians networks rewards "
     "schedules space_dicts tensor_files transitions vdb",
-    "finite_steps",
+    "finite_steps finite_weights",
     "extractors policy_files reward_vec_env trpo vec_env views",
     "acting",
     "demonstrations discriminators replay_state run_state",

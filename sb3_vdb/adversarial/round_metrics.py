@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch as th
-from torch import nn
 from torch.nn import functional
 
 from sb3_vdb.errors import NonFiniteError
@@ -90,8 +89,3 @@ def _logged(term: str) -> str:
 
 def _all_finite(values: th.Tensor) -> bool:
     return bool(th.isfinite(values).all())
-
-
-def is_finite(module: nn.Module) -> bool:
-    """Say whether all parameters are finite."""
-    return all(_all_finite(each) for each in module.parameters())

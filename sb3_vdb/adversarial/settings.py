@@ -7,11 +7,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
@@ -22,8 +20,10 @@ from sb3_vdb.arguments import (
     finite_number,
     number_from_zero,
     one_of,
+    plain,
     positive_int,
     positive_number,
+    seed_or_none,
     whole_number,
 )
 from sb3_vdb.discriminators import PENALTY_TARGETS, Discriminator, PenaltyTarget
@@ -93,12 +93,12 @@ class AdversarialSettings:
             "disc_learning_rate": positive_number("disc_learning_rate", self.disc_learning_rate),
             "grad_penalty_coef": number_from_zero("grad_penalty_coef", self.grad_penalty_coef),
             "train_timesteps": _if_given(positive_int, "gen_train_timesteps", self.train_timesteps),
-            "seed": _if_given(partial(whole_number, least=0), "seed", self.seed),
+            "seed": seed_or_none("seed", self.seed),
             "terminal_reward": _if_given(finite_number, "terminal_reward", self.terminal_reward),
             "verbose": whole_number("verbose", int(self.verbose), 0),
             "device": str(self.device),
             "log_dir": None if self.log_dir is None else str(expanded(self.log_dir)),
-            **{name: one_of(name, _plain(getattr(self, name)), chosen[name]) for name in chosen},
+            **{name: one_of(name, plain(getattr(self, name)), chosen[name]) for name in chosen},
         }
 
     def round_length(self, gen_algo: BaseAlgorithm) -> int:
@@ -149,9 +149,9 @@ class AdversarialSettings:
         )
         if self.relabel_rollouts and not possible:
             raise ValueError(
-                "`relabel_rollouts=True` needs an on-policy generator and no "
-                "VecNormalize(norm_reward=True) above the "
-                "reward; leave it out, or use `reward_scaling` instead of VecNormalize"
+                "`relabel_rollouts` is True, which needs an on-policy generator with SB3's own "
+                "`collect_rollouts` and no VecNormalize(norm_reward=True) above the reward; leave "
+                "it out, or use `reward_scaling` instead of VecNormalize"
             )
         return possible if self.relabel_rollouts is None else self.relabel_rollouts
 
@@ -170,11 +170,6 @@ def updates_per_round(n_updates: int | None, gen_algo: BaseAlgorithm) -> int:
         return n_updates
     on_policy = isinstance(gen_algo, OnPolicyAlgorithm)
     return ON_POLICY_UPDATES if on_policy else OFF_POLICY_UPDATES
-
-
-def _plain(value: Any) -> Any:
-    """Return one of numpy's values as Python's."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _if_given(check: Callable[[str, Any], Number], name: str, value: Any) -> Number | None:

@@ -278,8 +278,8 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         :param tb_log_name: name of the TensorBoard run; by default the algorithm's
         :param reset_num_timesteps: False goes on where the last ``learn`` (or the loaded file)
             stopped
-        :raises NonFiniteError: an observation, a loss or a reward is not finite; a checkpoint was
-            written first
+        :raises NonFiniteError: an observation, a loss, a reward or the policy is not finite; a
+            checkpoint was written first
         :raises ValueError: the generator's environments were exchanged; see :meth:`set_env`
         """
         total_timesteps = step_count("total_timesteps", total_timesteps)
@@ -287,6 +287,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
             positive_int("log_interval", log_interval)
         check_still_inserted(self.gen_algo, self.reward_venv)
         self._survival.check_demonstrations()
+        self._last_finite.keep()
         try:
             with self.reward_venv.learning():
                 self.gen_algo.learn(
@@ -297,6 +298,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
                     reset_num_timesteps=reset_num_timesteps,
                     progress_bar=progress_bar,
                 )
+            self._last_finite.keep()  # after the last update, which no round follows
         except (FloatingPointError, ValueError) as error:
             self._last_finite.stop_if_needed(error, self._save_before_error)
             raise

@@ -17,15 +17,24 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from torch import nn
 from tqdm.auto import trange
 
-from sb3_vdb.arguments import number_from_zero, positive_int, positive_number, whole_number
+from sb3_vdb.arguments import (
+    number_from_zero,
+    positive_int,
+    positive_number,
+    seed_or_none,
+    whole_number,
+)
 from sb3_vdb.box_scaling import check_bounded_actions
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.errors import NonFiniteError
+from sb3_vdb.finite_weights import LastFiniteWeights
 from sb3_vdb.networks import ObservationEncoder, PictureSettings, as_parts, initialize, mlp
 from sb3_vdb.networks.observation_parts import KEY
 from sb3_vdb.policy_files import FiledPolicy
 from sb3_vdb.stored_episodes import stored_episodes
 from sb3_vdb.vec_env import wrappers
+
+KEPT_EVERY = 100  # updates between two looks at the weights
 
 
 class ClonedPolicy(FiledPolicy):
@@ -120,6 +129,7 @@ class BehaviouralCloning:
         demonstrations.check_action_repeat(venv)
         self.device = get_device(device)
         self.batch_size = positive_int("batch_size", batch_size)
+        seed = seed_or_none("seed", seed)
         self._rng = np.random.default_rng(seed)
         if seed is not None:
             th.manual_seed(seed)
@@ -134,6 +144,7 @@ class BehaviouralCloning:
         self.optimizer = th.optim.AdamW(
             policy.parameters(), lr=learning_rate, weight_decay=weight_decay
         )
+        self._last_finite = LastFiniteWeights(self.policy, [self.optimizer])
 
     def learn(self, n_updates: int, progress_bar: bool = False) -> BehaviouralCloning:
         """Carry out updates of the policy.
@@ -141,13 +152,17 @@ class BehaviouralCloning:
         :param n_updates: how many
         :param progress_bar: show one
         :raises ValueError: ``n_updates`` is negative or no whole number
-        :raises NonFiniteError: the loss is not finite; the policy is that of the update before
+        :raises NonFiniteError: the loss is not finite, and the policy is that of the update before;
+            or a weight is not, and the policy is that of at most 100 updates before
         """
         n_updates = whole_number("n_updates", n_updates, 0)
         self.policy.set_training_mode(True)
-        for _ in trange(n_updates, disable=not progress_bar):
+        for i in trange(n_updates, disable=not progress_bar):
+            if i % KEPT_EVERY == 0:
+                self._keep()
             loss = self._loss(self._rng.integers(len(self._actions), size=self.batch_size))
             if not math.isfinite(loss.item()):
+                self._last_finite.restore_if_needed()
                 raise NonFiniteError(
                     "the loss is not finite; lower `learning_rate`, or look for huge numbers in "
                     "the demonstrations"
@@ -155,7 +170,17 @@ class BehaviouralCloning:
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
+        self._keep()
         return self
+
+    def _keep(self) -> None:
+        """Keep the policy, or restore it if a weight is not finite any more.
+
+        :raises NonFiniteError: naming the weight
+        """
+        if (weight := self._last_finite.restore_if_needed()) is not None:
+            raise NonFiniteError(f"the weight `{weight}` is not finite; lower `learning_rate`")
+        self._last_finite.keep()
 
     def _loss(self, rows: npt.NDArray[np.int64]) -> th.Tensor:
         """Compute the mean squared error of some rows, scalar."""

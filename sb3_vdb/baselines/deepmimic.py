@@ -13,6 +13,7 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
+from stable_baselines3.common.distributions import Distribution
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.preprocessing import preprocess_obs
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
@@ -20,14 +21,17 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedul
 from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
-from sb3_vdb.arguments import number_from_zero, positive_number
-from sb3_vdb.baselines.finite_rollouts import FiniteRollouts, weight_not_finite
+from sb3_vdb.arguments import fraction, number_from_zero, positive_number, seed_or_none
+from sb3_vdb.baselines.finite_rollouts import FiniteRollouts
 from sb3_vdb.extractors import RunningNormExtractor
+from sb3_vdb.finite_weights import check_weights
 from sb3_vdb.schedules import value_at
 
 ADAPTATION = 1.5  # largest factor by which the actor's learning rate changes after a rollout
 LEARNING_RATE_RANGE = (1e-6, 1e-3)
 ANY_PART = ""  # of a Dict observation, where nobody knows yet which one is read
+VALUE_SCALE_RANGE = (1e-16, 1e16)  # what follows from `gamma` is below; squares are finite
+STD_RANGE = (1e-37, 3e38)  # what single precision holds
 N_SAMPLES = 1_000_000  # after which the normaliser stays as it is
 
 
@@ -122,16 +126,28 @@ class DeepMimicPolicy(ActorCriticPolicy):
         policy.load_state_dict(self.state_dict())
         return policy
 
+    def _get_action_dist_from_latent(self, latent_pi: th.Tensor) -> Distribution:
+        """Make the distribution of actions, for whoever acts, learns or predicts.
+
+        :raises NonFiniteError: a weight is not finite
+        """
+        try:
+            return super()._get_action_dist_from_latent(latent_pi)
+        except ValueError:  # torch blames the parameters of a distribution
+            check_weights(self)
+            raise
+
     def set_action_std(self, std: float) -> None:
         """Set the noise of every action.
 
         :param std: standard deviation in units of the action
         :raises ValueError: it is not positive
         """
-        if not 0 < std < np.inf:
+        smallest, largest = STD_RANGE
+        if not smallest <= std <= largest:
             raise ValueError(
-                f"`action_std` gave {std}; action noise must stay positive, let its schedule end "
-                "above 0"
+                f"`action_std` gave {std}; action noise must stay positive, in single precision, "
+                "let its schedule end above 0"
             )
         with th.no_grad():
             self.log_std.fill_(float(np.log(std)))
@@ -199,15 +215,14 @@ class DeepMimicPPO(PPO):
         device: th.device | str = "auto",
         _init_setup_model: bool = True,
     ) -> None:
+        gamma, vf_coef = fraction("gamma", gamma), number_from_zero("vf_coef", vf_coef)
         scale = _value_scale(value_scale, gamma)
-        numbers = {
-            "learning_rate": learning_rate,
-            "critic_learning_rate": critic_learning_rate,
-            "kl_per_rollout": 1.0 if kl_per_rollout is None else kl_per_rollout,
-            "action_std": 1.0 if callable(action_std) else action_std,
-        }
-        for name, value in numbers.items():
-            positive_number(name, value)
+        learning_rate = positive_number("learning_rate", learning_rate)
+        critic_learning_rate = positive_number("critic_learning_rate", critic_learning_rate)
+        if kl_per_rollout is not None:
+            kl_per_rollout = positive_number("kl_per_rollout", kl_per_rollout)
+        if not callable(action_std):
+            action_std = positive_number("action_std", action_std)
         if isinstance(env, (gym.Env, VecEnv)):
             # a file's arguments come later
             part = _part_read(policy_kwargs) if _init_setup_model else ANY_PART
@@ -240,7 +255,7 @@ class DeepMimicPPO(PPO):
             tensorboard_log=tensorboard_log,
             policy_kwargs={**(policy_kwargs or {}), "value_scale": scale},
             verbose=verbose,
-            seed=seed,
+            seed=seed_or_none("seed", seed),
             device=device,
             _init_setup_model=_init_setup_model,
         )
@@ -279,21 +294,13 @@ class DeepMimicPPO(PPO):
         ]
         return super()._init_callback([FiniteRollouts(), *own], progress_bar)
 
-    def collect_rollouts(self, *args: Any, **kwargs: Any) -> bool:
-        """Collect a rollout as PPO does.
-
-        :raises NonFiniteError: a weight, an observation or a reward is not finite
-        """
-        try:
-            return super().collect_rollouts(*args, **kwargs)
-        except ValueError as error:  # torch blames the parameters of a distribution
-            if (cause := weight_not_finite(self.policy)) is not None:
-                raise cause from error
-            raise
-
     def train(self) -> None:
-        """Update the policy; afterwards adapt step size, noise and normaliser."""
+        """Update the policy; afterwards adapt step size, noise and normaliser.
+
+        :raises NonFiniteError: a weight is not finite any more
+        """
         super().train()
+        check_weights(self.policy)
         if self.kl_per_rollout is not None:
             kl = float(self.logger.name_to_value["train/approx_kl"])
             self.actor_learning_rate = adapted(self.actor_learning_rate, kl, self.kl_per_rollout)
@@ -355,15 +362,22 @@ def _check_spaces(
 def _value_scale(value_scale: float | None, gamma: float) -> float:
     """Return the unit of the values.
 
-    :raises ValueError: it is not positive, or follows from a discount of 1
+    :raises ValueError: it is not positive, its square is none in single precision, or it follows
+        from a discount of 1
     """
-    if value_scale is None and not number_from_zero("gamma", gamma) < 1.0:
+    if value_scale is None:
+        if gamma == 1.0:
+            raise ValueError(
+                f"`value_scale` must be given for `gamma` {gamma}: the largest return to expect"
+            )
+        return 1.0 / (1.0 - gamma)
+    scale = positive_number("value_scale", value_scale)
+    smallest, largest = VALUE_SCALE_RANGE
+    if not smallest <= scale <= largest:
         raise ValueError(
-            f"`value_scale` must be given for `gamma` {gamma}: the largest return to expect"
+            f"`value_scale` must be a number from {smallest} to {largest}, got {value_scale}"
         )
-    return (
-        1.0 / (1.0 - gamma) if value_scale is None else positive_number("value_scale", value_scale)
-    )
+    return scale
 
 
 def adapted(learning_rate: float, kl: float, wanted: float) -> float:

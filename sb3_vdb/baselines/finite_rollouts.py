@@ -1,18 +1,19 @@
-"""What a rollout gives is finite, checked before SB3 stores it."""
+"""What a rollout gives is finite, and what acts in it: checked before SB3 stores or learns it."""
 
 from __future__ import annotations
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
-from torch import nn
 
 from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.finite_steps import FiniteSteps, first_not_finite, is_finite
+from sb3_vdb.finite_weights import check_weights
 
 
 class FiniteRollouts(BaseCallback):
     """Stops a training with a :class:`~sb3_vdb.errors.NonFiniteError` that names environment, step
-    and component, where environments give NaN or infinity.
+    and component, where environments give NaN or infinity, and before the policy learns by a weight
+    that is not finite.
     """
 
     def _on_training_start(self) -> None:
@@ -36,16 +37,5 @@ class FiniteRollouts(BaseCallback):
             )
         return True
 
-
-def weight_not_finite(module: nn.Module) -> NonFiniteError | None:
-    """Make the error that names a weight that is not finite; None if all are.
-
-    :param module: the policy
-    """
-    names = [name for name, each in module.named_parameters() if not each.isfinite().all()]
-    if not names:
-        return None
-    return NonFiniteError(
-        f"the policy's weight `{names[0]}` is not finite; load an earlier checkpoint, and lower "
-        "the learning rate"
-    )
+    def _on_rollout_end(self) -> None:
+        check_weights(self.model.policy)

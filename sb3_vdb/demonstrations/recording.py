@@ -24,6 +24,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from sb3_vdb import array_files
 from sb3_vdb.acting import Predictor, steps
+from sb3_vdb.arguments import whole_number
 from sb3_vdb.demonstrations import npz
 from sb3_vdb.environments import registered_id, simulator_versions
 from sb3_vdb.files import check_entries, parse_json, with_default_suffix, write_bytes
@@ -109,11 +110,12 @@ def record(
         state environment of a pixel id; None for the environment itself
     :param deterministic: whether the actor acts without noise
     :param least_return: episodes below it are not kept
-    :raises ValueError: ``n_episodes`` is not positive, actions last longer in one environment than
-        in the other, or most episodes stay below ``least_return``
+    :raises ValueError: ``n_episodes`` is not positive, ``seed`` is none, actions last longer in one
+        environment than in the other, or most episodes stay below ``least_return``
     """
     if n_episodes < 1:
         raise ValueError(f"`n_episodes` must be at least 1, got {n_episodes}")
+    seed = whole_number("seed", seed, 0)
     env_id = registered_id(env_id)
     kwargs = resolved_arguments(env_id, env_kwargs)
     acts_for = getattr(getattr(acting_env, "unwrapped", None), "action_repeat", None)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_vdb.acting import Predictor, RandomActions, steps
+from sb3_vdb.arguments import whole_number
 from sb3_vdb.environments import registered_id
 from sb3_vdb.files import write_bytes
 
@@ -40,12 +41,13 @@ def record_video(
     :param env_kwargs: arguments of the environment
     :param every: frames of the environment for one of the video (smaller files, same speed)
     :return: the path
-    :raises ValueError: unknown suffix or id, or no frame to record
+    :raises ValueError: unknown suffix or id, a seed that is none, or no frame to record
     """
     path = Path(path)
     check_video_path(path)
     if every < 1:
         raise ValueError(f"`every` must be at least 1 frame, got {every}")
+    seed = whole_number("seed", seed, 0)
     env = gym.make(registered_id(env_id), render_mode="rgb_array", **(env_kwargs or {}))
     rate = float(env.metadata.get("render_fps", 30))
     n_frames = round(seconds * rate)

@@ -20,6 +20,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from sb3_vdb.class_paths import warn_of_script
 from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.files import expanded, replacing, with_default_suffix
+from sb3_vdb.finite_weights import LastFiniteWeights
 from sb3_vdb.run_state import get_env_state, get_random_state, set_env_state, set_random_state
 from sb3_vdb.vec_env import action_repeat_of
 from sb3_vdb.vmail.collector import Collector
@@ -39,6 +40,7 @@ class RunFiles(BaseAlgorithm):
     replay_buffer: SequenceReplayBuffer | None
     action_repeat: int | None  # environment frames of an action; None where nobody knows
     _collector: Collector
+    _last_finite: LastFiniteWeights
     _run_state: dict[str, Any] | None = None  # only while a file is written or read
     _random_to_restore: dict[str, Any] | None = None  # once the replay buffer is read
 
@@ -64,6 +66,7 @@ class RunFiles(BaseAlgorithm):
             *super()._excluded_save_params(),
             "_collector",
             "_constraint",
+            "_last_finite",
             "_learner",
             "_random_to_restore",
         ]
@@ -184,22 +187,28 @@ class RunFiles(BaseAlgorithm):
 
     @contextmanager
     def _saving_before_errors(self) -> Iterator[None]:
-        """Open a block in which the networks are saved before an error of what is not finite."""
+        """Open a block in which the networks, as they were when they were last finite, are saved
+        before an error of what is not finite.
+        """
         try:
             yield
         except NonFiniteError as error:
-            # without a log folder of the user's, SB3's logger has a temporary one
-            kept = self._custom_logger or self.tensorboard_log is not None
-            folder = self.logger.get_dir() if kept else None
-            path = Path(folder or ".").resolve() / "vmail_before_error.zip"
-            self._last_obs = None  # new episodes: those that go on have a gap
-            try:
-                self.save(path)
-            except Exception as failure:  # whatever it is, the first error matters more
-                saved = f"the networks before that could not be saved ({failure!r})"
-            else:
-                saved = f"the networks before that are in {path}"
-            raise NonFiniteError(f"{error}; {saved}") from error
+            weight = self._last_finite.restore_if_needed()
+            what = str(error) if weight is None else _with_weight(error, weight)
+            raise NonFiniteError(f"{what}; {self._save_before_error()}") from error
+
+    def _save_before_error(self) -> str:
+        """Save the networks, and say where they are."""
+        # without a log folder of the user's, SB3's logger has a temporary one
+        kept = self._custom_logger or self.tensorboard_log is not None
+        folder = self.logger.get_dir() if kept else None
+        path = Path(folder or ".").resolve() / "vmail_before_error.zip"
+        self._last_obs = None  # new episodes: those that go on have a gap
+        try:
+            self.save(path)
+        except Exception as failure:  # whatever it is, the first error matters more
+            return f"the networks before that could not be saved ({failure!r})"
+        return f"the networks before that are in {path}"
 
     def save_replay_buffer(self, path: str | Path, parts: bool = False) -> None:
         """Write the replay buffer, demonstrations included, all of it or nothing.
@@ -253,3 +262,13 @@ def _checked(path: str | Path | io.BufferedIOBase) -> io.BytesIO:
         source, content = str(path), io.BytesIO(path.read_bytes())
     check_zip(content, source, "use an earlier one")
     return content
+
+
+def _with_weight(error: NonFiniteError, weight: str) -> str:
+    """Name the weight that is behind an error.
+
+    :param error: what ended training
+    :param weight: name of one that is not finite
+    """
+    own, seen = f"the policy's weight `{weight}` is not finite", str(error).partition(";")[0]
+    return f"{own if seen == own else f'{own} ({seen})'}; lower the learning rate"

@@ -197,7 +197,8 @@ class SequenceAlgorithm(RunFiles):
         :param reset_num_timesteps: count from 0, and begin new episodes
         :param progress_bar: show one
         :raises ValueError: there are no demonstrations, or no environment
-        :raises NonFiniteError: a loss is not finite; the networks before it were saved
+        :raises NonFiniteError: what comes in, a loss or a weight is not finite; the networks before
+            that were saved
         """
         total_timesteps = step_count("total_timesteps", total_timesteps)
         if log_interval is not None:
@@ -205,6 +206,7 @@ class SequenceAlgorithm(RunFiles):
         replay_buffer = self._ready_buffer()
         if self.env is None:
             raise ValueError("there is no environment; call set_env(env), or learn_offline(...)")
+        self._last_finite.keep()
         if not all(replay_buffer.has_begun(i) for i in range(self.n_envs)):
             self._last_obs = None
         before = self._last_obs
@@ -247,11 +249,13 @@ class SequenceAlgorithm(RunFiles):
         :param log_interval: updates between two lines of the log
         :param tb_log_name: of the TensorBoard run
         :raises ValueError: there are no demonstrations, or ``log_interval`` is below 1
-        :raises NonFiniteError: a loss is not finite; the networks before it were saved
+        :raises NonFiniteError: a loss or a weight is not finite; the networks before that were
+            saved
         """
         self._ready_buffer()
         positive_int("log_interval", log_interval)
         whole_number("gradient_steps", gradient_steps, 0)
+        self._last_finite.keep()
         if not self._custom_logger:
             self._logger = configure_logger(
                 self.verbose, self.tensorboard_log, tb_log_name, self._n_updates == 0

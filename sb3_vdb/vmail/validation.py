@@ -10,7 +10,13 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, unwrap_vec_normalize
 
-from sb3_vdb.arguments import fraction, number_from_zero, positive_number, whole_number
+from sb3_vdb.arguments import (
+    fraction,
+    number_from_zero,
+    positive_number,
+    seed_or_none,
+    whole_number,
+)
 from sb3_vdb.box_scaling import check_bounded_actions
 from sb3_vdb.networks import space_parts
 from sb3_vdb.rewards import LOGIT_REWARDS
@@ -61,6 +67,7 @@ def check_settings(settings: Settings) -> None:
     :param settings: arguments of the algorithm by their names
     :raises ValueError: naming the setting, its value and what is possible
     """
+    seed_or_none("seed", settings["seed"])
     _check_ranges(settings)
     _check_choices(settings)
     training_frequency(settings["train_freq"])

@@ -9,7 +9,9 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from stable_baselines3.common.utils import update_learning_rate
 
+from sb3_vdb.arguments import plain
 from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.finite_weights import LastFiniteWeights
 from sb3_vdb.schedules import value_at
 from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, ConstraintWatch, DualVariable
 from sb3_vdb.vec_env import action_repeat_of
@@ -186,14 +188,14 @@ class VMAIL(SequenceAlgorithm):
         super().__init__(
             policy,  # type: ignore[arg-type]
             env,
-            learning_rate,
+            plain(learning_rate),
             policy_kwargs=policy_kwargs,
             stats_window_size=stats_window_size,
             tensorboard_log=tensorboard_log,
             verbose=verbose,
             device=device,
             support_multi_env=True,
-            seed=seed,
+            seed=plain(seed),
         )
         self.discriminator_learning_rate = discriminator_learning_rate
         self.actor_learning_rate = actor_learning_rate
@@ -258,7 +260,9 @@ class VMAIL(SequenceAlgorithm):
         steps = UpdateSettings(
             self.max_grad_norm, self.tau, self.target_update_interval, self.actor_decay
         )
-        self._learner = Learner(Update(losses, steps), self.dual, self.engine, self.tf32)
+        update = Update(losses, steps)
+        self._learner = Learner(update, self.dual, self.engine, self.tf32)
+        self._last_finite = LastFiniteWeights(self.policy, update.optimizers().values())
 
     def loss_settings(self) -> LossSettings:
         """Return what the losses depend on."""
@@ -280,8 +284,11 @@ class VMAIL(SequenceAlgorithm):
         """Carry out updates.
 
         :param gradient_steps: how many
-        :raises NonFiniteError: a loss is not finite; the networks as they were before it were saved
+        :raises NonFiniteError: a loss or a weight is not finite; the networks as they were when
+            they were last finite were saved
         """
+        if not self._last_finite.is_kept:
+            self._last_finite.keep()
         self.policy.set_training_mode(True)
         for name, optimizer in self._learner.update.optimizers().items():
             update_learning_rate(optimizer, self.learning_rate_of(name))
@@ -290,6 +297,8 @@ class VMAIL(SequenceAlgorithm):
             with self._saving_before_errors():
                 figures.append(self._learner.step(*self.sample_batches(), self._n_updates))
             self._n_updates += 1
+        with self._saving_before_errors():
+            self._last_finite.keep()
         if figures:
             self._log_updates(UpdateMetrics(*th.stack(figures).mean(dim=0).tolist()))
 

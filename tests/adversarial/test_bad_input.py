@@ -155,7 +155,7 @@ def test_a_recurrent_generator_under_airl_is_refused(demos):
 
 
 def test_relabelling_that_is_impossible_is_refused(demos):
-    with pytest.raises(ValueError, match="`relabel_rollouts=True` needs an on-policy generator"):
+    with pytest.raises(ValueError, match="`relabel_rollouts` is True, which needs an on-policy"):
         make_trainer("GAIL", "SAC", demos, relabel_rollouts=True)
     with pytest.raises(ValueError, match="VecNormalize"):
         make_trainer(

@@ -267,7 +267,8 @@ def test_a_save_that_fails_does_not_hide_what_went_wrong(demos, monkeypatch):
 
     monkeypatch.setattr(type(trainer), "save", full)
     with pytest.raises(
-        NonFiniteError, match=r"policy of PPO is not finite.* could not be saved .*No space left"
+        NonFiniteError,
+        match=r"weight `.*` of PPO is not finite.* could not be saved .*No space left",
     ):
         trainer.learn(400, callback=Poison())
 

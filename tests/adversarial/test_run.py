@@ -560,11 +560,64 @@ def test_a_policy_that_is_no_number_stops_with_its_name_after_saving(generator, 
         def _on_step(self):
             return True
 
-    with pytest.raises(NonFiniteError, match=f"a parameter of the policy of {generator} is not"):
+    with pytest.raises(NonFiniteError, match=f"the policy's weight `.*` of {generator} is not"):
         trainer.learn(400, callback=Break())
     (path,) = tmp_path.glob("vail_stopped_at_*.zip")
     loaded = VAIL.load(path, make_vec_env(MAZE, 2))
     assert th.isfinite(parameters(loaded.policy)).all()
+
+
+@pytest.mark.parametrize("at", [20, 100])
+def test_a_weight_that_breaks_in_the_first_round_is_not_saved(at, demos, tmp_path):
+    trainer = make_trainer("GAIL", "PPO", demos, log_dir=tmp_path)
+
+    def break_it(local, _):
+        if local["self"].num_timesteps == at:
+            with th.no_grad():
+                local["self"].policy.action_net.bias[0] = float("inf")
+        return True
+
+    with pytest.raises(NonFiniteError, match=r"weight `action_net\.bias` of PPO is not finite"):
+        trainer.learn(100, callback=break_it)
+    (path,) = tmp_path.glob("gail_stopped_at_*.zip")
+    GAIL.load(path, make_vec_env(MAZE, 2)).learn(100, reset_num_timesteps=False)
+
+
+def test_what_sac_learns_outside_its_networks_is_restored_too(demos, tmp_path):
+    """An infinite mean makes the entropy coefficient NaN, which is no part of the policy."""
+    trainer = make_trainer("VAIL", "SAC", demos, log_dir=tmp_path).learn(120)
+
+    def break_it(local, _):
+        if local["self"].num_timesteps == 160:
+            with th.no_grad():
+                local["self"].actor.mu.bias[0] = float("inf")
+        return True
+
+    with pytest.raises(NonFiniteError, match="of SAC is not finite"):
+        trainer.learn(120, callback=break_it, reset_num_timesteps=False)
+    assert trainer.gen_algo.log_ent_coef.isfinite().all()
+    (path,) = tmp_path.glob("vail_stopped_at_*.zip")
+    VAIL.load(path, make_vec_env(MAZE, 2)).learn(120, reset_num_timesteps=False)
+
+
+def test_a_policy_that_breaks_in_its_last_update_is_named(demos, tmp_path, monkeypatch):
+    """No round follows in which it would be found."""
+    trainer = make_trainer("GAIL", "PPO", demos, log_dir=tmp_path)
+    monkeypatch.setattr(
+        trainer.gen_algo, "train", lambda: trainer.policy.action_net.bias.data.fill_(float("nan"))
+    )
+    with pytest.raises(NonFiniteError, match=r"weight `action_net\.bias` of PPO is not finite"):
+        trainer.learn(100)
+    assert th.isfinite(parameters(trainer.policy)).all()
+
+
+def test_a_policy_that_is_no_number_from_the_start_is_refused(demos, tmp_path):
+    trainer = make_trainer("GAIL", "PPO", demos, log_dir=tmp_path)
+    next(iter(trainer.policy.parameters())).data.fill_(float("nan"))
+    with pytest.raises(NonFiniteError, match="is not finite; load an earlier checkpoint"):
+        trainer.learn(100)
+    assert trainer.num_timesteps == 0
+    assert not list(tmp_path.glob("*.zip"))
 
 
 def test_other_errors_are_passed_on(demos):

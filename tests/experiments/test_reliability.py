@@ -107,6 +107,28 @@ def test_a_training_that_takes_nan_for_a_number_does_not_hold(monkeypatch):
     assert (trial.held, trial.outcome) == (False, "trained on without a word")
 
 
+def test_a_training_that_blames_no_weight_does_not_hold(monkeypatch):
+    class Vague:
+        def learn(self, *_, **__):
+            raise ValueError("something is not finite")
+
+    monkeypatch.setitem(faults.ACTING, "DeepMimicPPO", lambda *_: Vague())
+    trial = faults._in_policy("DeepMimicPPO", "actor.bias", float("inf"))
+    assert not trial.held
+    assert trial.outcome.startswith("`actor.bias`: names no weight, ValueError: something")
+
+
+@pytest.mark.parametrize("name", subjects.ACTING)
+def test_a_weight_of_every_network_is_tried(name):
+    weights = faults._weights(name)
+    first = {
+        "V-MAIL": "world_model.encoder.nets.part_observation.0.weight",
+        "VAIL with SAC": "actor.latent_pi.0.weight",
+    }
+    assert weights[0] == first.get(name, "log_std")
+    assert len({each.partition(".")[0] for each in weights}) >= 3
+
+
 def test_nan_in_demonstrations_is_refused_by_name():
     assert all(trial.held for trial in faults._in_demonstrations(float("nan")))
 

@@ -196,10 +196,69 @@ def test_a_loss_that_is_not_finite_stops_with_its_name_after_saving(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     model = make_model()
     model.learn(10)
-    next(model.policy.world_model.decoder.parameters()).data[0] = th.inf
+
+    def spoil(local, _):
+        if local["self"].num_timesteps == 20:
+            next(model.policy.world_model.decoder.parameters()).data[0] = th.inf
+        return True
+
     with pytest.raises(NonFiniteError, match=r"model_loss.*vmail_before_error\.zip"):
-        model.learn(20, reset_num_timesteps=False)
+        model.learn(20, callback=spoil, reset_num_timesteps=False)
     assert VMAIL.load(tmp_path / "vmail_before_error.zip", device="cpu").num_timesteps == 20
+
+
+WEIGHTS = [  # of what acts, of what only learns, and one behind a ReLU that hides -inf
+    "world_model.encoder.nets.part_observation.0.weight",
+    "world_model.decoder.nets.part_observation.0.bias",
+    "discriminator.unit.trunk.layers.0.weight",
+    "actor_average.net.0.weight",
+    "value_target.net.0.bias",
+]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("weight", WEIGHTS)
+def test_a_weight_that_is_not_finite_is_named_and_what_was_before_is_saved(
+    weight, value, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    model = make_model("vectors", actor_decay=0.9)
+
+    def spoil(local, _):
+        if local["self"].num_timesteps == 15:
+            model.policy.get_parameter(weight).data.flatten()[0].fill_(value)
+        return True
+
+    with pytest.raises(NonFiniteError, match=rf"`{weight}` is not finite.*vmail_before_error\.zip"):
+        model.learn(40, callback=spoil)
+    loaded = VMAIL.load(tmp_path / "vmail_before_error.zip", env=Dot("vectors"), device="cpu")
+    loaded.set_demonstrations(make_demonstrations("vectors"))
+    for each in (model, loaded):
+        assert all(part.isfinite().all() for part in each.policy.state_dict().values())
+        each.learn(20, reset_num_timesteps=False)
+
+
+@pytest.mark.parametrize("n_updates", [1, 2])
+def test_a_step_that_overflows_is_taken_back(n_updates, tmp_path, monkeypatch):
+    """Found by the next update's losses, or at the end where there is none."""
+    monkeypatch.chdir(tmp_path)
+    model = make_model("vectors", actor_learning_rate=1e39)
+    before = {name: each.clone() for name, each in model.policy.state_dict().items()}
+    with pytest.raises(NonFiniteError, match=r"weight `actor\..*; lower the learning rate"):
+        model.learn_offline(n_updates)
+    loaded = VMAIL.load(tmp_path / "vmail_before_error.zip", device="cpu")
+    for name, value in loaded.policy.state_dict().items():
+        assert th.equal(value, before[name]), name
+
+
+def test_weights_that_are_not_finite_from_the_start_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = make_model("vectors")
+    next(model.policy.parameters()).data.fill_(np.nan)
+    for train in (model.learn, model.learn_offline, model.train):
+        with pytest.raises(NonFiniteError, match="is not finite; load an earlier checkpoint"):
+            train(20)
+    assert not list(tmp_path.iterdir())
 
 
 class Broken(Dot):

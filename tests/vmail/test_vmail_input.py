@@ -41,6 +41,12 @@ def test_calls_that_mix_the_two_interfaces_are_refused():
         VMAIL("CnnPolicy", None, make_demonstrations())
 
 
+def test_numpys_numbers_are_taken():
+    model = make_model("vectors", learning_rate=np.float32(0.25), seed=np.int64(3))
+    assert (model.learning_rate, model.seed) == (0.25, 3)
+    model.learn_offline(1)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -57,6 +63,8 @@ def test_calls_that_mix_the_two_interfaces_are_refused():
             "`gradient_penalty` must be one of one_centered, one_",
         ),
         ({"batch_size": 2.5}, "`batch_size` must be a whole number from 1 on, got 2.5"),
+        ({"seed": 1.5}, "`seed` must be a whole number from 0 on, got 1.5"),
+        ({"seed": 2**32}, "`seed` must be at most 4294967295, got 4294967296"),
         ({"learning_rate": -1.0}, "`learning_rate` must be a finite number from 0 on, got -1.0"),
         ({"actor_learning_rate": np.nan}, "`actor_learning_rate` must be a finite"),
         ({"buffer_size": 4}, "`buffer_size` 4 does not hold one sequence of `sequence_length` 5"),

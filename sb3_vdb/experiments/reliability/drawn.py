@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from sb3_vdb.baselines import DeepMimicPPO
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.experiments.reliability.subjects import (
     ACTING,
     KINDS,
     Quiet,
     make_cloning,
+    make_deepmimic,
     make_venv,
     make_vmail,
 )
@@ -60,6 +62,18 @@ VMAIL_ARGUMENTS = (
     "tau",
     "actor_decay",
     "max_grad_norm",
+    "seed",
+)
+# those that SB3's PPO has, too, are checked there, without names
+DEEPMIMIC = (
+    "learning_rate",
+    "critic_learning_rate",
+    "kl_per_rollout",
+    "action_std",
+    "value_scale",
+    "gamma",
+    "vf_coef",
+    "seed",
 )
 CLONING = ("learning_rate", "batch_size", "weight_decay", "seed")
 
@@ -74,11 +88,12 @@ def drawn(n: int) -> Iterator[Trial]:
         "GAIL": (TRAINER, lambda folder, changes: _train("GAIL with PPO", folder, changes)),
         "VAIL": (TRAINER, lambda folder, changes: _train("VAIL with SAC", folder, changes)),
         "VMAIL": (VMAIL_ARGUMENTS, _make_vmail),
+        "DeepMimicPPO": (DEEPMIMIC, _make_deepmimic),
         "BehaviouralCloning": (CLONING, lambda _, changes: _nothing(make_cloning(**changes))),
     }
     with Quiet():
         for name, (arguments, make) in makers.items():
-            yield from _constructed(name, arguments, make, max(1, n // 8))
+            yield from _constructed(name, arguments, make, max(1, n // (2 * len(makers))))
         yield from _demonstrated(max(1, n // 2))
 
 
@@ -99,6 +114,11 @@ def _make_vmail(folder: Path, changes: dict[str, Any]) -> None:
     model.save_replay_buffer(folder / "r.npz")
     loaded = type(model).load(folder / "m.zip", env=make_venv(), device="cpu")
     loaded.load_replay_buffer(folder / "r.npz")
+
+
+def _make_deepmimic(folder: Path, changes: dict[str, Any]) -> None:
+    make_deepmimic(folder, **changes).save(folder / "m.zip")
+    DeepMimicPPO.load(folder / "m.zip", env=make_venv(), device="cpu")
 
 
 def _constructed(

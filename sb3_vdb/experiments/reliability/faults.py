@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sb3_vdb.experiments.reliability.subjects import (
     EPISODE_STEPS,
     KINDS,
     PLACES,
+    ROUND,
     AtStep,
     Fault,
     Quiet,
@@ -45,7 +47,8 @@ def faults(share: float) -> Iterator[Trial]:
             for name in ACTING:
                 for place in PLACES:
                     yield _in_environment(name, Fault(place, value))
-                yield _in_policy(name, value)
+                for weight in _weights(name):
+                    yield _in_policy(name, weight, value)
             yield from _in_demonstrations(value)
         yield _in_huge_actions()
 
@@ -63,19 +66,33 @@ def _in_environment(name: str, fault: Fault) -> Trial:
     return Trial(PART, subject, False, "trained on without a word")
 
 
-def _in_policy(name: str, value: float) -> Trial:
+def _weights(name: str) -> list[str]:
+    """List the first and the last weight of each network of a learner's policy."""
+    with tempfile.TemporaryDirectory() as folder:
+        learner = ACTING[name](Path(folder))
+    names = [each for each, _ in getattr(learner, "gen_algo", learner).policy.named_parameters()]
+    by_network = [list(own) for _, own in groupby(names, lambda each: each.partition(".")[0])]
+    return list(dict.fromkeys(own[i] for own in by_network for i in (0, -1)))
+
+
+def _in_policy(name: str, weight: str, value: float) -> Trial:
+    """Put a number into a weight while a rollout is collected."""
     subject = f"{name}, a weight becomes {value}"
 
     def spoil(model: Any) -> None:
         with th.no_grad():
-            next(iter(model.policy.parameters())).fill_(value)
+            model.policy.get_parameter(weight).flatten()[0].fill_(value)
 
     with tempfile.TemporaryDirectory() as folder:
         try:
             ACTING[name](Path(folder)).learn(STEPS, callback=AtStep(100, spoil))
         except Exception as error:  # whatever it is, it is what the trial is about
-            return _stopped(name, subject, error, Path(folder))
-    return Trial(PART, subject, False, "trained on without a word")
+            trial = _stopped(name, subject, error, Path(folder))
+            if "weight" not in str(error):
+                trial = Trial(PART, subject, False, f"names no weight, {in_words(error)}")
+        else:
+            trial = Trial(PART, subject, False, "trained on without a word")
+    return trial if trial.held else trial._replace(outcome=f"`{weight}`: {trial.outcome}")
 
 
 def _stopped(name: str, subject: str, error: Exception, folder: Path) -> Trial:
@@ -90,13 +107,21 @@ def _stopped(name: str, subject: str, error: Exception, folder: Path) -> Trial:
     if not files:
         return Trial(PART, subject, False, "stopped by name, nothing saved")
     try:
-        if name in KINDS:
-            KINDS[name].load(files[-1], make_venv()).learn(80, reset_num_timesteps=False)
-        else:
-            _check_finite(VMAIL.load(files[-1], device="cpu").policy)
+        _go_on(name, files[-1])
     except Exception as after:  # whatever it is, it is what the trial is about
         return Trial(PART, subject, False, f"what was saved fails, {in_words(after)}")
     return Trial(PART, subject, True, "stopped by name, what was saved goes on")
+
+
+def _go_on(name: str, file: Path) -> None:
+    """Load what was saved, and train on."""
+    if name in KINDS:
+        learner = KINDS[name].load(file, make_venv())
+    else:
+        learner = VMAIL.load(file, make_venv(), device="cpu")
+        learner.set_demonstrations(make_demonstrations())
+    learner.learn(2 * ROUND, reset_num_timesteps=False)
+    _check_finite(learner.policy)
 
 
 def _check_finite(module: th.nn.Module) -> None:

@@ -47,8 +47,8 @@ PROMISES: Mapping[str, Promise] = {
         "NaN and infinity stop a training with an error that says so, and what was saved before "
         "goes on.",
         "They come from a reset, a step, a last observation or a reward of one of two "
-        "environments, from a weight of the policy, or from demonstrations. The tasks' "
-        "rewards are not used by imitation.",
+        "environments, from one number of a weight (the first and the last weight of each network "
+        "of the policy), or from demonstrations. The tasks' rewards are not used by imitation.",
     ),
     "memory": Promise(
         "Memory",

@@ -24,7 +24,7 @@ from sb3_vdb.experiments.reliability.seeds import seeds
 from sb3_vdb.experiments.reliability.trials import Trial, table_of, timed
 
 TEXTS = ("outcomes", "failures")  # columns that may be empty
-N_KILLS, N_DAMAGED, N_DRAWN, N_STEPS = 50, 200, 400, 500_000
+N_KILLS, N_DAMAGED, N_DRAWN, N_STEPS = 50, 200, 500, 500_000
 # what is tried for a share of the whole, in the order of the page; kills first, since they fork
 PARTS: Mapping[str, Callable[[float], Iterator[Trial]]] = {
     "kills": lambda share: kills(_at_least_one(N_KILLS * share)),

@@ -163,17 +163,17 @@ def make_vmail(folder: Path, fault: Fault | None = None, **changes: Any) -> VMAI
     return VMAIL("MlpPolicy", make_venv(fault), demonstrations, **{**arguments, **changes})
 
 
-def make_deepmimic(folder: Path, fault: Fault | None = None) -> DeepMimicPPO:
+def make_deepmimic(folder: Path, fault: Fault | None = None, **changes: Any) -> DeepMimicPPO:
     """Make a small DeepMimicPPO."""
-    return DeepMimicPPO(
-        env=make_venv(fault),
-        n_steps=ROUND // N_ENVS,
-        batch_size=20,
-        n_epochs=1,
-        policy_kwargs={"net_arch": [16]},
-        seed=0,
-        device="cpu",
-    )
+    arguments: dict[str, Any] = {
+        "n_steps": ROUND // N_ENVS,
+        "batch_size": 20,
+        "n_epochs": 1,
+        "policy_kwargs": {"net_arch": [16]},
+        "seed": 0,
+        "device": "cpu",
+    }
+    return DeepMimicPPO(env=make_venv(fault), **{**arguments, **changes})
 
 
 def make_cloning(**changes: Any) -> BehaviouralCloning:
