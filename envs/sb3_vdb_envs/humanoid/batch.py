@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -15,11 +15,9 @@ import numpy.typing as npt
 from sb3_vdb_envs.batched import BatchStep
 from sb3_vdb_envs.humanoid import actions as control
 from sb3_vdb_envs.humanoid import character, rotations
-from sb3_vdb_envs.humanoid.clips import MotionClip
 from sb3_vdb_envs.humanoid.features import (
     FARTHEST,
     N_DRIFT,
-    ROTATION_SIZES,
     drift,
     feature_bounds,
     features,
@@ -32,6 +30,7 @@ from sb3_vdb_envs.humanoid.kinematics import (
     lowest_points,
 )
 from sb3_vdb_envs.humanoid.rewards import WEIGHTS, imitation_terms, joint_rotation_errors
+from sb3_vdb_envs.humanoid.settings import CONTACT_HEIGHT, STEP, Settings, lift
 from sb3_vdb_envs.humanoid.simulator import Simulator
 from sb3_vdb_envs.vector import Observations
 
@@ -39,90 +38,6 @@ Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 LOGGER = logging.getLogger(__name__)
-CONTACT_HEIGHT = 1e-3  # m; a body nearer to the ground touches it
-STEP = 1.0 / character.CONTROL_RATE  # s
-# Clips that touch the ground with more than their feet, and what may not touch it there
-FALL_BODIES = {
-    "cartwheel": tuple(name for name in character.ALL_BUT_FEET if "wrist" not in name),
-    "crawl": character.TORSO,
-    "roll": (),
-    "getup_facedown": (),
-    "getup_faceup": (),
-}
-
-
-class Settings(NamedTuple):
-    """The arguments that a user chooses; see :class:`HumanoidEnv`."""
-
-    clip: MotionClip
-    fall_bodies: tuple[str, ...]
-    rotation: str
-    action: str
-    target: str
-    random_start: bool
-    sync_root: bool
-    drift: bool = False
-
-
-def make_settings(
-    clip: str,
-    fall: str | Sequence[str] = "deepmimic",
-    rotation: str = "quaternion",
-    action: str = "exp_map",
-    target: str = "absolute",
-    random_start: bool = True,
-    sync_root: bool = True,
-    drift: bool = False,
-) -> Settings:
-    """Check the arguments of the environment, and make the settings from them.
-
-    :raises ValueError: one of them is not known
-    """
-    choices = {
-        "rotation": (rotation, tuple(ROTATION_SIZES)),
-        "action": (action, tuple(control.FORMS)),
-        "target": (target, control.TARGETS),
-    }
-    for name, (value, known) in choices.items():
-        if value not in known:
-            raise ValueError(f"`{name}` must be one of {', '.join(known)}, got {value!r}")
-    if target == "reference" and action != "exp_map":
-        raise ValueError(
-            f'`target` "reference" needs `action` "exp_map", got {action!r}: '
-            "offsets are rotation vectors"
-        )
-    motion = MotionClip.load(clip)
-    bodies = _fall_bodies(fall, motion)
-    _warn_of_falls(motion, bodies)
-    return Settings(motion, bodies, rotation, action, target, random_start, sync_root, drift)
-
-
-def _warn_of_falls(clip: MotionClip, fall_bodies: tuple[str, ...]) -> None:
-    """Warn if the clip itself touches the ground with what must not touch it."""
-    state = clip.state(np.arange(0.0, clip.duration, STEP))
-    _lift(state)
-    touching = lowest_points(forward_kinematics(state)) < CONTACT_HEIGHT
-    names = [name for name in fall_bodies if touching[:, character.NAMES.index(name)].any()]
-    if names:
-        LOGGER.warning(
-            "clip %s touches the ground with %s, which ends episodes; "
-            'choose `fall="torso"`, "none" or a list of bodies',
-            clip.name,
-            ", ".join(names),
-        )
-
-
-def _fall_bodies(fall: str | Sequence[str], clip: MotionClip) -> tuple[str, ...]:
-    if fall == "deepmimic":
-        return FALL_BODIES.get(clip.name, character.ALL_BUT_FEET)
-    names = {"torso": character.TORSO, "none": ()}.get(fall) if isinstance(fall, str) else fall
-    unknown = None if names is None else set(names) - set(character.NAMES)
-    if names is None or unknown:
-        raise ValueError(
-            f'`fall` must be "deepmimic", "torso", "none" or a list of bodies out of '
-            f"{', '.join(character.NAMES)}; got {fall!r}"
-        )
-    return tuple(names)
 
 
 class HumanoidBatch:
@@ -186,7 +101,7 @@ class HumanoidBatch:
             self._offsets[indices] = -state.root_position[:, :2]
             state.root_position[:, :2] = 0.0
             target = CharacterState(*(part.copy() for part in state))
-            _lift(state)
+            lift(state)
             self.simulator.put(indices, state)
             self._state = self.simulator.get()
             self._target.put(indices, target)
@@ -310,7 +225,7 @@ class HumanoidBatch:
         times = start + np.arange(n_steps + 1) / rate
         times = np.minimum(times, np.inf if clip.loops else clip.duration)
         state = clip.state(times)
-        _lift(state)
+        lift(state)
         bodies = forward_kinematics(state)
         values = features(clip.phase(times), state, bodies, self.settings.rotation)
         return _observed(values, np.zeros((len(times), N_DRIFT)) if self.settings.drift else None)
@@ -326,7 +241,7 @@ class HumanoidBatch:
         clip = self.settings.clip
         shares = np.arange(n_phases) / (n_phases if clip.loops else n_phases - 1)
         state = clip.state(shares * clip.duration)
-        _lift(state)
+        lift(state)
         values = features(shares, state, forward_kinematics(state), self.settings.rotation)
         return {
             "motion": values.astype(np.float32),
@@ -391,14 +306,6 @@ def _observed(state: Array, drifts: Array | None) -> Observations:
     if drifts is None:
         return state.astype(np.float32)
     return {"state": state.astype(np.float32), "drift": drifts.astype(np.float32)}
-
-
-def _lift(state: CharacterState) -> None:
-    """Raise characters that reach into the ground until they stand on it; clips do so by up to
-    10 cm.
-    """
-    lowest = lowest_points(forward_kinematics(state)).min(axis=1)
-    state.root_position[:, 2] += np.maximum(0.0, -lowest)
 
 
 def _both(state: CharacterState, target: CharacterState) -> tuple[Bodies, Bodies]:

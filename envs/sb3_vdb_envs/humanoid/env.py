@@ -11,8 +11,9 @@ from gymnasium.utils import EzPickle
 
 from sb3_vdb_envs.batched import check_render_mode
 from sb3_vdb_envs.humanoid import character
-from sb3_vdb_envs.humanoid.batch import HumanoidBatch, make_settings
+from sb3_vdb_envs.humanoid.batch import HumanoidBatch
 from sb3_vdb_envs.humanoid.picture import IMAGE_HEIGHT, Picture, image_size
+from sb3_vdb_envs.humanoid.settings import make_settings
 from sb3_vdb_envs.humanoid.simulator import NOMINAL, Plant, Simulator, make_plant
 from sb3_vdb_envs.single import BatchOfOneEnv
 from sb3_vdb_envs.vector import Observations

@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from sb3_vdb_envs.batched import BatchVectorEnv, check_num_envs
 from sb3_vdb_envs.humanoid import character
-from sb3_vdb_envs.humanoid.batch import HumanoidBatch, make_settings
+from sb3_vdb_envs.humanoid.batch import HumanoidBatch
 from sb3_vdb_envs.humanoid.env import HumanoidEnv
 from sb3_vdb_envs.humanoid.mujoco_simulator import MujocoSimulator
 from sb3_vdb_envs.humanoid.picture import IMAGE_HEIGHT, MujocoPicture, image_size
+from sb3_vdb_envs.humanoid.settings import make_settings
 from sb3_vdb_envs.humanoid.simulator import make_plant
 from sb3_vdb_envs.vector import AutoresetMode, Observations
 
