@@ -24,6 +24,7 @@ class Objective(NamedTuple):
     :param grad_penalty_on: ``"expert"`` or ``"both"``
     :param grad_penalty_target: what is penalised
     :param information_limit: I_c in nats; None for no bottleneck
+    :param loss_kind: of :data:`~sb3_vdb.vdb.losses.LOSSES`
     """
 
     batch_size: int
@@ -31,6 +32,7 @@ class Objective(NamedTuple):
     grad_penalty_on: PenaltySide
     grad_penalty_target: PenaltyTarget
     information_limit: float | None
+    loss_kind: str = "cross_entropy"
 
     def loss(
         self,
@@ -60,5 +62,6 @@ class Objective(NamedTuple):
             beta=beta,
             information_limit=self.information_limit,
             gradient_penalty=penalty,
+            kind=self.loss_kind,
         )
         return loss, output

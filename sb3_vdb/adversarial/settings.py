@@ -28,7 +28,8 @@ from sb3_vdb.arguments import (
 )
 from sb3_vdb.discriminators import PENALTY_TARGETS, Discriminator, PenaltyTarget
 from sb3_vdb.files import expanded
-from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, Constraint, DualVariable
+from sb3_vdb.rewards import LEAST_SQUARES
+from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, LOSSES, Constraint, DualVariable
 from sb3_vdb.vec_env import lowest_normalize
 from sb3_vdb.views import View
 
@@ -66,6 +67,7 @@ class AdversarialSettings:
     verbose: int
     trace_updates: bool | None = None
     terminal_reward: float | None = None
+    disc_loss: str = "cross_entropy"
 
     def __post_init__(self) -> None:
         """Check all values, and turn them into plain ones, which can be written to a file."""
@@ -84,6 +86,7 @@ class AdversarialSettings:
             "reward_scaling": SCALINGS,
             "relabel_rollouts": (True, False, None),
             "trace_updates": (True, False, None),
+            "disc_loss": tuple(LOSSES),
         }
         return {
             "demo_batch_size": positive_int("demo_batch_size", self.demo_batch_size),
@@ -186,6 +189,23 @@ def checked_reward_type(reward_type: str | None, allowed: tuple[str, ...]) -> st
     if reward_type not in allowed:
         raise ValueError(f"`reward_type` must be one of {', '.join(allowed)}, got {reward_type!r}")
     return reward_type
+
+
+def reward_type_of(settings: AdversarialSettings, allowed: tuple[str, ...]) -> str:
+    """Give the reward type of a run: that of the loss, else the first one of cross entropy.
+
+    :param settings: of the run
+    :param allowed: reward types of the discriminator
+    :raises ValueError: loss, reward and discriminator do not fit together
+    """
+    by_squares = settings.disc_loss == LEAST_SQUARES
+    if by_squares and LEAST_SQUARES not in allowed:
+        raise ValueError(
+            '`disc_loss` "least_squares" is for GAIL and VAIL; the logits of AIRL types are '
+            'differences of log-densities, use "cross_entropy"'
+        )
+    fitting = tuple(each for each in allowed if (each == LEAST_SQUARES) == by_squares)
+    return checked_reward_type(settings.reward_type, fitting)
 
 
 def discriminator_arguments(

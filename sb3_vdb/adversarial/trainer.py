@@ -33,9 +33,9 @@ from sb3_vdb.adversarial.rounds import Rounds
 from sb3_vdb.adversarial.settings import (
     DEFAULT_BETA,
     AdversarialSettings,
-    checked_reward_type,
     discriminator_arguments,
     make_dual,
+    reward_type_of,
     updates_per_round,
 )
 from sb3_vdb.adversarial.survival import SurvivalBias
@@ -76,6 +76,8 @@ class AdversarialTrainer(LearnedPolicyAndReward):
     :param gen_train_timesteps: environment steps in a round of an off-policy generator (256 by
         default); a round of an on-policy one is its rollout
     :param disc_learning_rate: step size of Adam for the discriminator
+    :param disc_loss: ``"cross_entropy"``, or ``"least_squares"`` with targets of 1 and -1 (AMP,
+        Peng et al. 2021), which pays its own reward; not for AIRL types
     :param information_limit: I_c in nats (VAIL and VAIRL; 0.5 by default)
     :param beta: initial multiplier of the information constraint (VAIL and VAIRL)
     :param beta_step_size: alpha_beta of eq. 9; 0 holds beta fixed, and with ``beta=0`` only the
@@ -134,6 +136,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         n_disc_updates_per_round: int | None = None,
         gen_train_timesteps: int | None = None,
         disc_learning_rate: float = 3e-4,
+        disc_loss: str = "cross_entropy",
         information_limit: float | None = None,
         beta: float = DEFAULT_BETA,
         beta_step_size: float = DEFAULT_BETA_STEP_SIZE,
@@ -162,6 +165,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
             demo_batch_size=demo_batch_size,
             n_disc_updates_per_round=updates_per_round(n_disc_updates_per_round, gen_algo),
             disc_learning_rate=disc_learning_rate,
+            disc_loss=disc_loss,
             grad_penalty_coef=grad_penalty_coef,
             grad_penalty_on=grad_penalty_on,
             grad_penalty_target=grad_penalty_target,
@@ -220,8 +224,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
             th.manual_seed(settings.seed)
         self.discriminator = make_discriminator().to(self.device).eval()
         self.discriminator.describe()
-        types = self.discriminator.reward_types
-        self.reward_type = checked_reward_type(settings.reward_type, types)
+        self.reward_type = reward_type_of(settings, self.discriminator.reward_types)
         if self.discriminator.needs_density:
             check_has_density(gen_algo)
             check_density_of_raw(venv)

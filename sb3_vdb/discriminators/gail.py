@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 import torch as th
 
 from sb3_vdb.discriminators.base import Discriminator, DiscriminatorOutput
-from sb3_vdb.rewards import LOGIT_REWARDS
+from sb3_vdb.rewards import LEAST_SQUARES, LOGIT_REWARDS, least_squares_reward
 from sb3_vdb.views import EncodedTransitions, Inputs, View
 
 
@@ -18,8 +19,10 @@ class GAILDiscriminator(Discriminator):
     A subclass pays other rewards by giving ``rewards`` and ``reward_types`` others.
     """
 
-    rewards: ClassVar[Mapping[str, Callable[[th.Tensor], th.Tensor]]] = LOGIT_REWARDS
-    reward_types: ClassVar[tuple[str, ...]] = tuple(LOGIT_REWARDS)
+    rewards: ClassVar[Mapping[str, Callable[[th.Tensor], th.Tensor]]] = MappingProxyType(
+        {**LOGIT_REWARDS, LEAST_SQUARES: least_squares_reward}
+    )
+    reward_types: ClassVar[tuple[str, ...]] = (*LOGIT_REWARDS, LEAST_SQUARES)
     default_view: ClassVar[View] = View(sees=("observations", "actions"))
 
     def make_networks(self) -> None:

@@ -7,6 +7,7 @@ from sb3_vdb.vdb.constraint_watch import ConstraintWatch
 from sb3_vdb.vdb.dual import DEFAULT_BETA_STEP_SIZE, Constraint, DualVariable
 from sb3_vdb.vdb.encoder import Code, GaussianEncoder
 from sb3_vdb.vdb.losses import (
+    LOSSES,
     DiscriminatorLoss,
     add_noise,
     bottleneck_loss,
@@ -14,11 +15,14 @@ from sb3_vdb.vdb.losses import (
     expert_loss,
     generator_loss,
     kl_to_standard_normal,
+    least_squares_expert_loss,
+    least_squares_generator_loss,
 )
 from sb3_vdb.vdb.penalties import PENALTIES, GradientPenalty, gradient_penalty
 
 __all__ = [
     "DEFAULT_BETA_STEP_SIZE",
+    "LOSSES",
     "PENALTIES",
     "Code",
     "Constraint",
@@ -35,4 +39,6 @@ __all__ = [
     "generator_loss",
     "gradient_penalty",
     "kl_to_standard_normal",
+    "least_squares_expert_loss",
+    "least_squares_generator_loss",
 ]

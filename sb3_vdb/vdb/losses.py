@@ -7,10 +7,14 @@ Sign convention: logits are high for expert samples, D(x) = sigmoid(logit) is th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch as th
 from torch.nn import functional
+
+Loss = Callable[[th.Tensor], th.Tensor]
 
 
 class DiscriminatorLoss(NamedTuple):
@@ -58,6 +62,26 @@ def generator_loss(logits_expert_is_high: th.Tensor) -> th.Tensor:
     return functional.softplus(logits_expert_is_high).mean()
 
 
+def least_squares_expert_loss(logits_expert_is_high: th.Tensor) -> th.Tensor:
+    """E_expert[(d - 1)^2], the expert's half of AMP's loss (Peng et al. 2021, eq. 6); shape
+    (batch,).
+    """
+    return (logits_expert_is_high - 1.0).square().mean()
+
+
+def least_squares_generator_loss(logits_expert_is_high: th.Tensor) -> th.Tensor:
+    """E_generator[(d + 1)^2], the generator's half of AMP's loss; shape (batch,)."""
+    return (logits_expert_is_high + 1.0).square().mean()
+
+
+LOSSES: Mapping[str, tuple[Loss, Loss]] = MappingProxyType(
+    {
+        "cross_entropy": (expert_loss, generator_loss),
+        "least_squares": (least_squares_expert_loss, least_squares_generator_loss),
+    }
+)
+
+
 def bottleneck_loss(kl: th.Tensor, beta: float | th.Tensor, information_limit: float) -> th.Tensor:
     """Beta (E[KL] - I_c) of eq. 10.
 
@@ -76,6 +100,7 @@ def discriminator_loss(
     beta: float | th.Tensor = 0.0,
     information_limit: float | None = None,
     gradient_penalty: th.Tensor | None = None,
+    kind: str = "cross_entropy",
 ) -> DiscriminatorLoss:
     """Assemble the adversarial loss of every discriminator of the package: the Lagrangian of eq. 10
     with the penalty of eq. 15.
@@ -86,15 +111,17 @@ def discriminator_loss(
     :param beta: dual variable
     :param information_limit: I_c in nats; None for no bottleneck
     :param gradient_penalty: weighted penalty, scalar; None for no penalty
+    :param kind: of :data:`LOSSES`
     """
+    of_expert, of_generator = LOSSES[kind]
     zero = logits_expert.new_zeros(())
     bottleneck = zero
     if information_limit is not None:
         assert kl is not None
         bottleneck = bottleneck_loss(kl, beta, information_limit)
     return DiscriminatorLoss(
-        expert_loss(logits_expert),
-        generator_loss(logits_generator),
+        of_expert(logits_expert),
+        of_generator(logits_generator),
         bottleneck,
         zero if gradient_penalty is None else gradient_penalty,
     )

@@ -142,3 +142,40 @@ def test_a_reward_of_falls_that_is_no_number_is_refused(value):
 def test_demonstrations_of_another_form_than_the_environments_are_refused():
     with pytest.raises(ValueError, match=r"part|parts"):
         make_trainer(env_kwargs={"drift": True}, demonstrations=Demonstrations.from_mocap(RUN))
+
+
+def test_amps_form_learns_by_least_squares_and_pays_its_own_reward(tmp_path):
+    view = View(Vector(columns=(1, 2, 3)), sees=("observations", "next_observations"))
+    trainer = make_trainer(
+        GAIL,
+        discriminator_kwargs={"view": view},
+        disc_loss="least_squares",
+        disc_learning_rate=3e-3,
+        n_disc_updates_per_round=100,
+        log_dir=tmp_path,
+    )
+    assert trainer.reward_type == "least_squares"
+    trainer.learn(64)
+    rewards = trainer.reward(trainer.demonstrations.transitions())
+    assert (rewards >= 0.0).all()
+    assert (rewards <= 1.0).all()
+    assert rewards.mean() > 0.75  # d = 1 pays 1, d = 0 pays 3/4
+    again = GAIL.load(trainer.save(tmp_path / "amp"))
+    assert again.reward_type == "least_squares"
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [
+        (GAIL, {"disc_loss": "hinge"}, "`disc_loss` must be one of cross_entropy, least_squares"),
+        (GAIL, {"reward_type": "least_squares"}, "`reward_type` must be one of gail"),
+        (
+            GAIL,
+            {"disc_loss": "least_squares", "reward_type": "gail"},
+            "`reward_type` must be one of least_squares, got 'gail'",
+        ),
+    ],
+)
+def test_losses_and_rewards_that_do_not_fit_are_refused(kind, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make_trainer(kind, **arguments)

@@ -5,7 +5,12 @@ import math
 import pytest
 import torch as th
 
-from sb3_vdb.rewards import gail_reward, log_d_reward, logit_reward
+from sb3_vdb.rewards import (
+    gail_reward,
+    least_squares_reward,
+    log_d_reward,
+    logit_reward,
+)
 from sb3_vdb.vdb import (
     PENALTIES,
     GaussianEncoder,
@@ -15,6 +20,8 @@ from sb3_vdb.vdb import (
     expert_loss,
     generator_loss,
     gradient_penalty,
+    least_squares_expert_loss,
+    least_squares_generator_loss,
 )
 
 LOGITS = th.tensor([-2.0, 0.0, 3.0])
@@ -29,6 +36,17 @@ def test_losses_are_cross_entropies_of_d():
     d = th.sigmoid(LOGITS)
     th.testing.assert_close(expert_loss(LOGITS), -d.log().mean())
     th.testing.assert_close(generator_loss(LOGITS), -(1 - d).log().mean())
+
+
+def test_amps_loss_is_zero_at_its_targets_and_its_reward_falls_with_the_square():
+    one = th.ones(4)
+    assert least_squares_expert_loss(one) == 0
+    assert least_squares_generator_loss(-one) == 0
+    loss = discriminator_loss(0 * one, 2 * one, kind="least_squares")
+    assert (loss.expert, loss.generator) == (1.0, 9.0)
+    values = th.tensor([-3.0, -1.0, 0.0, 1.0, 2.0, 3.0])
+    expected = th.tensor([0.0, 0.0, 0.75, 1.0, 0.75, 0.0])
+    th.testing.assert_close(least_squares_reward(values), expected)
 
 
 @pytest.mark.parametrize("logit", [-1e4, 1e4])

@@ -40,6 +40,11 @@ def _paper(row: str) -> Mapping[str, str]:
     return dict(zip(skills, row.split(), strict=True))
 
 
+def two_frames(_: Demonstrations) -> View:
+    """See the states before and after the step, without the phase."""
+    return View(STATE, sees=("observations", "next_observations"))
+
+
 class MotionMethod(NamedTuple):
     """One row of the table.
 
@@ -79,8 +84,9 @@ PAPER_ERRORS: Mapping[str, Mapping[str, str]] = {
 }
 
 OF_BOTTLENECK = ("information_limit", "beta", "beta_step_size")
-WITHOUT_PENALTY = {"grad_penalty_coef": 0.0, "grad_penalty_on": "expert"}
-PAPERS_PENALTY = {"grad_penalty_coef": 1.0, "grad_penalty_on": "expert"}
+EXPERT_SIDE = {"grad_penalty_on": "expert"}
+WITHOUT_PENALTY = {"grad_penalty_coef": 0.0, **EXPERT_SIDE}
+PAPERS_PENALTY = {"grad_penalty_coef": 1.0, **EXPERT_SIDE}
 PHASE_FUNCTIONED = {"trunk_class": PhaseTrunk}
 
 METHODS: Mapping[str, MotionMethod] = {
@@ -97,6 +103,10 @@ METHODS: Mapping[str, MotionMethod] = {
     ),
     "GAIL-noise-z": MotionMethod(
         GAIL, changes={**WITHOUT_PENALTY, "hidden_noise_std": 1.0}, discriminator=PHASE_FUNCTIONED
+    ),
+    # AMP (Peng et al. 2021): least squares on two frames without phase
+    "AMP": MotionMethod(
+        GAIL, two_frames, {"disc_loss": "least_squares", "grad_penalty_coef": 5.0, **EXPERT_SIDE}
     ),
     # fully connected, without phase and bottleneck, as Merel et al. (2017) are described there
     "Merel": MotionMethod(GAIL, states, WITHOUT_PENALTY),
