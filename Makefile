@@ -40,7 +40,9 @@ system:
 demo: $(VENV)/.installed  ## recover rewards in two mazes and solve their mirror images with them (about 3 minutes)
 	@$(VENV)/bin/sb3-vdb demo --out $(OUT) --seed $(SEED)
 
-test: test-main test-imitation  ## all tests, on the second stack those that it can change
+test:  ## all tests, on the second stack those that it can change
+	@$(MAKE) --no-print-directory -j 2 setup system
+	@$(MAKE) --no-print-directory test-main test-imitation
 
 test-main: $(VENV)/.installed system
 	@$(VENV)/bin/python -m pytest -n 2 --dist worksteal

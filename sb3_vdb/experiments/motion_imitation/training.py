@@ -103,7 +103,7 @@ def train_motion(run: MotionRun, progress: Progress | None = None) -> Path:
         return final
     run.note_versions()
     venv = run.make(run.settings.n_envs, SEED_STRIDE * run.seed)
-    learner = _resumed(run, venv) or _fresh(run, venv)
+    learner = _resumed(run, venv) or make_learner(run, venv)
     generator = learner if isinstance(learner, DeepMimicPPO) else learner.gen_algo
     callback = EvaluateAndSave(run, learner, progress)
     start = generator.num_timesteps
@@ -130,7 +130,12 @@ def _resumed(run: MotionRun, venv: VecEnv) -> Learner | None:
     return model
 
 
-def _fresh(run: MotionRun, venv: VecEnv) -> Learner:
+def make_learner(run: MotionRun, venv: VecEnv) -> Learner:
+    """Make what learns, untrained.
+
+    :param run: method, skill and seed
+    :param venv: of :meth:`MotionRun.make`
+    """
     settings, method = run.settings, METHODS[run.method]
     noise = LinearSchedule(
         settings.first_std / np.pi, settings.last_std / np.pi, settings.noise_share

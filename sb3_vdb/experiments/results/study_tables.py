@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from sb3_vdb.experiments.maze_transfer.settings import PAPER_RETURNS
+from sb3_vdb.experiments.motion_imitation.settings import PAPER_ERRORS
 from sb3_vdb.experiments.results.claims import METHOD_NAMES
 from sb3_vdb.experiments.results.markdown import MINUS, estimate, every, mean_and_std, number
 
@@ -133,6 +134,35 @@ def motions(benchmarks: Path) -> pd.DataFrame:
     return by_seed(runs, {"skill": "skill"}, "joint_error", others, paper, digits=3)
 
 
+def learned_motions(benchmarks: Path) -> pd.DataFrame:
+    """Return motions that were learned from a clip, beside the hand-made reward's at its budget."""
+    runs = pd.read_csv(benchmarks / "motion-imitation" / "table.csv")
+
+    def others(group: pd.DataFrame) -> dict[str, Any]:
+        paper = PAPER_ERRORS.get(group["method"].iloc[0], {}).get(group["skill"].iloc[0], "")
+        return {
+            "paper": paper,
+            "before a fall": estimate(group["joint_error_alive"], 3),
+            "full episodes": f"{group['full_share'].mean():.0%}",
+            "m/s": number(group["root_speed"].mean(), 2),
+            "pose (m)": number(group["pose_error"].mean(), 3),
+            "minutes": number(group["minutes"].median(), 0),
+        }
+
+    runs = runs[runs["simulator"] == "MuJoCo 1/240 s"]
+    keys = {"skill": "skill", "method": "method"}
+    return by_seed(runs, keys, "joint_error", others, digits=3)
+
+
+def learned_motions_elsewhere(benchmarks: Path) -> pd.DataFrame:
+    """Return the same policies' errors in every simulator, one column each."""
+    rows = pd.read_csv(benchmarks / "motion-imitation" / "summary.csv")
+    wide = rows.pivot_table(
+        index=["skill", "method"], columns="simulator", values="IQM", sort=False
+    )
+    return wide.map(partial(number, digits=3)).reset_index().rename_axis(columns=None)
+
+
 def motions_elsewhere(benchmarks: Path) -> pd.DataFrame:
     """Return the same policies' errors in every simulator, one column each."""
     rows = pd.read_csv(benchmarks / "humanoid" / "summary.csv")
@@ -228,6 +258,8 @@ STUDY_TABLES: Mapping[str, Table] = {
     "code-ablation-S": partial(maze_ablation, "maze-transfer/authors-code", "S"),
     "motions": motions,
     "motions-elsewhere": motions_elsewhere,
+    "learned-motions": learned_motions,
+    "learned-motions-elsewhere": learned_motions_elsewhere,
     "pixel-maze": partial(pixels, ["vmail-maze", "vmail-maze-fewer"]),
     "pixel-maze-ablation": partial(pixels, ["vmail-maze-ablation"]),
     "cartpole": partial(pixels, ["vmail"]),

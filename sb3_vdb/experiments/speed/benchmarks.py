@@ -18,6 +18,7 @@ BENCHMARKS: Mapping[str, str] = {
     "mazes": "mazes:bench_mazes",
     "humanoid": "humanoid:bench_humanoid",
     "humanoid-split": "humanoid:bench_humanoid_split",
+    "motions": "motions:bench_motions",
     "pixels": "pixels:bench_pixels",
     "trainers": "trainers:bench_trainers",
     "transfer": "maze_transfer:bench_transfer",
