@@ -177,6 +177,17 @@ class GymnasiumVecEnv(VecEnv):
             )
         return observations, infos
 
+    def restart(self, mask: npt.NDArray[np.bool_]) -> VecEnvObs:
+        """Begin new episodes in some sub-environments.
+
+        :param mask: in which, shape (num_envs,)
+        :return: observations of all
+        """
+        observations, infos = self.env.reset(options={"reset_mask": mask.copy()})
+        for i in np.flatnonzero(mask):
+            self.reset_infos[i] = self._one(infos, int(i))
+        return self._plain(observations)
+
     @staticmethod
     def _one(infos: dict[str, Any], i: int) -> dict[str, Any]:
         """Take the infos of sub-environment i out of the dictionary of arrays."""

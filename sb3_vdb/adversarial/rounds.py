@@ -146,6 +146,14 @@ class Rounds:
         with th.no_grad():
             return self.reward_scaling(self._rewards(batch))
 
+    def probability(
+        self, transitions: Transitions
+    ) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        """Compute D at the mean codes, the probability of "expert", shape (batch,)."""
+        with th.no_grad():
+            probability = self.discriminator.reward(self.encode(transitions), "probability")
+        return probability.cpu().numpy()
+
     def _rewards(self, batch: EncodedTransitions) -> th.Tensor:
         """Compute the rewards of transitions, not scaled, shape (batch,)."""
         rewards, terminal = self.discriminator.reward(batch, self.reward_type), self.terminal_reward

@@ -18,6 +18,7 @@ from sb3_vdb.adversarial.objective import PenaltySide
 from sb3_vdb.adversarial.reward_scaling import SCALINGS, Scaling
 from sb3_vdb.arguments import (
     finite_number,
+    fraction,
     number_from_zero,
     one_of,
     plain,
@@ -68,6 +69,7 @@ class AdversarialSettings:
     trace_updates: bool | None = None
     terminal_reward: float | None = None
     disc_loss: str = "cross_entropy"
+    end_below: float | None = None
 
     def __post_init__(self) -> None:
         """Check all values, and turn them into plain ones, which can be written to a file."""
@@ -97,6 +99,7 @@ class AdversarialSettings:
             "grad_penalty_coef": number_from_zero("grad_penalty_coef", self.grad_penalty_coef),
             "train_timesteps": _if_given(positive_int, "gen_train_timesteps", self.train_timesteps),
             "seed": seed_or_none("seed", self.seed),
+            "end_below": _if_given(fraction, "end_below", self.end_below),
             "terminal_reward": _if_given(finite_number, "terminal_reward", self.terminal_reward),
             "verbose": whole_number("verbose", int(self.verbose), 0),
             "device": str(self.device),

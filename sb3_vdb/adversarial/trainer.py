@@ -39,7 +39,7 @@ from sb3_vdb.adversarial.settings import (
     updates_per_round,
 )
 from sb3_vdb.adversarial.survival import SurvivalBias
-from sb3_vdb.adversarial.training_venv import is_absent
+from sb3_vdb.adversarial.training_venv import EarlyEnd, is_absent
 from sb3_vdb.adversarial.wiring import (
     check_compatible,
     check_demonstrations,
@@ -50,6 +50,7 @@ from sb3_vdb.adversarial.wiring import (
 from sb3_vdb.arguments import positive_int, step_count
 from sb3_vdb.demonstrations import Demonstrations, Trajectory
 from sb3_vdb.discriminators import Discriminator, PenaltyTarget
+from sb3_vdb.restarts import check_can_restart
 from sb3_vdb.run_state import check_normalises_alike, share_statistics
 from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, Constraint, DualVariable
 from sb3_vdb.vec_env import below_normalize, lowest_normalize
@@ -91,6 +92,8 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         last round; ``"mean_std"`` also subtracts their mean, only for tasks of fixed length
     :param terminal_reward: what the step that ends an episode by itself is paid, before any
         scaling: 0 where ending is a fall; None pays what the discriminator says
+    :param end_below: end episodes where D at the mean code stays below this for five steps; None
+        lets them go on. For GAIL types.
     :param relabel_rollouts: pay an on-policy rollout at once, after the discriminator has learned
         from it (faster, and the reward is fresh), instead of step by step; by default wherever
         possible
@@ -144,6 +147,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         reward_type: str | None = None,
         reward_scaling: Scaling = "none",
         terminal_reward: float | None = None,
+        end_below: float | None = None,
         relabel_rollouts: bool | None = None,
         grad_penalty_coef: float = 0.0,
         grad_penalty_on: PenaltySide = "expert",
@@ -172,6 +176,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
             reward_type=reward_type,
             reward_scaling=reward_scaling,
             terminal_reward=terminal_reward,
+            end_below=end_below,
             relabel_rollouts=relabel_rollouts,
             train_timesteps=gen_train_timesteps,
             log_dir=None if log_dir is None else str(log_dir),
@@ -225,6 +230,8 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         self.discriminator = make_discriminator().to(self.device).eval()
         self.discriminator.describe()
         self.reward_type = reward_type_of(settings, self.discriminator.reward_types)
+        if settings.end_below is not None and "probability" not in self.discriminator.reward_types:
+            raise ValueError("`end_below` needs D itself, which GAIL and VAIL have; leave it out")
         if self.discriminator.needs_density:
             check_has_density(gen_algo)
             check_density_of_raw(venv)
@@ -245,7 +252,12 @@ class AdversarialTrainer(LearnedPolicyAndReward):
 
     def _put_into(self, venv: VecEnv) -> None:
         """Put the discriminator's reward into environments, and these into the generator."""
-        self.venv, self.reward_venv = insert_reward(venv, None if self.relabels else self.reward)
+        end_below, early_end = self.settings.end_below, None
+        if end_below is not None and not is_absent(venv):
+            check_can_restart(below_normalize(venv))
+            early_end = EarlyEnd(self.rounds.probability, end_below, venv.num_envs)
+        reward = None if self.relabels else self.reward
+        self.venv, self.reward_venv = insert_reward(venv, reward, early_end)
         self.rounds.normalize = lowest_normalize(self.venv)
         self.gen_algo.set_env(self.venv)
 

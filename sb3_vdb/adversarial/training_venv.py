@@ -12,10 +12,14 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from sb3_vdb.restarts import restart
 from sb3_vdb.reward_vec_env import RewardFunction, RewardVecEnv
 from sb3_vdb.space_dicts import space_from_dict, space_to_dict
+from sb3_vdb.transitions import Transitions, map_parts
+
+LOW_STEPS = 5  # a moment of an unlucky step is no reason to end an episode
 
 
 class TrainingRewardVecEnv(RewardVecEnv):
@@ -25,10 +29,14 @@ class TrainingRewardVecEnv(RewardVecEnv):
 
     :param venv: environments, observations not normalised
     :param reward: reward of a batch of transitions; None pays 0, for relabelling
+    :param early_end: ends episodes early; None for never
     """
 
-    def __init__(self, venv: VecEnv, reward: RewardFunction | None) -> None:
+    def __init__(
+        self, venv: VecEnv, reward: RewardFunction | None, early_end: EarlyEnd | None = None
+    ) -> None:
         super().__init__(venv, reward, collect=True)
+        self.early_end = early_end
         self._learning = False
         # episodes that ended by themselves, with info["is_success"] and without
         self.n_successes, self.n_other_ends = 0, 0
@@ -63,7 +71,80 @@ class TrainingRewardVecEnv(RewardVecEnv):
                 succeeded = bool(infos[i].get("is_success", False))
                 self.n_successes += succeeded
                 self.n_other_ends += not succeeded
+        if self.early_end is not None:
+            observations, dones, infos = self._end_early(self.early_end, observations, dones, infos)
         return observations, rewards, dones, infos
+
+    def _end_early(
+        self,
+        early_end: EarlyEnd,
+        observations: VecEnvObs,
+        dones: npt.NDArray[np.bool_],
+        infos: list[dict[str, Any]],
+    ) -> tuple[VecEnvObs, npt.NDArray[np.bool_], list[dict[str, Any]]]:
+        """End the episodes that the discriminator has found unlike the expert's for long: they
+        terminate, and new ones begin.
+        """
+        indices = early_end.choose(self._steps[-1], dones)
+        if not len(indices):
+            return observations, dones, infos
+        last = map_parts(np.array, observations)
+        observations, ended = restart(self.venv, indices, observations)
+        dones, infos = dones.copy(), list(infos)
+        dones[indices] = True
+        self._steps[-1].terminated[indices] = True
+        self._dones[-1] = dones
+        for i in map(int, indices):
+            final = map_parts(lambda part, i=i: part[i], last)
+            infos[i] = {**infos[i], **ended[i], "TimeLimit.truncated": False}
+            infos[i] |= {"terminal_observation": final, "ended_early": True}
+        if self.reward is not None:  # paid step by step
+            nothing = np.zeros(self.num_envs, dtype=np.float32)
+            for i, total in zip(indices, self.count_returns(nothing, dones), strict=False):
+                infos[int(i)]["learned_return"] = total
+        self._last = observations
+        return observations, dones, infos
+
+    def get_state(self) -> dict[str, Any]:
+        """Give what the next step depends on."""
+        early_end = {} if self.early_end is None else {"low": self.early_end.low.copy()}
+        return {**super().get_state(), **early_end}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`get_state` returned."""
+        super().set_state(state)
+        if self.early_end is not None and "low" in state:
+            self.early_end.low = state["low"].copy()
+
+
+class EarlyEnd:
+    """Chooses episodes that end because D stays low: what comes after it is of no use to learn
+    from.
+
+    :param probability: D at the mean codes, of transitions
+    :param below: an episode ends where D stays below this for :data:`LOW_STEPS` steps
+    :param n_envs: number of environments
+    """
+
+    def __init__(self, probability: RewardFunction, below: float, n_envs: int) -> None:
+        self.probability, self.below = probability, below
+        self.n_ended = 0
+        self.low: npt.NDArray[np.int64] = np.zeros(n_envs, dtype=np.int64)  # steps so far
+
+    def choose(
+        self, transitions: Transitions, dones: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.intp]:
+        """Give the environments whose episodes end now.
+
+        :param transitions: of this step, one an environment
+        :param dones: which episodes have ended by themselves
+        """
+        is_low = self.probability(transitions) < self.below
+        self.low = np.where(is_low & ~dones, self.low + 1, 0)
+        chosen = np.flatnonzero(self.low >= LOW_STEPS)
+        self.low[chosen] = 0
+        self.n_ended += len(chosen)
+        return chosen
 
 
 class AbsentVecEnv(VecEnv):

@@ -11,7 +11,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecFrameStack, VecNormalize
 
 from sb3_vdb.adversarial.generator_spaces import check_generator_spaces
-from sb3_vdb.adversarial.training_venv import TrainingRewardVecEnv
+from sb3_vdb.adversarial.training_venv import EarlyEnd, TrainingRewardVecEnv
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.discriminators import Discriminator
 from sb3_vdb.reward_vec_env import RewardFunction, TaskRewardVecEnv
@@ -93,15 +93,16 @@ def check_density_of_raw(venv: VecEnv) -> None:
 
 
 def insert_reward(
-    venv: VecEnv, reward: RewardFunction | None
+    venv: VecEnv, reward: RewardFunction | None, early_end: EarlyEnd | None = None
 ) -> tuple[VecEnv, TrainingRewardVecEnv]:
     """Put a :class:`TrainingRewardVecEnv` between environments and the generator.
 
     :param venv: environments, which may be normalised
     :param reward: reward to pay; None for 0
+    :param early_end: ends episodes early; None for never
     :return: the outermost environment and the reward wrapper
     """
-    outermost, wrapper = _insert(venv, lambda inner: TrainingRewardVecEnv(inner, reward))
+    outermost, wrapper = _insert(venv, lambda inner: TrainingRewardVecEnv(inner, reward, early_end))
     assert isinstance(wrapper, TrainingRewardVecEnv)
     return outermost, wrapper
 
