@@ -22,15 +22,18 @@ def test_a_running_humanoid_ships():
     assert "HumanoidRun" in pretrained.available()
 
 
-@pytest.mark.parametrize("name", pretrained.available())
-def test_every_shipped_policy_is_small_has_a_card_and_keeps_its_word(name):
+SHIPPED = [(method, name) for method in pretrained.METHODS for name in pretrained.available(method)]
+
+
+@pytest.mark.parametrize(("method", "name"), SHIPPED)
+def test_every_shipped_policy_is_small_has_a_card_and_keeps_its_word(method, name):
     """Four episodes: it survives, at the clip's speed, and near the error that its card states."""
-    path = pretrained.FOLDER / f"{name}.pt"
+    path = pretrained.FOLDER / f"{name}{pretrained.METHODS[method]}.pt"
     assert path.stat().st_size < 2_000_000
     card = path.with_suffix(".md").read_text()
     stated = float(card.split("| MuJoCo 1/240 s |")[1].split("|")[0])
     env_id = f"sb3_vdb/{name}-v0"
-    policy = pretrained.load_pretrained(env_id)
+    policy = pretrained.load_pretrained(env_id, method=method)
     venv = make_vec_env(env_id, 4, seed=1, every_step_infos=True)
     result = evaluate_imitation(policy, venv)
     assert result.joint_error_alive < stated + 0.05
@@ -58,6 +61,8 @@ def test_a_policy_that_the_file_cannot_hold_is_refused(tmp_path):
 def test_an_environment_without_a_policy_says_which_have_one():
     with pytest.raises(ValueError, match="no policy comes with the package for sb3_vdb/CMaze-v0"):
         pretrained.load_pretrained("sb3_vdb/CMaze-v0")
+    with pytest.raises(ValueError, match="`method` must be one of DeepMimic, VAIL, got 'PPO'"):
+        pretrained.load_pretrained(RUN, method="PPO")
 
 
 def test_a_shipped_policys_file_is_read_like_any_other():
@@ -88,6 +93,7 @@ def test_a_video_has_the_frames_of_the_time_it_shows(tmp_path, suffix):
         (["sb3_vdb/HumanoidJog-v0"], "did you mean"),
         ([RUN, "--out", "x.avi"], "must end in .mp4 or .gif"),
         ([RUN, "--pretrained", "--model", __file__], "not both"),
+        ([RUN, "--method", "VAIL"], "add --pretrained"),
         (["sb3_vdb/SMaze-v0", "--pretrained"], "no policy comes with the package"),
         ([RUN, "--model", __file__], "truncated, damaged or of another kind"),
         ([RUN, "--arg", "clip=hop"], "neither a file nor a known clip"),

@@ -53,6 +53,11 @@ TOOLS: Mapping[str, Study] = {
         "The best policy of every skill goes into the package.",
         [options.out("runs/humanoid", "run folder of `reproduce humanoid`")],
     ),
+    "ship-motions": Study(
+        "motion_imitation.shipping:ship_motions",
+        "The best policy of every skill that VAIL learned from its clip goes into the package.",
+        [options.out("runs/motion-imitation", "run folder of `reproduce motion-imitation`")],
+    ),
     "datasheets": Study(
         "datasheets:datasheets",
         "Datasheets of the recordings, policies and clips that come with the package.",

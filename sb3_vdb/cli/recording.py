@@ -20,6 +20,11 @@ from sb3_vdb.environments import ENVIRONMENTS, environment
 @click.argument("env_id")
 @click.option("--pretrained", is_flag=True, help="play the policy that comes with the package")
 @click.option(
+    "--method",
+    default=None,
+    help="which pretrained one: DeepMimic (hand-made reward, the default) or VAIL (the clip alone)",
+)
+@click.option(
     "--model",
     type=FILE,
     default=None,
@@ -44,6 +49,7 @@ from sb3_vdb.environments import ENVIRONMENTS, environment
 def record(
     env_id: str,
     pretrained: bool,
+    method: str | None,
     model: Path | None,
     algo: str | None,
     vec_normalize: Path | None,
@@ -60,7 +66,9 @@ def record(
     path = out or Path(f"{env_id.split('/')[-1]}.gif")
     try:
         check_video_path(path)
-        policy = _policy(env_id, pretrained, model, algo, vec_normalize)
+        if method is not None and not pretrained:
+            raise ValueError("--method says which pretrained policy to play; add --pretrained")
+        policy = _policy(env_id, pretrained, model, algo, vec_normalize, method)
         if policy is not None:
             _check_fits_id(policy, env_id, env_kwargs)
         click.echo(record_video(env_id, policy, path, seconds, seed, env_kwargs, every))
@@ -166,7 +174,12 @@ def _check_fits_id(policy: Any, env_id: str, env_kwargs: dict[str, Any]) -> None
 
 
 def _policy(
-    env_id: str, pretrained: bool, model: Path | None, algo: str | None, vec_normalize: Path | None
+    env_id: str,
+    pretrained: bool,
+    model: Path | None,
+    algo: str | None,
+    vec_normalize: Path | None,
+    method: str | None = None,
 ) -> Any:
     """Load what acts in a recording; None for random actions."""
     if pretrained and model is not None:
@@ -174,7 +187,7 @@ def _policy(
     if pretrained:
         from sb3_vdb.pretrained import load_pretrained
 
-        return load_pretrained(env_id)
+        return load_pretrained(env_id, **({} if method is None else {"method": method}))
     if model is None:
         return None
     from sb3_vdb.saved_models import load_model

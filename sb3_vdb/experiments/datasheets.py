@@ -15,6 +15,7 @@ from sb3_vdb import pretrained
 from sb3_vdb.demonstrations import recording
 from sb3_vdb.environments import environment
 from sb3_vdb.experiments.humanoid.table import SIMULATOR_ROWS, best_seed
+from sb3_vdb.experiments.motion_imitation.shipping import SHIPPED_METHOD, SUFFIX
 from sb3_vdb.experiments.vmail.settings import FRAMES_A_DECISION
 from sb3_vdb.files import write_text
 from sb3_vdb_envs.humanoid import MotionClip
@@ -127,22 +128,27 @@ def _sac_expert(task: str, repeat: int, stochastic: bool, records: Path) -> dict
 
 def _policy(path: Path, records: Path) -> str:
     """Make the datasheet of a policy, by the table of motions."""
-    skill = path.stem.removeprefix("Humanoid")
-    table = pd.read_csv(records / "humanoid" / "table.csv")
+    is_learned = path.stem.endswith(SUFFIX)
+    name = path.stem.removesuffix(SUFFIX)
+    skill, folder = name.removeprefix("Humanoid"), "motion-imitation" if is_learned else "humanoid"
+    table = pd.read_csv(records / folder / "table.csv")
+    if is_learned:
+        table = table[table["method"] == SHIPPED_METHOD]
     seed, where = best_seed(table, skill), SIMULATOR_ROWS[0].name
     rows = table[(table["skill"] == skill) & (table["seed"] == seed)]
     run = rows[rows["simulator"] == where].iloc[0]
-    versions = json.loads((records / "humanoid" / "versions.json").read_text())
-    row = environment(f"sb3_vdb/{path.stem}-v0")
+    versions = json.loads((records / folder / "versions.json").read_text())
+    row = environment(f"sb3_vdb/{name}-v0")
     assert row is not None
     return _table(
         path,
         {
-            "source": f"`DeepMimicPPO` in `{row.id}`, on DeepMimic's hand-made reward",
+            "source": f"`DeepMimicPPO` in `{row.id}`, on "
+            + ("VAIL's reward" if is_learned else "DeepMimic's hand-made reward"),
             "licence": f"{OURS}; the clip's is in the clips' datasheet",
             "expert": f"the motion clip `{row.kwargs['clip']}`",
-            "made by": f"`sb3-vdb reproduce humanoid --skill {skill}`, then "
-            "`sb3-vdb maintain ship-policies`",
+            "made by": f"`sb3-vdb reproduce {folder} --skill {skill}`, then "
+            f"`sb3-vdb maintain {'ship-motions' if is_learned else 'ship-policies'}`",
             "seed": f"{seed}, the best of "
             f"{table.loc[table['skill'] == skill, 'seed'].nunique()} by its error",
             "trained for": f"{run['samples']:,} steps, {run['minutes']:.0f} minutes",

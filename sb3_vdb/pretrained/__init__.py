@@ -13,32 +13,47 @@ from sb3_vdb.files import reading, write_bytes, write_text
 from sb3_vdb.tensor_files import load_tensors, load_weights, to_bytes
 
 FOLDER = Path(__file__).parent
+METHODS = {"DeepMimic": "", "VAIL": "-VAIL"}  # what trained a policy, and how its file's name ends
+DEFAULT_METHOD = "DeepMimic"
 FORMAT, VERSION = "sb3_vdb policy", 1
 ENTRIES = {"value_scale": (int, float), "net_arch": (list, dict), "state_dict": dict}
 
 
-def available() -> tuple[str, ...]:
-    """Name the shipped policies, for example ``HumanoidRun``."""
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.pt")))
+def available(method: str = DEFAULT_METHOD) -> tuple[str, ...]:
+    """Name the shipped policies, for example ``HumanoidRun``.
+
+    :param method: of :data:`METHODS`
+    :raises ValueError: unknown method
+    """
+    if method not in METHODS:
+        raise ValueError(f"`method` must be one of {', '.join(METHODS)}, got {method!r}")
+    suffix = METHODS[method]
+    stems = [path.stem for path in FOLDER.glob(f"*{suffix}.pt") if suffix or "-" not in path.stem]
+    return tuple(sorted(stem.removesuffix(suffix) for stem in stems))
 
 
-def load_pretrained(env_id: str, device: th.device | str = "cpu") -> DeepMimicPolicy:
+def load_pretrained(
+    env_id: str, device: th.device | str = "cpu", method: str = DEFAULT_METHOD
+) -> DeepMimicPolicy:
     """Load the shipped policy of an environment, with SB3's ``predict``.
 
     Ids that differ only in their simulator share a policy; they see and do the same.
 
     :param env_id: for example ``"sb3_vdb/HumanoidRun-v0"``
     :param device: where its networks go
-    :raises ValueError: there is none for this id
+    :param method: ``"DeepMimic"``, trained on the hand-made reward, or ``"VAIL"``, trained on the
+        clip alone
+    :raises ValueError: there is none for this id and method
     """
     gym.spec(env_id)  # refuses an id that is not registered
-    names = [name for name in names_in_any_simulator(env_id) if name in available()]
+    shipped = available(method)
+    names = [name for name in names_in_any_simulator(env_id) if name in shipped]
     if not names:
         raise ValueError(
-            f"no policy comes with the package for {env_id}; there are policies for "
-            f"{', '.join(available()) or 'no environment'}"
+            f"no policy comes with the package for {env_id} and method {method}; there are "
+            f"policies for {', '.join(shipped) or 'no environment'}"
         )
-    return load_policy(FOLDER / f"{names[0]}.pt", env_id, device)
+    return load_policy(FOLDER / f"{names[0]}{METHODS[method]}.pt", env_id, device)
 
 
 def load_policy(path: Path, env_id: str, device: th.device | str = "cpu") -> DeepMimicPolicy:

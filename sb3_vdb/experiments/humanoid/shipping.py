@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 from rich.console import Console
@@ -17,10 +18,10 @@ CARD = """# {name}
 
 A policy for `{env_id}`: imitates the clip `{clip}` with {target} PD targets.
 
-- Trained with `DeepMimicPPO` on DeepMimic's hand-made reward: seed {seed}, {samples:.1f} M samples,
+- Trained with `DeepMimicPPO` on {reward}: seed {seed}, {samples:.1f} M samples,
   {minutes:.0f} minutes on one core. Chosen as the best of {seeds} seed(s) by the error at 1/240 s.
 - Networks {widths} (ReLU), half precision; observations are normalised inside.
-- Made by `sb3-vdb reproduce humanoid` and `sb3-vdb maintain ship-policies`.
+- Made by `sb3-vdb reproduce {study}` and `sb3-vdb maintain {command}`.
 
 | simulator | error (rad) | steps of 600 | full episodes | speed (m/s) | episodes |
 |---|---|---|---|---|---|
@@ -55,17 +56,44 @@ def ship(out: Path, target: Path) -> list[Path]:
 def _ship(out: Path, rows: pd.DataFrame, n_seeds: int, path: Path) -> Path:
     """Copy a policy, given its rows of the table."""
     best = rows.iloc[0]
+    source = Source("DeepMimic's hand-made reward", "humanoid", "ship-policies")
+    return write_policy(out / f"{best['skill']}_{best['seed']}", rows, n_seeds, source, path)
+
+
+class Source(NamedTuple):
+    """Where a policy comes from, for its card.
+
+    :param reward: what it was trained on
+    :param study: of the runs
+    :param command: that ships them
+    """
+
+    reward: str
+    study: str
+    command: str
+
+
+def write_policy(
+    run_folder: Path, rows: pd.DataFrame, n_seeds: int, source: Source, path: Path
+) -> Path:
+    """Copy a policy with its card.
+
+    :param run_folder: of its run
+    :param rows: of the table, one a simulator
+    :param n_seeds: that it was chosen from
+    :param source: where it comes from
+    :param path: of the shipped file
+    """
+    best = rows.iloc[0]
     env_id = f"sb3_vdb/Humanoid{best['skill']}-v0"
-    run_folder = out / f"{best['skill']}_{best['seed']}"
-    config = read_config(run_folder)
     policy = load_policy(run_folder / "policy.pt", env_id)
     widths = policy.net_arch["pi"]  # type: ignore[call-overload]
     card = CARD.format(
-        name=f"Humanoid{best['skill']}",
+        name=path.stem,
         env_id=env_id,
         clip=make_vec_env(env_id, 1).get_attr("clip")[0].name,
         seed=best["seed"],
-        target=config["settings"]["target"],
+        target=read_config(run_folder)["settings"]["target"],
         widths="-".join(map(str, widths)),
         samples=best["samples"] / 1e6,
         minutes=best["minutes"],
@@ -75,6 +103,7 @@ def _ship(out: Path, rows: pd.DataFrame, n_seeds: int, path: Path) -> Path:
             f"| {row.full_share:.2f} | {row.root_speed:.2f} | {row.episodes} |"
             for row in rows.itertuples()
         ),
+        **source._asdict(),
     )
     save_policy(policy, path, card)
     return path
