@@ -270,7 +270,9 @@ def test_a_policy_is_measured_in_either_engine(env_id):
     pytest.importorskip("pybullet" if "Bullet" in env_id else "mujoco")
     venv = make_vec_env(env_id, 2, seed=0, every_step_infos=True)
     model = DeepMimicPPO(env=venv, n_steps=8, batch_size=16, device="cpu", seed=0)
-    result = evaluate_imitation(model, venv)
+    result = evaluate_imitation(model, venv, phase_shifts=4, pose_errors=True)
+    assert 0.0 < result.joint_error_shifted < 0.8
+    assert 0.0 < result.pose_error_warped <= result.pose_error < 0.5
     assert 5 < result.length < 100
     assert 2.5 < result.joint_error < math.pi
     assert 0.1 < result.joint_error_alive < 0.8

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.acting import Predictor, Step, steps
-from sb3_vdb.evaluation.pose_errors import PoseErrors
+from sb3_vdb.evaluation.pose_errors import PoseErrors, measure
 
 ERRORS = ("joint_error", "joint_error_with_root", "joint_error_weighted")
 SHIFT_EVERY = 3  # steps between two measurements at shifted phases
@@ -105,7 +105,7 @@ class _ShiftedErrors:
 
         :param alive: whose episode goes on, shape (num_envs,)
         """
-        (errors, *_) = self.venv.env_method("joint_errors_at", self.shifts, indices=[0])
+        errors = measure(self.venv, "joint_errors_at", self.shifts)
         self._sums += errors[:, alive].sum(axis=1)
         self._count += int(alive.sum())
 

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv
 
 Array = npt.NDArray[np.float64]
+
+
+def measure(venv: VecEnv, name: str, *arguments: Any) -> Array:
+    """Call a method that measures all characters of a batch, or one of each single environment.
+
+    :param venv: humanoid environments
+    :param name: of the method, which returns an array with one column a character (axis 1)
+    :param arguments: of the method
+    """
+    (first,) = venv.env_method(name, *arguments, indices=[0])
+    if first.shape[1] == venv.num_envs:
+        return np.asarray(first)
+    return np.concatenate(venv.env_method(name, *arguments), axis=1)
 
 
 class PoseErrors:
@@ -26,9 +41,9 @@ class PoseErrors:
 
         :param alive: whose episode goes on, shape (num_envs,)
         """
-        (positions, *_) = self.venv.env_method("joint_positions", indices=[0])
-        self._own.append(positions[0])
-        self._clips.append(positions[1])
+        own, clip = measure(self.venv, "joint_positions")
+        self._own.append(own)
+        self._clips.append(clip)
         self._alive.append(alive.copy())
 
     def means(self) -> tuple[float, float]:
