@@ -10,16 +10,17 @@ import torch as th
 from torch import nn
 
 
-class Blend(NamedTuple):
-    """Rows sorted by the interval between two sets of weights that their phase lies in.
+class Groups(NamedTuple):
+    """Rows in groups of one size, one group for each interval between two sets of weights.
 
-    :param order: indices of the rows in this order, shape (batch,)
-    :param sizes: rows of each interval
-    :param shares: how far a row is on its way to the second set, in this order, shape (batch, 1)
+    :param rows: which row stands in each place, shape (groups * size,); places that are left over
+        have any
+    :param places: in which place each row stands, shape (batch,)
+    :param shares: how far a row is on its way to the second set, shape (groups, size, 1)
     """
 
-    order: th.Tensor
-    sizes: list[int]
+    rows: th.Tensor
+    places: th.Tensor
     shares: th.Tensor
 
 
@@ -27,7 +28,7 @@ class PhaseLinear(nn.Module):
     """A linear layer whose weights are interpolated between sets, one at each of evenly spaced
     phases (VDB paper, appendix C).
 
-    Each row is multiplied with the two sets that it lies between, and no others.
+    Each row is multiplied with the two sets that it lies between, all rows in one product.
 
     :param in_features: size of the input
     :param out_features: size of the output
@@ -42,15 +43,21 @@ class PhaseLinear(nn.Module):
         self.bias = nn.Parameter(th.stack([layer.bias.detach() for layer in layers]))
         self.cyclic = cyclic
 
-    def forward(self, inputs: th.Tensor, blend: Blend) -> th.Tensor:
-        """Compute outputs, shape (batch, out_features), of rows in the order of ``blend``."""
-        sets = list(zip(self.weight.unbind(), self.bias.unbind(), strict=True))
-        outputs = []
-        pieces = zip(inputs.split(blend.sizes), blend.shares.split(blend.sizes), strict=True)
-        for i, (rows, shares) in enumerate(pieces):
-            first, second = (nn.functional.linear(rows, *sets[k % len(sets)]) for k in (i, i + 1))
-            outputs.append(first.lerp(second, shares))
-        return th.cat(outputs)
+    def forward(self, inputs: th.Tensor, shares: th.Tensor) -> th.Tensor:
+        """Compute outputs, shape (groups, size, out_features).
+
+        :param inputs: shape (groups, size, in_features)
+        :param shares: of the second set, shape (groups, size, 1)
+        """
+        weight, bias = self._pairs(self.weight), self._pairs(self.bias)  # (groups, 2 out, ...)
+        both = th.baddbmm(bias[:, None], inputs, weight.transpose(1, 2))
+        first, second = both.chunk(2, dim=2)
+        return first.lerp(second, shares)
+
+    def _pairs(self, sets: th.Tensor) -> th.Tensor:
+        """Put each set and the one that follows behind each other."""
+        following = th.cat([sets[1:], sets[:1]]) if self.cyclic else sets[1:]
+        return th.cat([sets[: len(following)], following], dim=1)
 
 
 class PhaseTrunk(nn.Module):
@@ -109,15 +116,16 @@ class PhaseTrunk(nn.Module):
 
     def forward(self, inputs: th.Tensor) -> th.Tensor:
         """Compute features, shape (batch, features_dim)."""
-        blend = self._blend(inputs[:, self.phase_column])
         column = self.phase_column
-        hidden = th.cat([inputs[:, :column], inputs[:, column + 1 :]], dim=1)[blend.order]
+        groups = self._groups(inputs[:, column])
+        others = th.cat([inputs[:, :column], inputs[:, column + 1 :]], dim=1)
+        hidden = others[groups.rows].unflatten(0, groups.shares.shape[:2])
         for layer in self.layers:
-            hidden = self.activation(layer(hidden, blend))
-        return hidden[blend.order.argsort()]
+            hidden = self.activation(layer(hidden, groups.shares))
+        return hidden.flatten(0, 1)[groups.places]
 
-    def _blend(self, phase: th.Tensor) -> Blend:
-        """Sort rows by the interval that their phase lies in.
+    def _groups(self, phase: th.Tensor) -> Groups:
+        """Group rows by the interval that their phase lies in.
 
         :param phase: shape (batch,)
         """
@@ -125,6 +133,13 @@ class PhaseTrunk(nn.Module):
         share = (phase - self.span[0]) / (self.span[1] - self.span[0])
         share = share.remainder(1.0) if self.cyclic else share.clamp(0.0, 1.0)
         interval = (share.detach() * n).long().clamp(max=n - 1)
-        order = interval.argsort(stable=True)
-        sizes = interval.bincount(minlength=n).tolist()
-        return Blend(order, sizes, (share * n - interval)[order, None])
+        order, counts = interval.argsort(stable=True), interval.bincount(minlength=n)
+        size = max(1, int(counts.max()))
+        first = counts.cumsum(0) - counts  # of each group, among the sorted rows
+        sorted_intervals = interval[order]
+        ranks = th.arange(len(phase), device=phase.device) - first[sorted_intervals]
+        slots = sorted_intervals * size + ranks
+        rows = order.new_zeros(n * size).index_put((slots,), order)
+        places = th.empty_like(order).index_put((order,), slots)
+        shares = share.new_zeros(n * size).index_put((places,), share * n - interval)
+        return Groups(rows, places, shares.view(n, size, 1))
