@@ -40,6 +40,7 @@ from sb3_vdb.files import write_bytes
 from sb3_vdb.saved_models import load_model
 
 TRAINED_IN = SIMULATOR_ROWS[0].name
+DOCUMENTED = "VAIL-difference"  # whose films the documentation has
 VIDEO_SECONDS, VIDEO_HEIGHT = 4.0, 160
 SHOWN = {
     "joint_error_alive": "error alive",
@@ -110,17 +111,20 @@ def write_table(out: Path, docs: Path | None) -> Path:
     made_with = versions_of(runs)
     write_tables(out, tables, made_with)
     figures = pictures.plot_all(curves, out / "pictures")
-    videos = [_video(run, out / "pictures") for run in best_runs(table, runs)]
+    films = {run: _video(run, out / "pictures") for run in best_runs(table, runs)}
     if docs is not None:
         write_tables(docs, tables, made_with)
         for path in figures:
             write_bytes(docs / path.name, path.read_bytes())
+        for run, film in films.items():
+            if run.method == DOCUMENTED:
+                write_bytes(docs / f"{run.skill.lower()}.gif", film.read_bytes())
     return write_page(
         out / "report.html",
         "motion_imitation/page.html",
         summary=summary.to_dict("records"),
         figures=[str(path.relative_to(out)) for path in figures],
-        videos={path.stem.replace("_", " "): str(path.relative_to(out)) for path in videos},
+        videos={path.stem.replace("_", " "): str(path.relative_to(out)) for path in films.values()},
         versions=made_with,
     )
 

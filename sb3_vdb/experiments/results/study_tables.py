@@ -163,6 +163,31 @@ def learned_motions_elsewhere(benchmarks: Path) -> pd.DataFrame:
     return wide.map(partial(number, digits=3)).reset_index().rename_axis(columns=None)
 
 
+def _by_plant(file: str, columns: str, value: str, benchmarks: Path) -> pd.DataFrame:
+    """Return what policies bear, one row a policy and one column a push or a plant."""
+    rows = pd.read_csv(benchmarks / "motion-imitation" / file)
+    wide = rows.pivot_table(index=["skill", "method"], columns=columns, values=value, sort=False)
+    return wide.reset_index().rename_axis(columns=None)
+
+
+def pushes(benchmarks: Path) -> pd.DataFrame:
+    """Return the shares that survive a push."""
+    wide = _by_plant("pushes.csv", "force", "survived", benchmarks)
+    shares = {force: f"{force:.0f} N" for force in wide.columns[2:]}
+    for force in shares:
+        wide[force] = [f"{share:.0%}" for share in wide[force]]
+    return wide.rename(columns=shares)
+
+
+def plants(benchmarks: Path) -> pd.DataFrame:
+    """Return the errors with masses and friction that are off."""
+    long = pd.read_csv(benchmarks / "motion-imitation" / "plants.csv")
+    long = long.assign(policy=long["skill"] + ", " + long["method"])
+    wide = long.pivot_table(index="plant", columns="policy", values="joint_error", sort=False)
+    shown = wide.map(partial(number, digits=3))
+    return shown.rename_axis("what is off").reset_index().rename_axis(columns=None)
+
+
 def motions_elsewhere(benchmarks: Path) -> pd.DataFrame:
     """Return the same policies' errors in every simulator, one column each."""
     rows = pd.read_csv(benchmarks / "humanoid" / "summary.csv")
@@ -259,6 +284,8 @@ STUDY_TABLES: Mapping[str, Table] = {
     "motions": motions,
     "motions-elsewhere": motions_elsewhere,
     "learned-motions": learned_motions,
+    "pushes": pushes,
+    "plants": plants,
     "learned-motions-elsewhere": learned_motions_elsewhere,
     "pixel-maze": partial(pixels, ["vmail-maze", "vmail-maze-fewer"]),
     "pixel-maze-ablation": partial(pixels, ["vmail-maze-ablation"]),
