@@ -73,6 +73,7 @@ class Difference(ObservationView):
         clock: int,
         loops: bool,
         n_phases: int = 1024,
+        span: tuple[float, float] | None = None,
         quaternions: Sequence[int] = (),
         key: str | None = None,
     ) -> Difference:
@@ -83,9 +84,12 @@ class Difference(ObservationView):
         :param loops: whether the motion begins again behind the last sample, which then stands for
             the first one; its clock may already be the first one's
         :param n_phases: phases of the table
+        :param span: of the whole cycle, for example (-1, 1), which the demonstration has to cover
+            to a sample; None takes the demonstration's own
         :param quaternions: columns at which unit quaternions begin
         :param key: part of a Dict space
-        :raises ValueError: the clock does not rise, or there are fewer than two samples
+        :raises ValueError: the clock does not rise, there are fewer than two samples, or they do
+            not cover the cycle
         """
         rows = np.asarray(observations, dtype=np.float64)
         if rows.ndim != 2 or len(rows) < 2:
@@ -111,8 +115,9 @@ class Difference(ObservationView):
             motion[:, start : start + 4] /= np.linalg.norm(
                 motion[:, start : start + 4], axis=1, keepdims=True
             )
-        span = (float(times[0]), float(times[-1]))
-        return cls(motion.astype(np.float32), clock, span, loops, tuple(quaternions), key)
+        covered = (float(times[0]), float(times[-1]))
+        _check_covers(covered, span, float(np.diff(times).max()))
+        return cls(motion.astype(np.float32), clock, covered, loops, tuple(quaternions), key)
 
     def encode(self, observations: Observations, space: Space, device: th.device) -> Seen:
         """See the differences; see :meth:`ObservationView.encode`."""
@@ -149,6 +154,25 @@ class Difference(ObservationView):
     def centred_entries(self, space: Space) -> th.Tensor:
         """Mark all entries: the expert's zero stays zero."""
         return th.ones(self.motion.shape[1] - 1, dtype=th.bool)
+
+
+def _check_covers(
+    covered: tuple[float, float], span: tuple[float, float] | None, spacing: float
+) -> None:
+    """Refuse a demonstration that is shorter than its cycle.
+
+    :param covered: clock of the first sample and of the last
+    :param span: of the whole cycle; None where nobody says
+    :param spacing: largest step of the clock between two samples
+    :raises ValueError: naming both
+    """
+    if span is None:
+        return
+    if covered[0] > span[0] + spacing or covered[1] < span[1] - spacing:
+        raise ValueError(
+            f"the demonstration's clock goes from {covered[0]:g} to {covered[1]:g}, and the cycle "
+            f"from {span[0]:g} to {span[1]:g}; give a whole cycle, or leave `span` out"
+        )
 
 
 def _align(quaternions: npt.NDArray[Any]) -> None:

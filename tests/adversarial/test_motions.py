@@ -1,10 +1,15 @@
 """Adversarial imitation of a motion clip: what is seen of it, what a fall pays, what is logged."""
 
 import warnings
+from functools import partial
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch as th
+from gymnasium.wrappers import TimeAwareObservation
+from stable_baselines3 import PPO
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from sb3_vdb import GAIL, VAIL, Demonstrations, make_vec_env
 from sb3_vdb.adversarial import preset
@@ -179,3 +184,26 @@ def test_amps_form_learns_by_least_squares_and_pays_its_own_reward(tmp_path):
 def test_losses_and_rewards_that_do_not_fit_are_refused(kind, arguments, message):
     with pytest.raises(ValueError, match=message):
         make_trainer(kind, **arguments)
+
+
+def test_any_environment_that_tells_the_time_can_be_seen_by_differences():
+    """A pendulum whose observation ends with the time; one demonstrated swing."""
+    make = partial(TimeAwareObservation, gym.make("Pendulum-v1"))
+    venv = DummyVecEnv([make])
+    model = PPO("MlpPolicy", venv, n_steps=64, batch_size=32, n_epochs=1, seed=0, device="cpu")
+    demonstrations = Demonstrations.from_rollouts(model, venv, 1)
+    swing = demonstrations[0].observations
+    view = View(Difference.to_cycle(swing, clock=3, loops=False), sees=("next_observations",))
+    trainer = VAIL(
+        demonstrations,
+        venv,
+        model,
+        demo_batch_size=32,
+        n_disc_updates_per_round=2,
+        seed=0,
+        device="cpu",
+        discriminator_kwargs={"view": view},
+    )
+    assert seen_of_expert(trainer).shape == (200, 3)
+    assert seen_of_expert(trainer).abs().max() < 0.2  # the nearest of 1,024 phases
+    trainer.learn(64)

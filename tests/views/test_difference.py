@@ -123,6 +123,10 @@ def test_a_file_can_describe_the_view():
         ),
         (lambda: Difference.to_cycle(np.zeros((1, 3)), 1, loops=True), "at least two samples"),
         (
+            lambda: Difference.to_cycle(circle(PHASES[:5]), 0, loops=True, span=(-1.0, 1.0)),
+            "clock goes from -1 to 0, and the cycle from -1 to 1; give a whole cycle",
+        ),
+        (
             lambda: seen(Difference(circle(PHASES)[:, :3]), circle(PHASES)),
             "the motion has 3 columns, the observations have 4",
         ),
