@@ -129,6 +129,7 @@ class VMAIL(SequenceAlgorithm):
     }
     losses_class: ClassVar[type[NetworkLosses]] = VMAILLosses
     min_batch_size: ClassVar[int] = 1
+    dual: DualVariable | None = None  # of the bottleneck, made with the networks
 
     def __init__(
         self,
@@ -219,7 +220,6 @@ class VMAIL(SequenceAlgorithm):
         self.engine, self.tf32 = engine, tf32
         self.replay_place, self.replay_folder = replay_place, replay_folder
         self.replay_buffer: SequenceReplayBuffer | None = None
-        self.dual: DualVariable | None = None
         # environment frames that an action lasts; None where the environments do not say
         self.action_repeat = None if self.env is None else action_repeat_of(self.env)
         if _init_setup_model:

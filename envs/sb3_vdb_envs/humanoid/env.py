@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,16 +11,16 @@ from gymnasium.utils import EzPickle
 from sb3_vdb_envs.batched import check_render_mode
 from sb3_vdb_envs.humanoid import character
 from sb3_vdb_envs.humanoid.batch import HumanoidBatch
+from sb3_vdb_envs.humanoid.clip_access import ClipAccess
 from sb3_vdb_envs.humanoid.picture import IMAGE_HEIGHT, Picture, image_size
 from sb3_vdb_envs.humanoid.settings import make_settings
 from sb3_vdb_envs.humanoid.simulator import NOMINAL, Plant, Simulator, make_plant
 from sb3_vdb_envs.single import BatchOfOneEnv
-from sb3_vdb_envs.vector import Observations
 
 SIMULATORS = ("mujoco", "bullet")
 
 
-class HumanoidEnv(BatchOfOneEnv, EzPickle):
+class HumanoidEnv(ClipAccess, BatchOfOneEnv, EzPickle):
     """A humanoid that imitates a motion clip; the motion task of the VDB paper (section 5.1 and
     appendix C) and of DeepMimic (Peng et al. 2018).
 
@@ -128,38 +127,6 @@ class HumanoidEnv(BatchOfOneEnv, EzPickle):
         BatchOfOneEnv.__init__(self, self.batch, render_mode)
         self.render_height = render_height
         self._picture: Picture | None = None
-
-    @property
-    def diverged_episodes(self) -> int:
-        """Episodes that ended because the simulation blew up."""
-        return self.batch.diverged_episodes
-
-    def clip_observations(
-        self, rate: float = character.CONTROL_RATE, start: float = 0.0
-    ) -> Observations:
-        """Compute one cycle of the clip as this environment would observe it, for demonstrations.
-
-        :param rate: samples a second; poses between frames are interpolated
-        :param start: moment of the clip of the first sample, s
-        :return: shape (steps + 1, features), or one such array a part
-        """
-        return self.batch.clip_observations(rate, start)
-
-    def motion(self, n_phases: int) -> dict[str, Any]:
-        """Give the clip as a function of the phase; see :meth:`HumanoidBatch.motion`."""
-        return self.batch.motion(n_phases)
-
-    def push(self, forces: npt.NDArray[np.float64]) -> None:
-        """Let forces act on the chests during the next control step, N, shape (n, 3)."""
-        self.batch.push(forces)
-
-    def joint_errors_at(self, shifts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Compute errors at other phases; see :meth:`HumanoidBatch.joint_errors_at`."""
-        return self.batch.joint_errors_at(shifts)
-
-    def joint_positions(self) -> npt.NDArray[np.float64]:
-        """Compute where the joints are; see :meth:`HumanoidBatch.joint_positions`."""
-        return self.batch.joint_positions()
 
     def render(self) -> npt.NDArray[np.uint8] | None:  # type: ignore[override]
         """Render character and clip side by side, shape (render_height, width, 3); None without a

@@ -11,15 +11,16 @@ import numpy.typing as npt
 from sb3_vdb_envs.batched import BatchVectorEnv, check_num_envs
 from sb3_vdb_envs.humanoid import character
 from sb3_vdb_envs.humanoid.batch import HumanoidBatch
+from sb3_vdb_envs.humanoid.clip_access import ClipAccess
 from sb3_vdb_envs.humanoid.env import HumanoidEnv
 from sb3_vdb_envs.humanoid.mujoco_simulator import MujocoSimulator
 from sb3_vdb_envs.humanoid.picture import IMAGE_HEIGHT, MujocoPicture, image_size
 from sb3_vdb_envs.humanoid.settings import make_settings
 from sb3_vdb_envs.humanoid.simulator import make_plant
-from sb3_vdb_envs.vector import AutoresetMode, Observations
+from sb3_vdb_envs.vector import AutoresetMode
 
 
-class HumanoidVectorEnv(BatchVectorEnv):
+class HumanoidVectorEnv(ClipAccess, BatchVectorEnv):
     """``num_envs`` copies of :class:`HumanoidEnv` in one batch; spaces, reward and infos are
     described there, and arguments of the same name.
 
@@ -71,33 +72,6 @@ class HumanoidVectorEnv(BatchVectorEnv):
         self.clip, self.render_height, self.batch = settings.clip, render_height, batch
         self._picture: MujocoPicture | None = None
         super().__init__(batch, num_envs, max_episode_steps, autoreset_mode, render_mode)
-
-    @property
-    def diverged_episodes(self) -> int:
-        """Episodes that ended because the simulation blew up."""
-        return self.batch.diverged_episodes
-
-    def clip_observations(
-        self, rate: float = character.CONTROL_RATE, start: float = 0.0
-    ) -> Observations:
-        """Compute the clip as these environments would observe it; see :class:`HumanoidEnv`."""
-        return self.batch.clip_observations(rate, start)
-
-    def motion(self, n_phases: int) -> dict[str, Any]:
-        """Give the clip as a function of the phase; see :meth:`HumanoidBatch.motion`."""
-        return self.batch.motion(n_phases)
-
-    def push(self, forces: npt.NDArray[np.float64]) -> None:
-        """Let forces act on the chests during the next control step, N, shape (n, 3)."""
-        self.batch.push(forces)
-
-    def joint_errors_at(self, shifts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Compute errors at other phases; see :meth:`HumanoidBatch.joint_errors_at`."""
-        return self.batch.joint_errors_at(shifts)
-
-    def joint_positions(self) -> npt.NDArray[np.float64]:
-        """Compute where the joints are; see :meth:`HumanoidBatch.joint_positions`."""
-        return self.batch.joint_positions()
 
     def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:
         """Render one picture of each character, of shape (render_height, width, 3); None without a
