@@ -52,10 +52,10 @@ def preset(name: str) -> dict[str, Any]:
     """Return arguments of :class:`~sb3_vdb.VAIL` and :class:`~sb3_vdb.VAIRL`:
     ``VAIL(demos, venv, generator, **preset("paper-motions"))``.
 
-    All of them keep the papers' slow multiplier, ``beta_step_size=1e-5``; the package's default is
-    faster.
+    Those of the papers keep their slow multiplier, ``beta_step_size=1e-5``; the package's default
+    is faster.
 
-    :param name: ``"paper-motions"``, ``"paper-C-maze"`` or ``"paper-S-maze"``
+    :param name: ``"fast-motions"``, ``"paper-motions"``, ``"paper-C-maze"`` or ``"paper-S-maze"``
     :raises ValueError: there is no such preset
     """
     if name not in PRESETS:
