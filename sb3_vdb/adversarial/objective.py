@@ -24,7 +24,7 @@ class Objective(NamedTuple):
     :param grad_penalty_on: ``"expert"`` or ``"both"``
     :param grad_penalty_target: what is penalised
     :param information_limit: I_c in nats; None for no bottleneck
-    :param loss_kind: of :data:`~sb3_vdb.vdb.losses.LOSSES`
+    :param loss_kind: ``"cross_entropy"`` or ``"least_squares"``
     """
 
     batch_size: int

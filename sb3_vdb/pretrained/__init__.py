@@ -22,7 +22,7 @@ ENTRIES = {"value_scale": (int, float), "net_arch": (list, dict), "state_dict": 
 def available(method: str = DEFAULT_METHOD) -> tuple[str, ...]:
     """Name the shipped policies, for example ``HumanoidRun``.
 
-    :param method: of :data:`METHODS`
+    :param method: ``"DeepMimic"`` or ``"VAIL"``
     :raises ValueError: unknown method
     """
     if method not in METHODS:

@@ -111,7 +111,7 @@ def discriminator_loss(
     :param beta: dual variable
     :param information_limit: I_c in nats; None for no bottleneck
     :param gradient_penalty: weighted penalty, scalar; None for no penalty
-    :param kind: of :data:`LOSSES`
+    :param kind: ``"cross_entropy"``, or ``"least_squares"`` with targets of 1 and -1
     """
     of_expert, of_generator = LOSSES[kind]
     zero = logits_expert.new_zeros(())
