@@ -29,7 +29,7 @@ ANY_CLIP = "Mocap"
     default=3_000_000,
     show_default=True,
     type=click.IntRange(min=1),
-    help="environment steps; a million takes about ten minutes of one core",
+    help="environment steps; a million takes 10 to 20 minutes of one core",
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.option("--out", default="runs/train", show_default=True, type=options.PATH)

@@ -132,6 +132,8 @@ def evaluate_everywhere(run: SkillRun, path: Path) -> None:
         result = evaluate_imitation(policy, venv, phase_shifts=16, pose_errors=True)
         venv.close()
         rows.append({"simulator": simulator.name, **result._asdict()})
+        order = [each.name for each in SIMULATOR_ROWS]
+        rows.sort(key=lambda row: order.index(row["simulator"]))
         write_text(table, pd.DataFrame(rows).round(4).to_csv(index=False))
 
 
