@@ -142,9 +142,7 @@ def learned_motions(benchmarks: Path) -> pd.DataFrame:
         paper = PAPER_ERRORS.get(group["method"].iloc[0], {}).get(group["skill"].iloc[0], "")
         return {
             "paper": paper,
-            "before a fall": estimate(group["joint_error_alive"], 3),
             "full episodes": f"{group['full_share'].mean():.0%}",
-            "m/s": number(group["root_speed"].mean(), 2),
             "pose (m)": number(group["pose_error"].mean(), 3),
             "minutes": number(group["minutes"].median(), 0),
         }
