@@ -100,7 +100,8 @@ class TrainingRewardVecEnv(RewardVecEnv):
             infos[i] |= {"terminal_observation": final, "ended_early": True}
         if self.reward is not None:  # paid step by step
             nothing = np.zeros(self.num_envs, dtype=np.float32)
-            for i, total in zip(indices, self.count_returns(nothing, dones), strict=False):
+            early = np.isin(np.arange(self.num_envs), indices)  # and no other end of this step
+            for i, total in zip(indices, self.count_returns(nothing, early), strict=True):
                 infos[int(i)]["learned_return"] = total
         self._last = observations
         return observations, dones, infos

@@ -131,3 +131,23 @@ def test_single_environments_are_restarted_where_they_are():
             observations, _, dones, _ = wrapper.step(actions(venv))
     assert dones.tolist() == [True, False]
     np.testing.assert_allclose(np.linalg.norm(observations[0, :2]), 1.0, rtol=1e-5)
+
+
+def test_an_early_end_beside_one_of_its_own_gets_its_own_learned_return():
+    """Copy 0 ends by its time limit in the step in which copy 1 is ended again."""
+    venv = make_vec_env(MAZE, 2, seed=0, env_kwargs={"max_episode_steps": 5})
+    early = EarlyEnd(likeness([0.9, 0.1]), 0.5, 2)
+    wrapper = TrainingRewardVecEnv(venv, lambda transitions: np.array([1, 2], np.float32), early)
+    wrapper.reset()
+    early.low[1] = 1  # one step ahead: the copies end at steps 5 and 4
+    with wrapper.learning():
+        for _ in range(4):
+            *_, dones, infos = wrapper.step(actions(venv))
+    assert dones.tolist() == [False, True]
+    assert infos[1]["learned_return"] == 8.0
+    early.low[1] = 4
+    with wrapper.learning():
+        *_, dones, infos = wrapper.step(actions(venv))
+    assert dones.tolist() == [True, True]
+    assert [info["learned_return"] for info in infos] == [5.0, 2.0]
+    assert wrapper.pop_finished_returns() == [8.0, 5.0, 2.0]
