@@ -110,7 +110,8 @@ def _imported_here() -> list[str]:
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
     """Start processes that never hear of Ctrl-C, which is the parent's to handle: not while they
-    import either, before :func:`_work` can ignore it.
+    import either, before :func:`_work` can ignore it. Where something else has started the server
+    that they are forked from (SB3's ``SubprocVecEnv`` does), they ignore it from :func:`_work` on.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield

@@ -28,14 +28,28 @@ def tell_blocked(path, report):
     path.write_text(str(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])))
 
 
-def test_workers_never_hear_of_ctrl_c_and_their_parent_does(tmp_path):
-    """Case 39: nor while they import, when nothing of ours runs yet."""
+def start_and_tell(path):
     backend = LocalBackend(1)
-    backend.start([Job("job", 1, partial(tell_blocked, tmp_path / "answer"))])
+    backend.start([Job("job", 1, partial(tell_blocked, path))])
     while not all(state.has_ended for state in backend.poll().values()):
         time.sleep(0.05)
-    assert (tmp_path / "answer").read_text() == "True"
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_workers_never_hear_of_ctrl_c_and_their_parent_does(tmp_path):
+    """Case 39: nor while they import, when nothing of ours runs yet. In a process of its own, as a
+    command is: here, another test may have started the server that workers are forked from.
+    """
+    script = f"""
+from pathlib import Path
+from tests.experiments.framework.test_jobs import start_and_tell
+if __name__ == "__main__":
+    start_and_tell(Path({str(tmp_path / "answer")!r}))
+"""
+    (tmp_path / "script.py").write_text(script)
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    subprocess.run([sys.executable, tmp_path / "script.py"], env=environment, check=True)
+    assert (tmp_path / "answer").read_text() == "True"
 
 
 def count(path, report, die_at=None, fail=False, steps=5):
