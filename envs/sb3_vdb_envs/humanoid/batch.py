@@ -5,7 +5,7 @@ simulator.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -41,23 +41,30 @@ LOGGER = logging.getLogger(__name__)
 
 
 class HumanoidBatch:
-    """The environment's logic for n characters; simulators only make the physics steps.
+    """The environment's logic for n characters; simulators only make the physics steps. A subclass
+    says what another character observes, how its actions become targets and which joints count.
 
     :param settings: what the user chose
     :param simulator: simulates n characters
     :param n: number of characters
     """
 
+    error_joints = tuple(range(1, character.N_MOVING))  # of the joint rotation error
+
     def __init__(self, settings: Settings, simulator: Simulator, n: int) -> None:
         self.settings, self.simulator, self.n = settings, simulator, n
         clip = settings.clip
-        self._absolute = control.absolute_targets(clip, settings.action)
+        self._absolute = self._absolute_targets()
         self._falls = np.isin(character.NAMES, settings.fall_bodies)
         self._times = np.zeros(n)  # in the clip, s
         self._offsets = np.zeros((n, 2))  # of the motion over the ground, m
         self.diverged_episodes = 0
         self._state, self._target = simulator.get(), clip.state(self._times)
         self._bodies = forward_kinematics(self._state)
+
+    def _absolute_targets(self) -> Callable[[Array], Array]:
+        """Make the function that computes PD targets from the action alone."""
+        return control.absolute_targets(self.settings.clip, self.settings.action)
 
     @property
     def observation_space(self) -> gym.Space[Any]:
@@ -113,9 +120,22 @@ class HumanoidBatch:
         """Return the observations of all characters, shape (n, features), or one such array a
         part.
         """
-        values = features(self.phases, self._state, self._bodies, self.settings.rotation)
-        drifts = drift(self._state, self._target) if self.settings.drift else None
-        return _observed(values, drifts)
+        return self._see(self.phases, self._state, self._bodies, self._target)
+
+    def _see(
+        self, phases: Array, state: CharacterState, bodies: Bodies, target: CharacterState
+    ) -> Observations:
+        """Compute observations of any characters.
+
+        :param phases: of the clip, shape (n,)
+        :param state: of n characters
+        :param bodies: theirs
+        :param target: the motion at the same moments
+        """
+        values = features(phases, state, bodies, self.settings.rotation).astype(np.float32)
+        if not self.settings.drift:
+            return values
+        return {"state": values, "drift": drift(state, target).astype(np.float32)}
 
     def step(self, actions: npt.NDArray[np.floating]) -> BatchStep:
         """Advance by one control step.
@@ -150,7 +170,7 @@ class HumanoidBatch:
             values[fallen] = 0.0
         rewards = sum(terms[name] for name in WEIGHTS)
         infos: dict[str, npt.NDArray[Any]] = {f"reward/{name}": terms[name] for name in WEIGHTS}
-        infos |= joint_rotation_errors(self._state, self._target)
+        infos |= joint_rotation_errors(self._state, self._target, self.error_joints)
         infos |= {"fallen": fallen.copy(), "diverged": diverged}
         ended = np.zeros(self.n, dtype=bool)
         if not clip.loops:
@@ -226,9 +246,7 @@ class HumanoidBatch:
         times = np.minimum(times, np.inf if clip.loops else clip.duration)
         state = clip.state(times)
         lift(state)
-        bodies = forward_kinematics(state)
-        values = features(clip.phase(times), state, bodies, self.settings.rotation)
-        return _observed(values, np.zeros((len(times), N_DRIFT)) if self.settings.drift else None)
+        return self._see(clip.phase(times), state, forward_kinematics(state), state)
 
     def motion(self, n_phases: int) -> dict[str, Any]:
         """Give the clip as a function of the phase, for a view of differences to it.
@@ -275,7 +293,8 @@ class HumanoidBatch:
             times %= clip.duration
         target = clip.state(times.clip(0.0, clip.duration).reshape(-1))
         repeated = CharacterState(*(np.concatenate([part] * k) for part in self._state))
-        return joint_rotation_errors(repeated, target)["joint_error"].reshape(k, self.n)
+        errors = joint_rotation_errors(repeated, target, self.error_joints)
+        return errors["joint_error"].reshape(k, self.n)
 
     def joint_positions(self) -> Array:
         """Compute where the joints are relative to the root: the characters', and the motion's.
@@ -299,13 +318,6 @@ class HumanoidBatch:
         self._times, self._offsets = np.array(state["times"]), np.array(state["offsets"])
         self._target = self._target_now(np.zeros(self.n, dtype=bool))
         self._bodies = forward_kinematics(self._state)
-
-
-def _observed(state: Array, drifts: Array | None) -> Observations:
-    """Give observations in single precision, an array or one a part."""
-    if drifts is None:
-        return state.astype(np.float32)
-    return {"state": state.astype(np.float32), "drift": drifts.astype(np.float32)}
 
 
 def _both(state: CharacterState, target: CharacterState) -> tuple[Bodies, Bodies]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,12 +31,17 @@ class MujocoSimulator:
     shortest rotation from the present pose to the target instead of the difference of two rotation
     vectors, which is wrong far from zero.
 
+    A subclass simulates another character: it says what its model is, where coordinates stand in
+    its state vector and how many targets it has.
+
     :param n: number of characters
     :param timestep: s; 1/240 trains, 1/1200 is the paper's
     :param threads: worker threads; None for one per core, and none for small batches
     :param plant: what differs from the character that policies are trained with
     :raises ValueError: a timestep that does not divide 1/30 s or is unstable
     """
+
+    n_targets = character.N_TARGETS
 
     def __init__(
         self,
@@ -56,7 +61,7 @@ class MujocoSimulator:
         cores = available_cores() if threads is None else threads
         self._threads = cores if n > 1 and cores > 1 else 0
         self.plant = plant
-        self._model = mujoco.MjModel.from_xml_string(model_xml(timestep))
+        self._model = mujoco.MjModel.from_xml_string(self._xml())
         self._model.body_mass[:] *= plant.mass_scale
         self._model.body_inertia[:] *= plant.mass_scale
         self._model.geom_friction[:] *= plant.friction_scale
@@ -68,13 +73,20 @@ class MujocoSimulator:
         self._force_spec = self._control_spec | mujoco.mjtState.mjSTATE_XFRC_APPLIED.value
         self._chest = 6 * self._model.body(CHEST).id
         self._forces: Array | None = None  # on the chest in the next control step, N
-        self._columns = _Columns(self._model)
+        self._columns: Columns = self._make_columns()
         self._initial = np.zeros((n, self._size))
-        self._initial[:, 1 + self._columns.root_position.stop] = 1.0
-        self._initial[:, 1 + self._columns.ball_quaternions[:, 0]] = 1.0
+        self._initial[:, self._columns.quaternions] = 1.0
         self._states = np.empty((n, self._substeps, self._size))
-        self._controls = np.empty((n, self._substeps, character.N_TARGETS))
+        self._controls = np.empty((n, self._substeps, self.n_targets))
         self._sensors = np.empty((n, self._substeps, 0))
+
+    def _xml(self) -> str:
+        """Describe the model."""
+        return model_xml(self.timestep)
+
+    def _make_columns(self) -> Columns:
+        """Find the coordinates in the state vector."""
+        return _HumanoidColumns(self._model)
 
     def get(self) -> CharacterState:
         """Return the present state of all characters."""
@@ -123,6 +135,7 @@ class MujocoSimulator:
         and q* the target.
         """
         columns = character.BALL_COLUMNS
+        assert isinstance(self._columns, _HumanoidColumns)
         present = self._initial[:, 1 + self._columns.ball_quaternions]
         wanted = rotations.from_rotation_vector(targets[:, columns].reshape(len(targets), -1, 3))
         error = rotations.rotation_vector(rotations.multiply(rotations.conjugate(present), wanted))
@@ -142,10 +155,14 @@ class MujocoSimulator:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> MujocoSimulator:
         """Copy the characters where they are, with a pool of threads of its own."""
-        copied = MujocoSimulator(len(self._initial), self.timestep, self._threads or 1, self.plant)
+        copied = self._twin()
         copied.set_state(self._initial)
         memo[id(self)] = copied
         return copied
+
+    def _twin(self) -> MujocoSimulator:
+        """Make a simulator of the same characters."""
+        return MujocoSimulator(len(self._initial), self.timestep, self._threads or 1, self.plant)
 
     def close(self) -> None:
         """Stop the threads."""
@@ -154,8 +171,20 @@ class MujocoSimulator:
             self._pool = None
 
 
-class _Columns:
+class Columns(Protocol):
     """Where coordinates stand in MuJoCo's state vector (time, positions, velocities)."""
+
+    quaternions: npt.NDArray[np.intp]  # columns that are 1 where nothing is turned
+
+    def read(self, rows: Array) -> CharacterState:
+        """Read coordinates from state vectors, shape (n, size)."""
+
+    def write(self, rows: Array, state: CharacterState) -> None:
+        """Write coordinates into state vectors, shape (n, size)."""
+
+
+class _HumanoidColumns:
+    """A free root, ball joints and hinges; see :class:`Columns`."""
 
     def __init__(self, model: Any) -> None:
         joints = [model.joint(character.NAMES[i]) for i in character.ACTUATED]
@@ -163,11 +192,11 @@ class _Columns:
         velocity = np.array([joint.dofadr[0] for joint in joints])
         balls, hinges = character.BALLS, character.HINGES
         self.first_velocity = 1 + model.nq
-        self.root_position = slice(0, 3)
         self.ball_quaternions = position[balls][:, None] + np.arange(4)
         self.hinge_angles = position[hinges]
         self.ball_velocities = velocity[balls][:, None] + np.arange(3)
         self.hinge_velocities = velocity[hinges]
+        self.quaternions = np.array([4, *(1 + self.ball_quaternions[:, 0])])
 
     def read(self, rows: Array) -> CharacterState:
         """Read coordinates from state vectors, shape (n, size)."""

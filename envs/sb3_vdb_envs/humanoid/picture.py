@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sb3_vdb_envs.dependencies import require
 from sb3_vdb_envs.humanoid import character
 from sb3_vdb_envs.humanoid.kinematics import CharacterState, forward_kinematics
-from sb3_vdb_envs.humanoid.mujoco_model import LEFT, MIDDLE, RIGHT, add_body
+from sb3_vdb_envs.humanoid.mujoco_model import COLOURS, add_body
 from sb3_vdb_envs.offscreen import OffscreenRenderer
 
 IMAGE_HEIGHT = 360
@@ -20,7 +20,6 @@ SHIFT = np.array([[-1.3, 0.0, 0.0]])  # m from the character to the motion, in t
 DISTANCE, AZIMUTH, ELEVATION = 3.8, 80.0, -10.0  # of the camera: m and degrees
 LOOK_AT_HEIGHT = 0.85  # m
 GHOST = {"middle": "0.62 0.66 0.70 1", "left": "0.52 0.57 0.62 1", "right": "0.72 0.75 0.78 1"}
-COLOURS = {"middle": MIDDLE, "left": LEFT, "right": RIGHT}
 PREFIXES, MOTION_GROUP = ("character_", "motion_"), 1
 
 

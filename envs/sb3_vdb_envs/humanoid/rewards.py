@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -84,19 +86,24 @@ def com_error(bodies: Bodies, target_bodies: Bodies) -> Array:
     )
 
 
-def joint_rotation_errors(state: CharacterState, target: CharacterState) -> dict[str, Array]:
+def joint_rotation_errors(
+    state: CharacterState,
+    target: CharacterState,
+    joints: Sequence[int] = tuple(range(1, character.N_MOVING)),
+) -> dict[str, Array]:
     """Compute the VDB paper's "average joint rotation error" of one moment, in three readings, rad.
 
     The paper does not say whether the root counts or joints are weighted: ``joint_error`` is the
     plain mean over the 12 actuated joints, ``joint_error_with_root`` over 13, and
     ``joint_error_weighted`` uses DeepMimic's weights of 13.
 
+    :param joints: the rotations that count, of the 13 with the root's at 0
     :return: each of shape (n,)
     """
-    angles = rotations.geodesic(state.rotations, target.rotations)
+    angles, k = rotations.geodesic(state.rotations, target.rotations), len(joints)
     return {
-        "joint_error": weighted_sum(angles[:, 1:], np.full(12, 1 / 12)),
-        "joint_error_with_root": weighted_sum(angles, np.full(13, 1 / 13)),
+        "joint_error": weighted_sum(angles[:, list(joints)], np.full(k, 1 / k)),
+        "joint_error_with_root": weighted_sum(angles[:, [0, *joints]], np.full(k + 1, 1 / (k + 1))),
         "joint_error_weighted": weighted_sum(angles, character.ERROR_WEIGHTS),
     }
 
