@@ -58,6 +58,20 @@ def _bullet_humanoid(name: str, clip: str, seen: str) -> EnvironmentRow:
     )
 
 
+def _biped(name: str, clip: str, summary: str) -> EnvironmentRow:
+    return EnvironmentRow(
+        name=f"Biped{name}Video",
+        family="biped",
+        entry_point="sb3_vdb_envs.biped:BipedEnv",
+        vector_entry_point="sb3_vdb_envs.biped:BipedVectorEnv",
+        max_episode_steps=600,
+        kwargs={"clip": clip},
+        summary=summary,
+        simulator="mujoco",
+        look=("frame_size", "frame_stack"),
+    )
+
+
 def _suite(task: SuiteTask) -> EnvironmentRow:
     return EnvironmentRow(
         name=f"{task.name}State",
@@ -120,6 +134,15 @@ ENVIRONMENTS: tuple[EnvironmentRow, ...] = (
         "Mocap", "walk", "mocap humanoid with any clip: `clip=` a name or a DeepMimic file's path"
     )._replace(kwargs={}),
     *(_bullet_humanoid(*motion) for motion in MOTIONS),
+    _biped("Run", "run", "planar biped that runs at 3.56 m/s, with 64 x 64 frames to imitate"),
+    _biped("Walk", "walk", "planar biped that walks at 0.98 m/s, likewise"),
+    _biped("Jump", "jump", "planar biped that jumps forwards, likewise"),
+    _biped("Run", "run", "the running biped in Bullet, the paper's simulator")._replace(
+        name="BulletBipedRunVideo",
+        vector_entry_point=None,
+        kwargs={"clip": "run", "simulator": "bullet"},
+        simulator="bullet",
+    ),
     *(row(task) for task in TASKS for row in (_suite_pixels, _suite)),
 )
 _BY_ID = {row.id: row for row in ENVIRONMENTS}

@@ -321,7 +321,7 @@ def test_the_fall_rule_says_what_may_touch_the_ground(fall, ends):
     env = HumanoidEnv("walk", fall=fall)
     env.reset(seed=0)
     state = lying(env)
-    env._simulator.put(FIRST, state)
+    env.batch.simulator.put(FIRST, state)
     hold = joint_targets(rotations.rotation_vector(state.rotations[:, 1:])) - env.clip.mean_targets
     *_, terminated, _, _ = env.step((hold[0] / np.pi).astype(np.float32))
     assert terminated is ends
@@ -532,15 +532,15 @@ def test_falls_restart_as_the_autoreset_mode_says(mode):
 def test_a_diverged_simulation_ends_the_episode_and_leaves_no_nan(value, caplog):
     env = HumanoidVectorEnv(3, "walk")
     env.reset(seed=0)
-    real = env._simulator.step
+    real = env.batch.simulator.step
 
     def blow_up(targets):
-        state = env._simulator.get_state()
+        state = env.batch.simulator.get_state()
         state[1, -5:] = value
-        env._simulator.set_state(state)
+        env.batch.simulator.set_state(state)
         real(targets)
 
-    env._simulator.step = blow_up
+    env.batch.simulator.step = blow_up
     observations, rewards, terminated, _, infos = env.step(np.zeros((3, 28), np.float32))
     assert terminated.tolist() == [False, True, False]
     assert env.diverged_episodes == 1

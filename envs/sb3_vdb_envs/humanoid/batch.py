@@ -243,10 +243,17 @@ class HumanoidBatch:
                 f"got {rate}"
             )
         times = start + np.arange(n_steps + 1) / rate
-        times = np.minimum(times, np.inf if clip.loops else clip.duration)
-        state = clip.state(times)
+        return self._see_clip(np.minimum(times, np.inf if clip.loops else clip.duration))
+
+    def _see_clip(self, times: Array) -> Observations:
+        """Compute what would be observed along the clip, lifted out of the ground.
+
+        :param times: s, shape (n,)
+        """
+        state = self.settings.clip.state(times)
         lift(state)
-        return self._see(clip.phase(times), state, forward_kinematics(state), state)
+        phases = self.settings.clip.phase(times)
+        return self._see(phases, state, forward_kinematics(state), state)
 
     def motion(self, n_phases: int) -> dict[str, Any]:
         """Give the clip as a function of the phase, for a view of differences to it.

@@ -20,7 +20,51 @@ from sb3_vdb_envs.single import BatchOfOneEnv
 SIMULATORS = ("mujoco", "bullet")
 
 
-class HumanoidEnv(ClipAccess, BatchOfOneEnv, EzPickle):
+class CharacterEnv(ClipAccess, BatchOfOneEnv):
+    """One character that imitates a clip, in any simulator; it renders character and clip.
+
+    :param batch: the batch of one
+    :param simulator: name of its simulator
+    :param render_mode: ``"rgb_array"`` or None
+    :param render_height: height of pictures in pixels
+    """
+
+    metadata = {  # noqa: RUF012
+        "render_modes": ["rgb_array"],
+        "render_fps": character.CONTROL_RATE,
+    }
+
+    def __init__(
+        self, batch: HumanoidBatch, simulator: str, render_mode: str | None, render_height: int
+    ) -> None:
+        check_render_mode(render_mode)
+        if render_mode is not None:
+            image_size(render_height)
+        self.batch, self._simulator_name = batch, simulator
+        self.clip, self.timestep = batch.settings.clip, batch.simulator.timestep
+        BatchOfOneEnv.__init__(self, batch, render_mode)
+        self.render_height = render_height
+        self._picture: Picture | None = None
+
+    def render(self) -> npt.NDArray[np.uint8] | None:  # type: ignore[override]
+        """Render character and clip side by side, shape (render_height, width, 3); None without a
+        render mode.
+        """
+        if self.render_mode is None:
+            return None
+        if self._picture is None:
+            self._picture = _make_picture(self._simulator_name, self.render_height)
+        return self._picture.render(*self.batch.characters)
+
+    def close(self) -> None:
+        """Release simulator and picture; closing twice is legal."""
+        self.batch.simulator.close()
+        if self._picture is not None:
+            self._picture.close()
+            self._picture = None
+
+
+class HumanoidEnv(CharacterEnv, EzPickle):
     """A humanoid that imitates a motion clip; the motion task of the VDB paper (section 5.1 and
     appendix C) and of DeepMimic (Peng et al. 2018).
 
@@ -87,11 +131,6 @@ class HumanoidEnv(ClipAccess, BatchOfOneEnv, EzPickle):
     v0: first version.
     """
 
-    metadata = {  # noqa: RUF012
-        "render_modes": ["rgb_array"],
-        "render_fps": character.CONTROL_RATE,
-    }
-
     def __init__(
         self,
         clip: str = "walk",
@@ -113,37 +152,12 @@ class HumanoidEnv(ClipAccess, BatchOfOneEnv, EzPickle):
             self, clip, timestep, fall, rotation, action, target, random_start, sync_root, drift,
             mass_scale, friction_scale, simulator, render_mode, render_height,
         )  # fmt: skip
-        check_render_mode(render_mode)
-        if render_mode is not None:
-            image_size(render_height)
         settings = make_settings(
             clip, fall, rotation, action, target, random_start, sync_root, drift
         )
         plant = make_plant(mass_scale, friction_scale)
-        self._simulator_name = simulator
-        self._simulator = _make_simulator(simulator, timestep, plant)
-        self.clip, self.timestep = settings.clip, self._simulator.timestep
-        self.batch = HumanoidBatch(settings, self._simulator, 1)
-        BatchOfOneEnv.__init__(self, self.batch, render_mode)
-        self.render_height = render_height
-        self._picture: Picture | None = None
-
-    def render(self) -> npt.NDArray[np.uint8] | None:  # type: ignore[override]
-        """Render character and clip side by side, shape (render_height, width, 3); None without a
-        render mode.
-        """
-        if self.render_mode is None:
-            return None
-        if self._picture is None:
-            self._picture = _make_picture(self._simulator_name, self.render_height)
-        return self._picture.render(*self.batch.characters)
-
-    def close(self) -> None:
-        """Release simulator and picture; closing twice is legal."""
-        self._simulator.close()
-        if self._picture is not None:
-            self._picture.close()
-            self._picture = None
+        batch = HumanoidBatch(settings, _make_simulator(simulator, timestep, plant), 1)
+        CharacterEnv.__init__(self, batch, simulator, render_mode, render_height)
 
 
 def _make_simulator(simulator: str, timestep: float | None, plant: Plant) -> Simulator:

@@ -20,7 +20,50 @@ from sb3_vdb_envs.humanoid.simulator import make_plant
 from sb3_vdb_envs.vector import AutoresetMode
 
 
-class HumanoidVectorEnv(ClipAccess, BatchVectorEnv):
+class CharacterVectorEnv(ClipAccess, BatchVectorEnv):
+    """Characters that imitate a clip as one batch; they render as single ones do.
+
+    :param batch: the characters
+    :param max_episode_steps: time limit, which truncates; None for no limit
+    :param autoreset_mode: ``"SameStep"``, ``"NextStep"`` or ``"Disabled"``
+    :param render_mode: ``"rgb_array"`` or None
+    :param render_height: height of pictures in pixels
+    """
+
+    def __init__(
+        self,
+        batch: HumanoidBatch,
+        max_episode_steps: int | None,
+        autoreset_mode: str | AutoresetMode,
+        render_mode: str | None,
+        render_height: int,
+    ) -> None:
+        if render_mode is not None:
+            image_size(render_height)
+        self.clip, self.render_height, self.batch = batch.settings.clip, render_height, batch
+        self._picture: MujocoPicture | None = None
+        super().__init__(batch, batch.n, max_episode_steps, autoreset_mode, render_mode)
+
+    def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:
+        """Render one picture of each character, of shape (render_height, width, 3); None without a
+        render mode.
+        """
+        if self.render_mode is None:
+            return None
+        self._picture = self._picture or MujocoPicture(self.render_height)
+        state, target = self.batch.characters
+        rows = [np.array([i]) for i in range(self.num_envs)]
+        return tuple(self._picture.render(state.take(row), target.take(row)) for row in rows)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Stop the threads and close the picture."""
+        self.batch.simulator.close()
+        if self._picture is not None:
+            self._picture.close()
+            self._picture = None
+
+
+class HumanoidVectorEnv(CharacterVectorEnv):
     """``num_envs`` copies of :class:`HumanoidEnv` in one batch; spaces, reward and infos are
     described there, and arguments of the same name.
 
@@ -57,36 +100,11 @@ class HumanoidVectorEnv(ClipAccess, BatchVectorEnv):
         render_height: int = IMAGE_HEIGHT,
     ) -> None:
         check_num_envs(num_envs)
-        if render_mode is not None:
-            image_size(render_height)
         settings = make_settings(
             clip, fall, rotation, action, target, random_start, sync_root, drift
         )
-        self._simulator = MujocoSimulator(
-            num_envs,
-            1 / 240 if timestep is None else timestep,
-            threads,
-            make_plant(mass_scale, friction_scale),
-        )
-        batch = HumanoidBatch(settings, self._simulator, num_envs)
-        self.clip, self.render_height, self.batch = settings.clip, render_height, batch
-        self._picture: MujocoPicture | None = None
-        super().__init__(batch, num_envs, max_episode_steps, autoreset_mode, render_mode)
-
-    def render(self) -> tuple[npt.NDArray[np.uint8], ...] | None:
-        """Render one picture of each character, of shape (render_height, width, 3); None without a
-        render mode.
-        """
-        if self.render_mode is None:
-            return None
-        self._picture = self._picture or MujocoPicture(self.render_height)
-        state, target = self.batch.characters
-        rows = [np.array([i]) for i in range(self.num_envs)]
-        return tuple(self._picture.render(state.take(row), target.take(row)) for row in rows)
-
-    def close_extras(self, **kwargs: Any) -> None:
-        """Stop the threads and close the picture."""
-        self._simulator.close()
-        if self._picture is not None:
-            self._picture.close()
-            self._picture = None
+        step = 1 / 240 if timestep is None else timestep
+        plant = make_plant(mass_scale, friction_scale)
+        simulator = MujocoSimulator(num_envs, step, threads, plant)
+        batch = HumanoidBatch(settings, simulator, num_envs)
+        super().__init__(batch, max_episode_steps, autoreset_mode, render_mode, render_height)
