@@ -23,6 +23,7 @@ from torch import nn
 
 from sb3_vdb.arguments import fraction, number_from_zero, positive_number, seed_or_none
 from sb3_vdb.baselines.finite_rollouts import FiniteRollouts
+from sb3_vdb.baselines.part_rollouts import PartRolloutBuffer
 from sb3_vdb.extractors import RunningNormExtractor
 from sb3_vdb.finite_weights import check_weights
 from sb3_vdb.schedules import value_at
@@ -263,7 +264,10 @@ class DeepMimicPPO(PPO):
     policy: DeepMimicPolicy
 
     def _setup_model(self) -> None:
-        _check_spaces(self.observation_space, self.action_space, _part_read(self.policy_kwargs))
+        part = _part_read(self.policy_kwargs)
+        _check_spaces(self.observation_space, self.action_space, part)
+        if part is not None:
+            self.rollout_buffer_class, self.rollout_buffer_kwargs = PartRolloutBuffer, {"key": part}
         super()._setup_model()
         self._set_noise()
 

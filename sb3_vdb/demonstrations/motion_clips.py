@@ -7,7 +7,7 @@ from typing import Any
 from gymnasium import spaces
 
 from sb3_vdb.transitions import Observations
-from sb3_vdb.views import Difference, Join, ObservationView, Vector, View
+from sb3_vdb.views import Difference, Join, ObservationView, PictureDifference, Vector, View
 
 N_PHASES = 1024  # of the table that differences are taken to
 
@@ -29,9 +29,12 @@ def sample_clip(env: Any, rate: float | None, n_starts: int) -> tuple[list[Obser
 
 
 def _differences(env: Any) -> ObservationView:
-    """See differences of the state, and the environment's own of the root where it observes
-    them.
+    """See differences of the picture; or of the state, and the environment's own of the root where
+    it observes them.
     """
+    if env.observes_video:
+        n_frames = round(env.clip.duration * env.metadata["render_fps"])
+        return PictureDifference(**env.motion(n_frames if env.clip.loops else n_frames + 1))
     state = Difference(**env.motion(N_PHASES))
     if not isinstance(env.observation_space, spaces.Dict):
         return state

@@ -15,7 +15,7 @@ from sb3_vdb.networks.observation_parts import as_parts, is_picture, row_of, spa
 from sb3_vdb.networks.observations import ObservationDecoder, ObservationEncoder, Observations
 from sb3_vdb.networks.phase_functioned import PhaseLinear, PhaseTrunk
 from sb3_vdb.networks.pictures import PICTURE_NETS, PictureNet, PictureSettings
-from sb3_vdb.networks.trunks import ConvTrunk, DenseTrunk, make_trunk
+from sb3_vdb.networks.trunks import ConvTrunk, DenseTrunk, PatchTrunk, make_trunk
 
 __all__ = [
     "PICTURE_NETS",
@@ -26,6 +26,7 @@ __all__ = [
     "ObservationDecoder",
     "ObservationEncoder",
     "Observations",
+    "PatchTrunk",
     "PhaseLinear",
     "PhaseTrunk",
     "PictureNet",

@@ -15,6 +15,8 @@ import torch as th
 from torch import nn
 
 from sb3_vdb.networks.convolutions import ConvEncoder
+from sb3_vdb.networks.layouts import PatchLayout, patch_size
+from sb3_vdb.networks.patches import PatchEncoder
 
 Shape = tuple[int, ...]
 
@@ -73,11 +75,7 @@ class ConvTrunk(nn.Module):
 
     def __init__(self, input_shape: Shape, depth: int = 16, features_dim: int = 256) -> None:
         super().__init__()
-        if len(input_shape) != 3 or input_shape[1] != input_shape[2]:
-            raise ValueError(
-                f"ConvTrunk takes square pictures, the input has shape {input_shape}; for vectors "
-                "use `trunk_class=sb3_vdb.networks.DenseTrunk`"
-            )
+        check_square(input_shape, "ConvTrunk")
         channels, height, width = input_shape
         encoder = ConvEncoder((channels, height, width), depth)
         self.layers = nn.Sequential(encoder, nn.Linear(encoder.output_dim, features_dim), nn.ReLU())
@@ -88,6 +86,47 @@ class ConvTrunk(nn.Module):
         width).
         """
         return self.layers(inputs)
+
+
+class PatchTrunk(nn.Module):
+    """One layer for all 8 x 8 patches of a picture, a convolution over their grid, and a dense
+    layer: on CPUs a fraction of the time of :class:`ConvTrunk`, whose first layers are as large as
+    the picture.
+
+    :param input_shape: channels, height and width of a picture, with height = width
+    :param depth: half the width of a patch's vector
+    :param features_dim: width of the dense layer
+    :raises ValueError: the input is no square picture, or has no 8 x 8 equal patches
+    """
+
+    def __init__(self, input_shape: Shape, depth: int = 16, features_dim: int = 128) -> None:
+        super().__init__()
+        check_square(input_shape, "PatchTrunk")
+        channels, height, width = input_shape
+        encoder = PatchEncoder((channels, height, width), depth)
+        self.layout = PatchLayout(patch_size(height))
+        self.layers = nn.Sequential(encoder, nn.Linear(encoder.output_dim, features_dim), nn.ReLU())
+        self.features_dim = features_dim
+
+    def forward(self, inputs: th.Tensor) -> th.Tensor:
+        """Compute features, shape (batch, features_dim), of pictures (batch, channels, height,
+        width).
+        """
+        return self.layers(self.layout.arrange(inputs))
+
+
+def check_square(input_shape: Shape, name: str) -> None:
+    """Refuse inputs that are no square pictures.
+
+    :param input_shape: of one input
+    :param name: of the trunk, for the message
+    :raises ValueError: naming the shape
+    """
+    if len(input_shape) != 3 or input_shape[1] != input_shape[2]:
+        raise ValueError(
+            f"{name} takes square pictures, the input has shape {input_shape}; for vectors "
+            "use `trunk_class=sb3_vdb.networks.DenseTrunk`"
+        )
 
 
 def make_trunk(

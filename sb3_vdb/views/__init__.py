@@ -9,6 +9,7 @@ from sb3_vdb.views.observations import (
     check_starts,
     default_view,
 )
+from sb3_vdb.views.picture_difference import PictureDifference
 from sb3_vdb.views.seen import EncodedTransitions, Inputs, Seen
 from sb3_vdb.views.view import MOMENTS, Moment, TransitionEncoder, View
 
@@ -21,6 +22,7 @@ __all__ = [
     "Moment",
     "ObservationView",
     "Picture",
+    "PictureDifference",
     "Seen",
     "TransitionEncoder",
     "Vector",

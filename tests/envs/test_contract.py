@@ -18,6 +18,7 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 from sb3_vdb import make_vec_env
 from sb3_vdb_envs import ENVIRONMENTS, SIMULATORS, EnvironmentRow, environment, register_envs
 from sb3_vdb_envs.suite.tasks import BY_NAME
+from sb3_vdb_envs.vector import row_of
 from tests.conftest import GYMNASIUM_1
 
 
@@ -45,6 +46,8 @@ REPRESENTATIVES = (
     "HumanoidRun",
     "HumanoidMocap",
     "BulletHumanoidRun",
+    "BipedRunVideo",
+    "BulletBipedRunVideo",
     "WalkerWalkState",
     "WalkerWalkPixels",
     "QuadrupedEscapeState",
@@ -88,7 +91,12 @@ EVERY_PICTURE = pytest.mark.parametrize(
 # opening OpenGL takes most of the time; every task of the suite renders with the same code, and
 # `test_rendering_gives_a_picture` looks at the pictures of each
 RENDER_CHECKED = ("WalkerWalkPixels", "WalkerWalkState")
-N_STEPS = {"maze": 120, "humanoid": 40, "suite": 10}  # over an episode of a maze; over some falls
+N_STEPS = {
+    "maze": 120,
+    "humanoid": 40,
+    "biped": 40,
+    "suite": 10,
+}  # over an episode of a maze; over some falls
 N_COPIES = {"maze": 4, "mujoco": 8, "bullet": 2, "dm_control": 2}
 HEIGHT = 32  # pixels of rendered pictures
 
@@ -129,7 +137,7 @@ def rollout(env, actions, seed=7):
 
 def assert_same(first, second):
     for a, b in zip(first, second, strict=True):
-        np.testing.assert_array_equal(a, b)
+        np.testing.assert_equal(a, b)  # goes into dictionaries
 
 
 @EVERY_PHYSICS
@@ -202,7 +210,7 @@ def test_observations_of_a_batch_stay_in_their_space(made):
     rng = np.random.default_rng(0)
     shape = (n, *venv.action_space.shape)
     for _ in made.actions:
-        assert all(venv.observation_space.contains(each) for each in observations)
+        assert all(venv.observation_space.contains(row_of(observations, i)) for i in range(n))
         observations, *_ = venv.step(rng.uniform(-1, 1, shape).astype(np.float32))
     venv.close()
 

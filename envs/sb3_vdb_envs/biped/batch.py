@@ -37,6 +37,7 @@ class BipedBatch(HumanoidBatch):
     :param frame_stack: frames that an observation holds, the latest last
     """
 
+    observes_video = True
     error_joints = HINGE_ROWS
 
     def __init__(

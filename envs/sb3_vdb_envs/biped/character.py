@@ -23,6 +23,9 @@ N_HINGES = len(HINGES)
 # among the 13 rotations of a pose, whose first is the root's
 HINGE_ROWS = tuple(character.MOVING.index(i) for i in HINGES)
 WELDED_ROWS = tuple(i for i in range(1, character.N_MOVING) if i not in HINGE_ROWS)
+TURNING = [0, *HINGE_ROWS]  # the root's pitch and the hinges
+IS_LIMITED = np.array([character.NAMES[i].split("_")[-1] in character.HINGE_LIMITS for i in HINGES])
+PLANE = (0, 2)  # forward and up, of positions
 
 
 def angles_of(quaternions: Array) -> Array:
@@ -45,3 +48,14 @@ def rotations_of(angles: Array) -> Array:
     :return: shape (..., 4)
     """
     return rotations.from_rotation_vector(angles[..., None] * character.HINGE_AXIS)
+
+
+def nearest_targets(targets: Array, present: Array) -> Array:
+    """Turn the targets of hinges without limits by whole turns, so that each is reached the shorter
+    way round.
+
+    :param targets: rad, shape (..., 9)
+    :param present: angles, rad, shape (..., 9)
+    """
+    shortest = present + (targets - present + np.pi) % (2 * np.pi) - np.pi
+    return np.where(IS_LIMITED, targets, shortest)

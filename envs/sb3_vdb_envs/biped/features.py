@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from sb3_vdb_envs.biped.character import PLANE
 from sb3_vdb_envs.humanoid import character, rotations
 from sb3_vdb_envs.humanoid.features import FARTHEST
 from sb3_vdb_envs.humanoid.kinematics import Bodies, CharacterState
 
 Array = npt.NDArray[np.float64]
 
-PLANE = (0, 2)  # forward and up
 SIDE = 1  # the axis about which bodies turn
 
 

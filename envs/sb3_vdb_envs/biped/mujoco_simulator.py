@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from sb3_vdb_envs.biped.character import (
-    HINGE_ROWS,
     HINGES,
     N_HINGES,
+    PLANE,
+    TURNING,
     WELDED_ROWS,
     angles_of,
+    nearest_targets,
     rotations_of,
 )
 from sb3_vdb_envs.humanoid import character
@@ -32,11 +34,8 @@ from sb3_vdb_envs.humanoid.simulator import NOMINAL, Plant
 
 Array = npt.NDArray[np.float64]
 
-IS_FREE = np.array([not character.NAMES[i].endswith("knee") for i in HINGES])  # of limits
 ROOT_AXES = {"forward": "1 0 0", "up": "0 0 1"}
 START_HEIGHT = 1.0  # m, of the root in the model's description, from where MuJoCo counts it
-PLANE = (0, 2)  # forward and up
-TURNING = [0, *HINGE_ROWS]  # the root's pitch and the hinges, among the 13 rotations
 
 
 def model_xml(timestep: float, welded: Sequence[float]) -> str:
@@ -100,13 +99,10 @@ class BipedSimulator(MujocoSimulator):
         return _BipedColumns(self._model, self._welded)
 
     def _corrected(self, targets: Array) -> Array:
-        """Turn the targets of joints without limits to the shortest way from the present angles, as
-        for the humanoid's ball joints.
-        """
+        """Let joints turn the shortest way, as the humanoid's ball joints do."""
         assert isinstance(self._columns, _BipedColumns)
         present = self._initial[:, self._columns.angles[1:]]
-        shortest = present + (targets - present + np.pi) % (2 * np.pi) - np.pi
-        return np.where(IS_FREE, shortest, targets)
+        return nearest_targets(targets, present)
 
     def _twin(self) -> BipedSimulator:
         n, threads = len(self._initial), self._threads or 1

@@ -49,6 +49,7 @@ class HumanoidBatch:
     :param n: number of characters
     """
 
+    observes_video = False  # whether the clip is given as pictures alone
     error_joints = tuple(range(1, character.N_MOVING))  # of the joint rotation error
 
     def __init__(self, settings: Settings, simulator: Simulator, n: int) -> None:

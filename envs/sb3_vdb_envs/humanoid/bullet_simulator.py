@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sb3_vdb_envs.dependencies import require
 from sb3_vdb_envs.humanoid import character, rotations
-from sb3_vdb_envs.humanoid.character import JOINTS
+from sb3_vdb_envs.humanoid.character import JOINTS, Joint
 from sb3_vdb_envs.humanoid.kinematics import CharacterState
 from sb3_vdb_envs.humanoid.simulator import substeps
 
@@ -36,6 +36,12 @@ class BulletSimulator:
     :raises DependencyNotInstalled: pybullet is missing
     """
 
+    actuated = character.ACTUATED
+    is_hinge = tuple(bool(hinge) for hinge in character.IS_HINGE)
+    first_link = (
+        -1
+    )  # Bullet's number of the root; link i is joint i - 1, since the root is the base
+
     def __init__(self, timestep: float = 1 / 1200) -> None:
         pybullet = require("pybullet", "bullet")
         client = require("pybullet_utils.bullet_client", "bullet")
@@ -45,8 +51,8 @@ class BulletSimulator:
         self._bullet: Any = bullet
         self._placed = False
         self._build()
-        joints = [JOINTS[i] for i in character.ACTUATED]
-        widths = [1 if hinge else 3 for hinge in character.IS_HINGE]
+        joints = [JOINTS[i] for i in self.actuated]
+        widths = [1 if hinge else 3 for hinge in self.is_hinge]
         self._gains = {
             "positionGains": [joint.stiffness for joint in joints],
             "velocityGains": [joint.damping for joint in joints],
@@ -65,16 +71,15 @@ class BulletSimulator:
         bullet.setTimeStep(self.timestep)
         ground = bullet.createCollisionShape(bullet.GEOM_PLANE)
         self._ground = bullet.createMultiBody(0, ground)
-        self._body = _load(bullet)
-        for index in range(-1, character.N_BODIES - 1):
+        self._body = _load(bullet, self._urdf(), **self._load_arguments())
+        for index in range(-1, bullet.getNumJoints(self._body)):
             bullet.changeDynamics(
                 self._body, index, lateralFriction=character.FRICTION, linearDamping=0,
                 angularDamping=0, jointDamping=0,
             )  # fmt: skip
         bullet.changeDynamics(self._ground, -1, lateralFriction=character.FRICTION)
-        # Bullet's links are the joints but the root, so that link i is joint i + 1
-        self._links = [i - 1 for i in character.ACTUATED]
-        for link, hinge in zip(self._links, character.IS_HINGE, strict=True):
+        self._links = [i + self.first_link for i in self.actuated]
+        for link, hinge in zip(self._links, self.is_hinge, strict=True):
             if hinge:
                 bullet.setJointMotorControl2(self._body, link, bullet.VELOCITY_CONTROL, force=0)
             else:
@@ -82,6 +87,12 @@ class BulletSimulator:
                     self._body, link, bullet.POSITION_CONTROL, targetPosition=[0, 0, 0, 1],
                     positionGain=0, velocityGain=0, force=[0, 0, 0],
                 )  # fmt: skip
+
+    def _urdf(self) -> str:
+        return urdf()
+
+    def _load_arguments(self) -> dict[str, Any]:
+        return {"basePosition": [0, 0, 1]}
 
     def get(self) -> CharacterState:
         """Return the present state."""
@@ -129,18 +140,26 @@ class BulletSimulator:
 
     def step(self, targets: Array) -> None:
         """Simulate one control step."""
-        wanted: list[list[float]] = []
-        for part, hinge in zip(character.TARGET_SLICES, character.IS_HINGE, strict=True):
-            values = targets[0, part]
-            wanted.append(
-                values.tolist() if hinge else _xyzw(rotations.from_rotation_vector(values))
-            )
+        wanted = self._wanted(targets[0])
         for _ in range(self._substeps):
             self._bullet.setJointMotorControlMultiDofArray(
                 self._body, self._links, self._bullet.STABLE_PD_CONTROL, targetPositions=wanted,
                 **self._gains,
             )  # fmt: skip
             self._bullet.stepSimulation()
+
+    def _wanted(self, targets: Array) -> list[list[float]]:
+        """Give the pose of every actuated joint that a controller is to reach.
+
+        :param targets: shape (28,)
+        """
+        wanted: list[list[float]] = []
+        for part, hinge in zip(character.TARGET_SLICES, character.IS_HINGE, strict=True):
+            values = targets[part]
+            wanted.append(
+                values.tolist() if hinge else _xyzw(rotations.from_rotation_vector(values))
+            )
+        return wanted
 
     def push(self, forces: Array) -> None:
         """Refuse: pushes are MuJoCo's."""
@@ -164,6 +183,10 @@ class BulletSimulator:
                 "Bullet's contacts cannot be copied; copy the environment before its first "
                 "reset(), or use the MuJoCo ids"
             )
+        return self._twin()
+
+    def _twin(self) -> BulletSimulator:
+        """Make a simulator of the same character."""
         return BulletSimulator(self.timestep)
 
     def close(self) -> None:
@@ -181,31 +204,37 @@ def _xyzw(quaternion: Array) -> list[float]:
     return np.roll(quaternion, -1).tolist()
 
 
-def _load(bullet: Any) -> int:
-    """Make the character out of the table; Bullet reads it from a file."""
+def _load(bullet: Any, description: str, **arguments: Any) -> int:
+    """Make a character out of its description; Bullet reads it from a file."""
     with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "humanoid.urdf")
+        path = os.path.join(folder, "character.urdf")
         with open(path, "w") as file:
-            file.write(urdf())
+            file.write(description)
         flags = (
             bullet.URDF_MAINTAIN_LINK_ORDER
             | bullet.URDF_USE_SELF_COLLISION
             | bullet.URDF_USE_SELF_COLLISION_EXCLUDE_PARENT
         )
-        return int(bullet.loadURDF(path, [0, 0, 1], flags=flags))
+        return int(bullet.loadURDF(path, flags=flags, **arguments))
 
 
 def urdf() -> str:
     """Describe the character in the format that Bullet reads."""
     robot = ElementTree.Element("robot", name="humanoid")
+    add_links(robot)
+    for joint in JOINTS[1:]:
+        element = add_urdf_joint(robot, joint, URDF_KINDS[joint.kind])
+        if joint.kind == "hinge":
+            add_urdf_limits(element, character.HINGE_LIMITS[joint.name.split("_")[1]])
+    return ElementTree.tostring(robot, encoding="unicode")
+
+
+def add_links(robot: ElementTree.Element) -> None:
+    """Add the 15 bodies to a description."""
     for joint in JOINTS:
         link = ElementTree.SubElement(robot, "link", name=joint.name)
-        inertial = ElementTree.SubElement(link, "inertial")
         centre = " ".join(f"{value:.9g}" for value in joint.centre)
-        ElementTree.SubElement(inertial, "origin", xyz=centre)
-        ElementTree.SubElement(inertial, "mass", value=str(joint.mass))
-        ElementTree.SubElement(inertial, "inertia", ixx="0", ixy="0", ixz="0", iyy="0", iyz="0",
-                               izz="0")  # fmt: skip
+        add_urdf_mass(link, joint.mass, centre)
         collision = ElementTree.SubElement(link, "collision")
         ElementTree.SubElement(collision, "origin", xyz=centre)
         geometry = ElementTree.SubElement(collision, "geometry")
@@ -218,19 +247,42 @@ def urdf() -> str:
             )
         else:
             ElementTree.SubElement(geometry, "sphere", radius=str(joint.size[0]))
-    for joint in JOINTS[1:]:
-        element = ElementTree.SubElement(
-            robot, "joint", name=f"{joint.name}_joint", type=URDF_KINDS[joint.kind]
-        )
-        ElementTree.SubElement(element, "parent", link=JOINTS[joint.parent].name)
-        ElementTree.SubElement(element, "child", link=joint.name)
-        attach = " ".join(f"{value:.9g}" for value in joint.attach)
-        ElementTree.SubElement(element, "origin", xyz=attach)
-        axis = " ".join(f"{value:g}" for value in character.HINGE_AXIS)
-        ElementTree.SubElement(element, "axis", xyz=axis)  # ball joints ignore it, but want one
-        if joint.kind == "hinge":
-            low, high = character.HINGE_LIMITS[joint.name.split("_")[1]]
-            ElementTree.SubElement(
-                element, "limit", lower=str(low), upper=str(high), effort="1000", velocity="1000"
-            )
-    return ElementTree.tostring(robot, encoding="unicode")
+
+
+def add_urdf_mass(link: ElementTree.Element, mass: float, centre: str = "0 0 0") -> None:
+    """Add a mass to a link; Bullet computes the inertia from the shape.
+
+    :param link: gets the mass
+    :param mass: kg
+    :param centre: of mass, m
+    """
+    inertial = ElementTree.SubElement(link, "inertial")
+    ElementTree.SubElement(inertial, "origin", xyz=centre)
+    ElementTree.SubElement(inertial, "mass", value=str(mass))
+    ElementTree.SubElement(inertial, "inertia", ixx="0", ixy="0", ixz="0", iyy="0", iyz="0",
+                           izz="0")  # fmt: skip
+
+
+def add_urdf_joint(robot: ElementTree.Element, joint: Joint, kind: str) -> ElementTree.Element:
+    """Add the joint of a body.
+
+    :param robot: gets the joint
+    :param joint: which
+    :param kind: Bullet's word for it
+    """
+    element = ElementTree.SubElement(robot, "joint", name=f"{joint.name}_joint", type=kind)
+    ElementTree.SubElement(element, "parent", link=JOINTS[joint.parent].name)
+    ElementTree.SubElement(element, "child", link=joint.name)
+    attach = " ".join(f"{value:.9g}" for value in joint.attach)
+    ElementTree.SubElement(element, "origin", xyz=attach)
+    axis = " ".join(f"{value:g}" for value in character.HINGE_AXIS)
+    ElementTree.SubElement(element, "axis", xyz=axis)  # ball joints ignore it, but want one
+    return element
+
+
+def add_urdf_limits(element: ElementTree.Element, limits: tuple[float, float]) -> None:
+    """Add least and largest angle, rad, to a hinge."""
+    low, high = limits
+    ElementTree.SubElement(
+        element, "limit", lower=str(low), upper=str(high), effort="1000", velocity="1000"
+    )

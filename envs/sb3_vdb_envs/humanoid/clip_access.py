@@ -20,6 +20,11 @@ class ClipAccess:
     batch: HumanoidBatch
 
     @property
+    def observes_video(self) -> bool:
+        """Whether the clip is given as pictures alone."""
+        return self.batch.observes_video
+
+    @property
     def diverged_episodes(self) -> int:
         """Episodes that ended because the simulation blew up."""
         return self.batch.diverged_episodes
