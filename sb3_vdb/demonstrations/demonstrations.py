@@ -28,6 +28,7 @@ from sb3_vdb.demonstrations.reenactment import load_reenacted
 from sb3_vdb.demonstrations.rollouts import collect_episodes
 from sb3_vdb.demonstrations.trajectory import Trajectory, trajectory_problem
 from sb3_vdb.demonstrations.validation import observation_problem, space_problem, warn_of_outside
+from sb3_vdb.demonstrations.video_clips import sample_video
 from sb3_vdb.transitions import Transitions, map_parts
 from sb3_vdb.vec_env import action_repeat_of, as_vec_env
 from sb3_vdb.views import View
@@ -312,6 +313,42 @@ class Demonstrations(Sequence[Trajectory]):
                 )
             cycles, view = sample_clip(env.unwrapped, rate, n_starts)
         return cls((Trajectory(cycle, None, None, False, None) for cycle in cycles), view)
+
+    @classmethod
+    def from_video(
+        cls,
+        source: str | Path | npt.ArrayLike,
+        env_id: str,
+        rate: float | None = None,
+        loops: bool | None = None,
+        crop: tuple[int, int, int, int] | None = None,
+        resample: bool = False,
+        env_kwargs: dict[str, Any] | None = None,
+    ) -> Demonstrations:
+        """Make demonstrations from a video: its frames, scaled to the environment's, and their
+        phase. GAIL and VAIL then see the difference to the video's frame at the same phase
+        (:class:`~sb3_vdb.views.PictureDifference`), unless they are given another view.
+
+        :param source: an mp4 or gif file, a folder of pictures, an npz file with ``frames``, or an
+            array of shape (n_frames, height, width, 3), uint8
+        :param env_id: an environment that observes video, such as ``"sb3_vdb/BipedRunVideo-v0"``;
+            the video is one cycle of its clip
+        :param rate: frames a second of the source; None for what the file says
+        :param loops: whether the video repeats; None for what the clip does
+        :param crop: top, left, height and width of the part that is seen, pixels; None for all
+        :param resample: take the nearest frame in time where the rate is no multiple of the
+            environment's
+        :param env_kwargs: arguments of the environment
+        :raises ValueError: the video cannot be read or does not fit, naming what and the remedy
+        """
+        with closing(gym.make(env_id, **(env_kwargs or {}))) as env:
+            if not getattr(env.unwrapped, "observes_video", False):
+                raise ValueError(
+                    f"{env_id} observes no video; the bipeds do, for example "
+                    "sb3_vdb/BipedRunVideo-v0"
+                )
+            seen, view = sample_video(source, env.unwrapped, rate, loops, crop, resample)
+        return cls([Trajectory(seen, None, None, False, None)], view)
 
     @classmethod
     def from_recording(

@@ -1,4 +1,4 @@
-"""The difference between a picture and a video's at the same phase: the expert is a grey picture."""
+"""The difference between a picture and a video's at the same phase: the expert is plain grey."""
 
 from __future__ import annotations
 

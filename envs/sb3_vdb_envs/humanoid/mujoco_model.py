@@ -53,11 +53,13 @@ def add_hinge(
     :param name: of the hinge
     :param limits: least and largest angle, rad; None for none
     """
-    limited = {} if limits is None else {"limited": "true", "range": _text(limits)}
     axis = _text(character.HINGE_AXIS)
-    ElementTree.SubElement(
-        body, "joint", name=name, type="hinge", axis=axis, armature=str(ARMATURE), **limited
+    hinge = ElementTree.SubElement(
+        body, "joint", name=name, type="hinge", axis=axis, armature=str(ARMATURE)
     )
+    if limits is not None:
+        hinge.set("limited", "true")
+        hinge.set("range", _text(limits))
 
 
 def add_body(
