@@ -79,6 +79,7 @@ TOOLS: Mapping[str, Study] = {
         ],
     ),
     "humanoid-pictures": _pictures("humanoid", "Joints and clips of the humanoid"),
+    "biped-pictures": _pictures("biped", "Frames of the planar biped"),
     "pixel-pictures": _pictures("pixel_presets", "Rendering presets of the pixel environments"),
     "maze-pictures": _pictures("mazes", "Top views of all mazes"),
 }

@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from sb3_vdb.experiments.framework.plots import new_figure
 from sb3_vdb_envs import ENVIRONMENTS
@@ -19,6 +20,7 @@ from sb3_vdb_envs.registration import MOTIONS
 ANGLE = 0.8  # rad
 AXES = {"x (forward)": (1, 0, 0), "y (left)": (0, 1, 0), "z (up)": (0, 0, 1)}
 PHASES = 7
+BIPED_FRAMES = 8  # of each clip
 PIXEL_PRESETS = ("fast", "shadow", "default")
 PIXEL_TASKS = ("WalkerWalk", "CheetahRun", "CartpoleSwingup")
 PIXEL_STEPS = 15  # of fixed random actions, before the picture
@@ -83,6 +85,26 @@ def humanoid(out: Path) -> list[Path]:
     _clips(picture, paths[1])
     picture.close()
     return paths
+
+
+def biped(out: Path) -> list[Path]:
+    """Write ``biped_frames.png``: one row an id, frames as discriminators see them, twice as large.
+
+    :param out: where it goes
+    :return: the file
+    """
+    rows = []
+    for row in ENVIRONMENTS:
+        if row.family == "biped" and row.vector_entry_point is not None:
+            env: Any = gym.make(row.id).unwrapped
+            rate = BIPED_FRAMES / env.clip.duration
+            rows.append(np.concatenate(list(env.clip_observations(rate)["frame"][:-1]), axis=1))
+            env.close()
+    picture = Image.fromarray(np.concatenate(rows))
+    path = out / "biped_frames.png"
+    out.mkdir(parents=True, exist_ok=True)
+    picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST).save(path)
+    return [path]
 
 
 def _alone(picture: MujocoPicture, state: CharacterState) -> npt.NDArray[np.uint8]:

@@ -336,6 +336,7 @@ STUDY_TABLES: Mapping[str, Table] = {
         {"torch threads": "torch threads", "part": "part", "share": "share"},
     ),
     "speed-motions": partial(plain, "speed_motions.csv", {"what": "what", **RATIOS}),
+    "speed-frames": partial(plain, "speed_frames.csv", SPEED),
     "speed-transfer": partial(plain, "speed_transfer.csv", RATES),
     "speed-transfer-split": partial(
         plain, "speed_transfer-split.csv", {"part of a round": "part", "share": "share", "ms": "ms"}

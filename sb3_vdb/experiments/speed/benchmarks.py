@@ -19,6 +19,7 @@ BENCHMARKS: Mapping[str, str] = {
     "humanoid": "humanoid:bench_humanoid",
     "humanoid-split": "humanoid:bench_humanoid_split",
     "motions": "motions:bench_motions",
+    "frames": "frames:bench_frames",
     "pixels": "pixels:bench_pixels",
     "trainers": "trainers:bench_trainers",
     "transfer": "maze_transfer:bench_transfer",
