@@ -1,6 +1,9 @@
-"""What the papers compare with: DeepMimic's hand-made reward, and behavioural cloning."""
+"""What the papers compare with: DeepMimic's hand-made reward and that of pixels, and behavioural
+cloning.
+"""
 
 from sb3_vdb.baselines.behavioural_cloning import BehaviouralCloning, ClonedPolicy
 from sb3_vdb.baselines.deepmimic import DeepMimicPolicy, DeepMimicPPO
+from sb3_vdb.baselines.pixel_reward import PixelReward
 
-__all__ = ["BehaviouralCloning", "ClonedPolicy", "DeepMimicPPO", "DeepMimicPolicy"]
+__all__ = ["BehaviouralCloning", "ClonedPolicy", "DeepMimicPPO", "DeepMimicPolicy", "PixelReward"]

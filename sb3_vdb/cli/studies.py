@@ -17,6 +17,7 @@ from sb3_vdb.experiments.maze_transfer.settings import MAZE_METHODS, MAZES
 from sb3_vdb.experiments.maze_transfer.variations import VARIATIONS
 from sb3_vdb.experiments.motion_imitation.settings import METHODS as MOTION_METHODS
 from sb3_vdb.experiments.tuning.settings import TASKS as TUNING_TASKS
+from sb3_vdb.experiments.video_imitation.settings import METHODS as VIDEO_METHODS
 from sb3_vdb.experiments.vmail.settings import SUITES, VMAIL_METHODS
 
 AGAIN = "Running it again continues what is missing."
@@ -136,6 +137,25 @@ STUDIES: Mapping[str, Study] = {
             *options.table(3, "runs/motion-imitation"),
         ],
         ids={"--skill": "sb3_vdb/Humanoid{}-v0"},
+    ),
+    "video-imitation": Study(
+        "video_imitation.study:video_imitation",
+        "A planar biped from frames alone: VAIL, GAIL, the pixels' reward and DeepMimic's at one "
+        f"budget. {AGAIN}",
+        [
+            options.several("--skill", "skills", "Run, Walk or Jump  [default: Run]"),
+            options.several(
+                "--method", "methods", "[default: VAIL-difference]", click.Choice([*VIDEO_METHODS])
+            ),
+            click.Option(
+                ["--random-start"],
+                is_flag=True,
+                help="begin episodes anywhere in the clip, whose states a video does not give",
+            ),
+            options.number("--samples", 3_000_000, "environment steps of a run"),
+            *options.table(3, "runs/video-imitation"),
+        ],
+        ids={"--skill": "sb3_vdb/Biped{}Video-v0"},
     ),
     "motion-robustness": Study(
         "motion_imitation.robustness:robustness",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import torch as th
@@ -15,6 +16,7 @@ from sb3_vdb.tensor_files import load_tensors, load_weights, to_bytes
 FOLDER = Path(__file__).parent
 METHODS = {"DeepMimic": "", "VAIL": "-VAIL"}  # what trained a policy, and how its file's name ends
 DEFAULT_METHOD = "DeepMimic"
+PART = "state"  # of Dict observations, that policies read
 FORMAT, VERSION = "sb3_vdb policy", 1
 ENTRIES = {"value_scale": (int, float), "net_arch": (list, dict), "state_dict": dict}
 
@@ -57,7 +59,8 @@ def load_pretrained(
 
 
 def load_policy(path: Path, env_id: str, device: th.device | str = "cpu") -> DeepMimicPolicy:
-    """Read a policy that :func:`save_policy` wrote, without running code that it might hold.
+    """Read a policy that :func:`save_policy` wrote, without running code that it might hold. In an
+    environment that observes a Dict it reads the part ``state``.
 
     :param path: the file
     :param env_id: environment whose spaces it has
@@ -66,12 +69,15 @@ def load_policy(path: Path, env_id: str, device: th.device | str = "cpu") -> Dee
     """
     content = load_tensors(path.read_bytes(), str(path), FORMAT, VERSION, device, ENTRIES)
     env = gym.make(env_id)
+    has_parts = isinstance(env.observation_space, gym.spaces.Dict)
+    reads: dict[str, Any] = {"features_extractor_kwargs": {"key": PART}} if has_parts else {}
     policy = DeepMimicPolicy(
         env.observation_space,
         env.action_space,  # type: ignore[arg-type]
         lambda _: 0.0,
         value_scale=content["value_scale"],
         net_arch=content["net_arch"],
+        **reads,
     )
     env.close()
     with reading(path):

@@ -63,7 +63,7 @@ class PictureDifference(ObservationView):
                 f"{self.frames.shape[1:]}; read the video in that size, or make the environment "
                 "with another `frame_size`"
             )
-        rows = self._rows(clocks.reshape(-1))
+        rows = self._rows(clocks)
         differences = np.empty(pictures.shape, dtype=np.uint8)
         for start in range(0, len(rows), CHUNK):
             chunk = slice(start, start + CHUNK)
@@ -76,10 +76,14 @@ class PictureDifference(ObservationView):
             differences = np.ascontiguousarray(np.moveaxis(differences, -1, 1))
         return Seen.of(pictures=th.as_tensor(differences, device=device))
 
+    def at(self, observations: Observations) -> npt.NDArray[np.uint8]:
+        """Give the video's frames at the phases of observations, shape (batch, *frame)."""
+        return self.frames[self._rows(np.asarray(observations[self.clock]))]
+
     def _rows(self, clock: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
         """Find the nearest phase of the video, shape (batch,)."""
         n, (first, last) = len(self.frames), self.span
-        share = (clock.astype(np.float64) - first) / (last - first)
+        share = (clock.reshape(-1).astype(np.float64) - first) / (last - first)
         if self.loops:
             return np.rint(share * n).astype(np.intp) % n
         return np.rint(share * (n - 1)).astype(np.intp).clip(0, n - 1)

@@ -47,6 +47,7 @@ class SimulatorRow(NamedTuple):
     prefix: str  # of the id
     timestep: float  # s
     episodes: int
+    suffix: str = ""  # of the id, before the version
 
 
 SIMULATOR_ROWS = (
@@ -111,19 +112,31 @@ def train_and_evaluate(run: SkillRun, report: Report) -> None:
     evaluate_everywhere(run, path)
 
 
-def evaluate_everywhere(run: SkillRun, path: Path) -> None:
+def evaluate_everywhere(
+    run: SkillRun,
+    path: Path,
+    simulators: Sequence[SimulatorRow] | None = None,
+    env_kwargs: dict[str, Any] | None = None,
+) -> None:
     """Evaluate the policy as it ships in both simulators and write ``simulators.csv``; finished
     rows are kept.
+
+    :param run: gets the table
+    :param path: of its policy
+    :param simulators: where it is evaluated; None for ``SIMULATOR_ROWS``
+    :param env_kwargs: arguments of the environments; None for the targets of the training
     """
+    simulators = SIMULATOR_ROWS if simulators is None else simulators
+    chosen = {"target": run.settings.target} if env_kwargs is None else env_kwargs
     table = run.folder / SIMULATOR_TABLE
     rows: list[Any] = pd.read_csv(table).to_dict("records") if table.exists() else []
     finished = {row["simulator"] for row in rows}
-    for simulator in SIMULATOR_ROWS:
+    for simulator in simulators:
         if simulator.name in finished:
             continue
         run.note_versions()
-        env_id = f"sb3_vdb/{simulator.prefix}{run.skill}-v0"
-        kwargs = {"timestep": simulator.timestep, "target": run.settings.target}
+        env_id = f"sb3_vdb/{simulator.prefix}{run.skill}{simulator.suffix}-v0"
+        kwargs = {"timestep": simulator.timestep, **chosen}
         venv = make_vec_env(
             env_id, simulator.episodes, EVALUATION_SEED + 1000, kwargs, every_step_infos=True
         )
@@ -132,7 +145,7 @@ def evaluate_everywhere(run: SkillRun, path: Path) -> None:
         result = evaluate_imitation(policy, venv, phase_shifts=16, pose_errors=True)
         venv.close()
         rows.append({"simulator": simulator.name, **result._asdict()})
-        order = [each.name for each in SIMULATOR_ROWS]
+        order = [each.name for each in simulators]
         rows.sort(key=lambda row: order.index(row["simulator"]))
         write_text(table, pd.DataFrame(rows).round(4).to_csv(index=False))
 

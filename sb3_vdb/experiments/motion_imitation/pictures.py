@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
 
 from sb3_vdb.experiments.framework.plots import GREY, new_figure
-from sb3_vdb.experiments.motion_imitation.settings import METHODS
 
 ERRORS = {
     "joint_error": "joint rotation error (rad),\npi after a fall",
@@ -31,11 +31,12 @@ REWARDS = {
 LOG_SCALE = ("joint_error", "joint_error_alive", "joint_error_shifted")
 
 
-def plot_all(curves: pd.DataFrame, folder: Path) -> list[Path]:
+def plot_all(curves: pd.DataFrame, folder: Path, methods: Sequence[str]) -> list[Path]:
     """Plot the evaluations in training, for every skill: errors, the bottleneck, the reward.
 
     :param curves: one row an evaluation
     :param folder: where the figures go
+    :param methods: in the order of the legend
     :return: their paths
     """
     made = []
@@ -44,13 +45,13 @@ def plot_all(curves: pd.DataFrame, folder: Path) -> list[Path]:
             shown = rows.dropna(subset=[next(iter(panels))])
             if len(shown):
                 made.append(folder / f"{str(skill).lower()}_{name}.png")
-                _plot(shown, panels, made[-1])
+                _plot(shown, panels, made[-1], methods)
     return made
 
 
-def _plot(curves: pd.DataFrame, panels: dict[str, str], path: Path) -> None:
+def _plot(curves: pd.DataFrame, panels: dict[str, str], path: Path, methods: Sequence[str]) -> None:
     """Plot panels side by side, a colour a method and a line a seed."""
-    methods = [name for name in METHODS if name in set(curves["method"])]
+    methods = [name for name in methods if name in set(curves["method"])]
     with new_figure(path, (11.0, 2.9), "tight", bbox_inches="tight") as figure:
         axes = figure.subplots(1, len(panels))
         for axis, (key, title) in zip(axes, panels.items(), strict=True):

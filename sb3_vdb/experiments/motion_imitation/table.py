@@ -25,11 +25,9 @@ from sb3_vdb.experiments.framework.run import (
     versions_of,
 )
 from sb3_vdb.experiments.framework.table import show, spread, summarise, write_tables
-from sb3_vdb.experiments.humanoid.table import SIMULATOR_ROWS, SIMULATOR_TABLE, evaluate_everywhere
-from sb3_vdb.experiments.humanoid.training import MocapSettings
+from sb3_vdb.experiments.humanoid.table import SIMULATOR_ROWS, SIMULATOR_TABLE
 from sb3_vdb.experiments.motion_imitation import pictures
 from sb3_vdb.experiments.motion_imitation.cloning import clone_motion
-from sb3_vdb.experiments.motion_imitation.settings import METHODS, PAPER_ERRORS
 from sb3_vdb.experiments.motion_imitation.training import (
     EVALUATIONS,
     POLICY,
@@ -40,7 +38,6 @@ from sb3_vdb.files import write_bytes
 from sb3_vdb.saved_models import load_model
 
 TRAINED_IN = SIMULATOR_ROWS[0].name
-DOCUMENTED = "VAIL-difference"  # whose films the documentation has
 VIDEO_SECONDS, VIDEO_HEIGHT = 4.0, 160
 SHOWN = {
     "joint_error_alive": "error alive",
@@ -64,7 +61,7 @@ def run_table(runs: Sequence[MotionRun], workers: Workers, docs: Path | None = N
     jobs = [Job(run.name, run.settings.samples, partial(train_and_evaluate, run)) for run in runs]
     with claimed(runs[0].out, runs):
         run_jobs(jobs, workers)
-    return write_table(runs[0].out, docs)
+    return write_table(runs[0].out, docs, type(runs[0]))
 
 
 def train_and_evaluate(run: MotionRun, report: Report) -> None:
@@ -78,50 +75,52 @@ def train_and_evaluate(run: MotionRun, report: Report) -> None:
         report(samples, note)
 
     train = clone_motion if run.method == "BC" else train_motion
-    evaluate_everywhere(run, train(run, progress))
+    run.evaluate(train(run, progress))
 
 
-def finished_runs(out: Path) -> list[MotionRun]:
+def finished_runs(out: Path, kind: type[MotionRun] = MotionRun) -> list[MotionRun]:
     """Return the runs of a folder that have been evaluated, in the order of the table.
 
+    :param out: folder of the study
+    :param kind: class of its runs
     :raises ValueError: there are none
     """
-    runs = []
-    for path in out.glob(f"*/{SIMULATOR_TABLE}"):
-        config = read_config(path.parent)
-        settings = MocapSettings(**config["settings"])
-        runs.append(MotionRun(out, config["skill"], config["seed"], settings, config["method"]))
+    tables = out.glob(f"*/{SIMULATOR_TABLE}")
+    runs = [kind.of_config(out, read_config(path.parent)) for path in tables]
     if not runs:
         raise nothing_finished(out)
     check_all(runs)
-    order = list(METHODS)
+    order = list(kind.METHODS)
     return sorted(runs, key=lambda run: (run.skill, order.index(run.method), run.seed))
 
 
-def write_table(out: Path, docs: Path | None) -> Path:
+def write_table(out: Path, docs: Path | None, kind: type[MotionRun] = MotionRun) -> Path:
     """Collect all finished runs of a folder; print, write csv files, figures and the page.
 
+    :param out: folder of the study
+    :param docs: also write tables and figures here
+    :param kind: class of its runs
     :return: the page
     """
-    runs = finished_runs(out)
+    runs = finished_runs(out, kind)
     table, curves = simulator_rows(runs), _curves(runs)
-    summary = summarise(table, ["skill", "method", "simulator"], _summary)
+    summary = summarise(table, ["skill", "method", "simulator"], partial(_summary, kind))
     show(summary)
     tables = {"table": table, "summary": summary, "curves": curves}
     made_with = versions_of(runs)
     write_tables(out, tables, made_with)
-    figures = pictures.plot_all(curves, out / "pictures")
+    figures = pictures.plot_all(curves, out / "pictures", list(kind.METHODS))
     films = {run: _video(run, out / "pictures") for run in best_runs(table, runs)}
     if docs is not None:
         write_tables(docs, tables, made_with)
         for path in figures:
             write_bytes(docs / path.name, path.read_bytes())
         for run, film in films.items():
-            if run.method == DOCUMENTED:
+            if run.method in kind.DOCUMENTED:
                 write_bytes(docs / f"{run.skill.lower()}.gif", film.read_bytes())
     return write_page(
         out / "report.html",
-        "motion_imitation/page.html",
+        kind.PAGE,
         summary=summary.to_dict("records"),
         figures=[str(path.relative_to(out)) for path in figures],
         videos={path.stem.replace("_", " "): str(path.relative_to(out)) for path in films.values()},
@@ -153,7 +152,7 @@ def _label(run: MotionRun) -> dict[str, Any]:
     return {"skill": run.skill, "method": run.method, "seed": run.seed}
 
 
-def _summary(group: pd.DataFrame) -> dict[str, Any]:
+def _summary(kind: type[MotionRun], group: pd.DataFrame) -> dict[str, Any]:
     others = {
         name: float(f"{interquartile_mean(group[key]):.3g}")
         for key, name in SHOWN.items()
@@ -162,7 +161,7 @@ def _summary(group: pd.DataFrame) -> dict[str, Any]:
     method, skill = group["method"].iloc[0], group["skill"].iloc[0]
     return {
         **spread(group["joint_error"], 4),
-        "paper's error": PAPER_ERRORS.get(method, {}).get(skill),
+        "paper's error": kind.PAPER_ERRORS.get(method, {}).get(skill),
         **others,
         "samples (M)": round(group["samples"].max() / 1e6, 2),
         "minutes": round(group["minutes"].median(), 1),

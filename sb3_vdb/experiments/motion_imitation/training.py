@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
@@ -17,16 +17,21 @@ from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.evaluation import ImitationResult, evaluate_imitation
 from sb3_vdb.experiments.framework.checkpoints import load_model, save_model
 from sb3_vdb.experiments.framework.evaluations import EvaluationLog
+from sb3_vdb.experiments.humanoid.table import evaluate_everywhere
 from sb3_vdb.experiments.humanoid.training import (
     EVALUATION_SEED,
     N_EPISODES,
     SEED_STRIDE,
+    MocapSettings,
     SkillRun,
 )
-from sb3_vdb.experiments.motion_imitation.settings import METHODS
+from sb3_vdb.experiments.motion_imitation.settings import METHODS, PAPER_ERRORS, MotionMethod
 from sb3_vdb.pretrained import save_policy
 from sb3_vdb.schedules import LinearSchedule
 from sb3_vdb.vec_env import make_vec_env
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 CHECKPOINT, EVALUATIONS, POLICY = "checkpoint.zip", "evaluations.csv", "policy.pt"
 ENV_KWARGS = {"drift": True}
@@ -58,10 +63,30 @@ class MotionRun(SkillRun):
     method: str
     clip: str | None = None
 
+    METHODS: ClassVar[Mapping[str, MotionMethod]] = METHODS
+    PAPER_ERRORS: ClassVar[Mapping[str, Mapping[str, str]]] = PAPER_ERRORS
+    DOCUMENTED: ClassVar[tuple[str, ...]] = ("VAIL-difference",)  # films in the documentation
+    PAGE: ClassVar[str] = "motion_imitation/page.html"
+
+    @classmethod
+    def of_config(cls, out: Path, config: Mapping[str, Any]) -> Self:
+        """Make the run that a ``config.json`` describes.
+
+        :param out: folder of the study
+        :param config: the file's content
+        """
+        settings = MocapSettings(**config["settings"])
+        return cls(out, config["skill"], config["seed"], settings, config["method"])
+
     @property
     def name(self) -> str:
         """Name of the folder, for example ``Run_VAIL-difference_0``."""
         return f"{self.skill}_{self.method}_{self.seed}".replace(", ", "_").replace(" ", "_")
+
+    @property
+    def recipe(self) -> MotionMethod:
+        """What the method is."""
+        return self.METHODS[self.method]
 
     @property
     def env_id(self) -> str:
@@ -83,6 +108,22 @@ class MotionRun(SkillRun):
         env_kwargs = {**self.env_kwargs, "threads": 1}
         return make_vec_env(self.env_id, n, seed=seed, env_kwargs=env_kwargs, **kwargs)
 
+    def make_training(self) -> VecEnv:
+        """Make the environments that are trained in."""
+        return self.make(self.settings.n_envs, SEED_STRIDE * self.seed)
+
+    def make_evaluation(self) -> VecEnv:
+        """Make the environments of evaluations in training."""
+        return self.make(N_EPISODES, EVALUATION_SEED, every_step_infos=True, monitor=False)
+
+    def evaluate(self, policy: Path) -> None:
+        """Evaluate a trained policy everywhere, and write the table of it."""
+        evaluate_everywhere(self, policy)
+
+    def demonstrations(self) -> Demonstrations:
+        """Make what is learned from."""
+        return Demonstrations.from_mocap(self.env_id, env_kwargs=self.env_kwargs)
+
 
 Progress = Callable[[int, ImitationResult | None], None]
 
@@ -102,7 +143,7 @@ def train_motion(run: MotionRun, progress: Progress | None = None) -> Path:
     if final.exists():
         return final
     run.note_versions()
-    venv = run.make(run.settings.n_envs, SEED_STRIDE * run.seed)
+    venv = run.make_training()
     learner = _resumed(run, venv) or make_learner(run, venv)
     generator = learner if isinstance(learner, DeepMimicPPO) else learner.gen_algo
     callback = EvaluateAndSave(run, learner, progress)
@@ -118,7 +159,7 @@ def train_motion(run: MotionRun, progress: Progress | None = None) -> Path:
 
 def _resumed(run: MotionRun, venv: VecEnv) -> Learner | None:
     """Go on from the checkpoint; None where there is none."""
-    path, trainer = run.folder / CHECKPOINT, METHODS[run.method].trainer
+    path, trainer = run.folder / CHECKPOINT, run.recipe.trainer
     if not path.exists():
         return None
     if trainer is not None:
@@ -136,7 +177,7 @@ def make_learner(run: MotionRun, venv: VecEnv) -> Learner:
     :param run: method, skill and seed
     :param venv: of :meth:`MotionRun.make`
     """
-    settings, method = run.settings, METHODS[run.method]
+    settings, method = run.settings, run.recipe
     noise = LinearSchedule(
         settings.first_std / np.pi, settings.last_std / np.pi, settings.noise_share
     )
@@ -153,7 +194,7 @@ def make_learner(run: MotionRun, venv: VecEnv) -> Learner:
     )
     if method.trainer is None:
         return generator
-    demonstrations = Demonstrations.from_mocap(run.env_id, env_kwargs=run.env_kwargs)
+    demonstrations = run.demonstrations()
     arguments = method.arguments(demonstrations)
     return method.trainer(demonstrations, venv, generator, seed=run.seed, device="cpu", **arguments)
 
@@ -169,7 +210,7 @@ class EvaluateAndSave(BaseCallback):
     def __init__(self, run: MotionRun, learner: Learner, progress: Progress | None) -> None:
         super().__init__()
         self.run, self.learner, self.progress = run, learner, progress
-        self._venv = run.make(N_EPISODES, EVALUATION_SEED, every_step_infos=True, monitor=False)
+        self._venv = run.make_evaluation()
         self._next = 0
         self._logged: dict[str, float] = {}
 
