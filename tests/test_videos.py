@@ -197,11 +197,50 @@ def test_videos_that_stay_and_videos_that_loop():
     assert PictureDifference(video, loops=False)._rows(phases).tolist() == [0, 1, 3, 3]
 
 
+def test_grids_see_the_mean_difference_of_their_cells():
+    """One white quarter of a black picture of 4 x 4: cells of 2 x 2, then the whole picture."""
+    seen = np.zeros((1, 4, 4, 3), np.uint8)
+    seen[0, :2, 2:, 1] = 255  # green, above and right
+    view = PictureDifference(np.zeros((2, 4, 4, 3), np.uint8), grids=(2, 1))
+    observations = {"frame": seen, "phase": np.zeros((1, 1), np.float32)}
+    result = view.encode(observations, dict_space(), th.device("cpu"))
+    assert result.pictures.shape[1] == 0
+    red, green, blue, whole = result.vectors[0].split([4, 4, 4, 3])
+    assert green.tolist() == [0.0, 255.0, 0.0, 0.0]
+    assert not red.any()
+    assert not blue.any()
+    assert whole.tolist() == [0.0, 255.0 / 4, 0.0]
+    first = {"frame": np.moveaxis(seen, -1, 1), "phase": observations["phase"]}
+    space = spaces.Dict({**dict_space().spaces, "frame": spaces.Box(0, 255, (3, 4, 4), np.uint8)})
+    channels_first = PictureDifference(np.zeros((2, 3, 4, 4), np.uint8), grids=(2, 1))
+    other = channels_first.encode(first, space, th.device("cpu"))
+    assert th.equal(other.vectors, result.vectors)
+
+
+def test_coarse_grids_tell_how_far_a_motion_is_and_pixels_do_not(clip):
+    """Mean squared difference to the run one and four frames later: it grows twice as much on a
+    grid of 8 x 8 cells as over pixels.
+    """
+    growth = {}
+    for grids in ((8,), (64,)):
+        view = PictureDifference(clip, grids=grids)
+        squares = []
+        for shift in (1, 4):
+            phases = (-1.0 + 2.0 * np.arange(24) / 24).astype(np.float32)[:, None]
+            late = {"frame": np.roll(clip, -shift, axis=0), "phase": phases}
+            seen = view.encode(late, dict_space(64), th.device("cpu"))
+            squares.append(float(seen.vectors.square().mean()))
+        growth[grids] = squares[1] / squares[0]
+    assert growth[8,] > 2.0 * growth[64,]
+
+
 def test_bad_videos_and_other_sizes_are_refused():
     with pytest.raises(ValueError, match="must be pictures of dtype uint8"):
         PictureDifference(np.zeros((3, 4, 4, 3)))
     with pytest.raises(ValueError, match="must be two rising numbers"):
         PictureDifference(np.zeros((3, 4, 4, 3), np.uint8), span=(1.0, -1.0))
+    with pytest.raises(ValueError, match=r"`grids` has 3, and pictures of 4 x 4 pixels have no"):
+        PictureDifference(np.zeros((3, 4, 4, 3), np.uint8), grids=(2, 3))
     view = PictureDifference(np.zeros((3, 4, 4, 3), np.uint8))
     with pytest.raises(ValueError, match="read the video in that size"):
         view.probe(dict_space(8))

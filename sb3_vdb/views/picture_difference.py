@@ -1,4 +1,4 @@
-"""The difference between a picture and a video's at the same phase: the expert is plain grey."""
+"""The difference between a picture and a video's at the same phase: the expert shows none."""
 
 from __future__ import annotations
 
@@ -21,8 +21,13 @@ CHUNK = 256  # pictures compared at a time
 
 @dataclass(frozen=True, eq=False)
 class PictureDifference(ObservationView):
-    """Sees half the difference between a picture and the demonstrated one at the same phase, around
-    grey: :class:`~sb3_vdb.views.Difference` for pictures, kept as uint8 with channels first.
+    """Sees by how much a picture differs from the demonstrated one at the same phase:
+    :class:`~sb3_vdb.views.Difference` for pictures.
+
+    With ``grids`` it sees mean colours of the cells of coarse grids, as a vector that is divided by
+    its root mean square, so that zero stays zero. Single pixels say that a limb is elsewhere and
+    not how far: their difference no longer grows once limbs do not overlap. Means over cells do.
+    Without grids it sees half the difference of every pixel, around grey, as a picture.
 
     The pixel reward of the VDB paper's video imitation compares the same pairs of pictures.
 
@@ -32,7 +37,8 @@ class PictureDifference(ObservationView):
     :param clock: part of it that tells the phase, one number
     :param span: value of the clock at the first phase and at the last
     :param loops: whether the video begins again after the last phase; else it stays there
-    :raises ValueError: the frames are no pictures
+    :param grids: cells along height and width of every grid; none for all pixels
+    :raises ValueError: the frames are no pictures, or have no such cells
     """
 
     frames: npt.NDArray[np.uint8]
@@ -40,6 +46,7 @@ class PictureDifference(ObservationView):
     clock: str = "phase"
     span: tuple[float, float] = (-1.0, 1.0)
     loops: bool = True
+    grids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         frames = np.ascontiguousarray(self.frames)
@@ -51,6 +58,13 @@ class PictureDifference(ObservationView):
         first, last = self.span
         if not (np.isfinite([first, last]).all() and first < last):
             raise ValueError(f"`span` must be two rising numbers, got {self.span}")
+        sizes = sorted(frames.shape[1:])[-2:]
+        for grid in self.grids:
+            if grid < 1 or any(size % grid for size in sizes):
+                raise ValueError(
+                    f"`grids` has {grid}, and pictures of {sizes[0]} x {sizes[1]} pixels have no "
+                    "such number of equal cells; give divisors of both"
+                )
         object.__setattr__(self, "frames", frames)
 
     def encode(self, observations: Observations, space: Space, device: th.device) -> Seen:
@@ -64,17 +78,43 @@ class PictureDifference(ObservationView):
                 "with another `frame_size`"
             )
         rows = self._rows(clocks)
-        differences = np.empty(pictures.shape, dtype=np.uint8)
-        for start in range(0, len(rows), CHUNK):
-            chunk = slice(start, start + CHUNK)
-            difference = pictures[chunk].astype(np.int16)
-            difference -= self.frames[rows[chunk]]
-            difference += 2 * GREY
-            difference >>= 1
-            differences[chunk] = difference
-        if not is_image_space_channels_first(part):  # type: ignore[arg-type]
-            differences = np.ascontiguousarray(np.moveaxis(differences, -1, 1))
-        return Seen.of(pictures=th.as_tensor(differences, device=device))
+        chunks = [slice(start, start + CHUNK) for start in range(0, len(rows), CHUNK)]
+        differences = (
+            pictures[chunk].astype(np.int16) - self.frames[rows[chunk]] for chunk in chunks
+        )
+        channels_first = is_image_space_channels_first(part)  # type: ignore[arg-type]
+        if self.grids:
+            vectors = [self._cells(difference, channels_first) for difference in differences]
+            return Seen.of(th.as_tensor(np.concatenate(vectors), device=device))
+        seen = np.concatenate([_around_grey(difference) for difference in differences])
+        if not channels_first:
+            seen = np.ascontiguousarray(np.moveaxis(seen, -1, 1))
+        return Seen.of(pictures=th.as_tensor(seen, device=device))
+
+    def _cells(
+        self, difference: npt.NDArray[np.int16], channels_first: bool
+    ) -> npt.NDArray[np.float32]:
+        """Average over the cells of all grids, by products with matrices of shares.
+
+        :param difference: shape (batch, *frame)
+        :param channels_first: whether the channels stand before height and width
+        :return: shape (batch, channels * sum of grid^2)
+        """
+        values = difference.astype(np.float32)
+        if not channels_first:
+            # rows first, while columns and channels lie side by side
+            n, height, width, channels = values.shape
+            values = values.reshape(n, height, width * channels)
+        else:
+            n, channels, height, width = values.shape
+        parts = []
+        for grid in self.grids:
+            down, across = _shares(grid, height), _shares(grid, width)
+            rows = down @ values  # (n, [channels,] grid, width [* channels])
+            if not channels_first:
+                rows = np.moveaxis(rows.reshape(n, grid, width, channels), -1, 1)
+            parts.append((rows @ across.T).reshape(n, -1))
+        return np.concatenate(parts, axis=1)
 
     def at(self, observations: Observations) -> npt.NDArray[np.uint8]:
         """Give the video's frames at the phases of observations, shape (batch, *frame)."""
@@ -91,3 +131,22 @@ class PictureDifference(ObservationView):
     def keys(self, space: Space) -> tuple[str, ...] | None:
         """Name both parts."""
         return (self.key, self.clock) if isinstance(space, spaces.Dict) else None
+
+    def centred_entries(self, space: Space) -> th.Tensor:
+        """Mark all entries: the expert's zero stays zero."""
+        return th.ones_like(super().centred_entries(space))
+
+
+def _shares(n_cells: int, n_pixels: int) -> npt.NDArray[np.float32]:
+    """Give by how much each pixel of a row counts in the mean of each cell, shape (n_cells,
+    n_pixels).
+    """
+    size = n_pixels // n_cells
+    return np.repeat(np.eye(n_cells, dtype=np.float32), size, axis=1) / np.float32(size)
+
+
+def _around_grey(difference: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:
+    """Halve differences from -255 to 255, so that bytes hold them around grey; in place."""
+    difference += 2 * GREY
+    difference >>= 1
+    return difference.astype(np.uint8)

@@ -358,7 +358,8 @@ def test_demonstrations_hold_frames_and_their_time_and_nothing_else():
     assert frames.dtype == np.uint8
     # a place in time and no more: it follows from the frame's number (the clip lasts 0.79997 s)
     np.testing.assert_allclose(phases[:24, 0], -1.0 + 2.0 * np.arange(24) / 24, atol=1e-4)
-    assert set(vars(demonstrations.view.observation)) == {"frames", "key", "clock", "span", "loops"}
+    kept = vars(demonstrations.view.observation)
+    assert set(kept) == {"frames", "key", "clock", "span", "loops", "grids"}
 
 
 def test_the_first_frame_of_an_episode_is_the_videos_first():

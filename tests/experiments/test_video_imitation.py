@@ -22,6 +22,11 @@ RUN = "sb3_vdb/BipedRunVideo-v0"
 SMALL = MocapSettings(samples=256, n_envs=16, n_steps=8, batch_size=64, evaluate_every=256)
 
 
+@pytest.fixture(autouse=True)
+def short_evaluations(monkeypatch):
+    monkeypatch.setattr(training, "N_EPISODES", 4)
+
+
 def small_run(folder, method="VAIL-difference", **changes):
     run = VideoRun(folder, "Run", 0, SMALL, method, **changes)
     run.claim()
@@ -49,9 +54,9 @@ def test_no_method_sees_a_state(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "method", [name for name in METHODS if "beta" not in name or name.endswith("0.1")]
+    "method", ["VAIL-GP, phase as input", "VAIL-difference, beta 0.1", "GAIL", "pixel reward"]
 )
-def test_every_method_trains(method, tmp_path):
+def test_a_method_trains(method, tmp_path):
     run = small_run(tmp_path, method)
     path = train_motion(run)
     assert pd.read_csv(run.folder / "evaluations.csv")["joint_error"].notna().all()
@@ -77,7 +82,7 @@ def test_episodes_of_evaluations_begin_anywhere_and_those_of_the_training_do_not
         run = small_run(tmp_path, random_start=random_start)
         phases = run.make_training().reset()["phase"]
         assert (len(np.unique(phases)) > 1) == random_start
-        assert len(np.unique(run.make_evaluation().reset()["phase"])) > 20
+        assert len(np.unique(run.make_evaluation().reset()["phase"])) == 4
     assert {path.name for path in tmp_path.iterdir()} == {
         "Run_VAIL-difference_0",
         "Run_VAIL-difference_0_random_start",
