@@ -1,5 +1,7 @@
 """Videos as demonstrations: read, cut, scaled, and refused with a word on what to do."""
 
+from dataclasses import replace
+
 import imageio.v2 as imageio
 import numpy as np
 import pytest
@@ -183,11 +185,21 @@ def test_half_the_difference_around_grey():
     assert result.pictures[:, 0, 0, 0].tolist() == [128, 255, 128, 0]
 
 
-def test_the_expert_is_grey_at_every_phase(clip):
+def test_the_expert_shows_no_difference_at_any_phase(clip):
     demonstrations = Demonstrations.from_video(clip, RUN, rate=30)
     view, space = demonstrations.view.observation, dict_space(64)
     seen = view.encode(demonstrations[0].observations, space, th.device("cpu"))
+    assert seen.vectors.shape == (25, 3 * (16**2 + 8**2))
+    assert not seen.vectors.any()
+    pixels = replace(view, grids=())
+    seen = pixels.encode(demonstrations[0].observations, space, th.device("cpu"))
     assert (seen.pictures == 128).all()
+
+
+def test_a_video_without_such_cells_is_seen_pixel_by_pixel(clip):
+    env_kwargs = {"frame_size": 36}
+    smaller = Demonstrations.from_mocap(RUN, n_starts=1, env_kwargs=env_kwargs)
+    assert smaller.view.observation.grids == ()
 
 
 def test_videos_that_stay_and_videos_that_loop():
@@ -249,7 +261,7 @@ def test_bad_videos_and_other_sizes_are_refused():
 # ------------------------------------------------------------------ learning
 
 
-def make_trainer(view=None, trunk=PatchTrunk):
+def make_trainer(view=None, trunk=None):
     venv = make_vec_env(RUN, 4, seed=0)
     generator = DeepMimicPPO(
         "MultiInputPolicy",
@@ -260,7 +272,9 @@ def make_trainer(view=None, trunk=PatchTrunk):
         seed=0,
         device="cpu",
     )
-    kwargs = {"trunk_class": trunk, "trunk_kwargs": {"depth": 4, "features_dim": 16}, "code_dim": 4}
+    kwargs = {"code_dim": 4}
+    if trunk is not None:
+        kwargs |= {"trunk_class": trunk, "trunk_kwargs": {"depth": 4, "features_dim": 16}}
     if view is not None:
         kwargs["view"] = view
     return VAIL(
@@ -276,9 +290,16 @@ def make_trainer(view=None, trunk=PatchTrunk):
     )
 
 
-@pytest.mark.parametrize("trunk", [PatchTrunk, ConvTrunk])
+def pixels_of(demonstrations):
+    view = demonstrations.view
+    return replace(view, observation=replace(view.observation, grids=()))
+
+
+@pytest.mark.parametrize("trunk", [None, PatchTrunk, ConvTrunk])
 def test_vail_learns_from_frames_alone(trunk):
-    trainer = make_trainer(trunk=trunk)
+    """On grids, with its defaults, and pixel by pixel."""
+    demonstrations = Demonstrations.from_mocap(RUN, n_starts=1)
+    trainer = make_trainer(None if trunk is None else pixels_of(demonstrations), trunk)
     before = [weight.clone() for weight in trainer.discriminator.parameters()]
     trainer.learn(128)
     after = list(trainer.discriminator.parameters())
@@ -287,7 +308,7 @@ def test_vail_learns_from_frames_alone(trunk):
 
 
 def test_plain_frames_are_seen_and_states_are_not():
-    trainer = make_trainer(View(Picture("frame"), sees=("next_observations",)))
+    trainer = make_trainer(View(Picture("frame"), sees=("next_observations",)), PatchTrunk)
     assert trainer.discriminator.transition_encoder.keys == ("frame",)
     trainer.learn(64)
 

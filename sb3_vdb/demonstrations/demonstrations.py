@@ -326,8 +326,9 @@ class Demonstrations(Sequence[Trajectory]):
         env_kwargs: dict[str, Any] | None = None,
     ) -> Demonstrations:
         """Make demonstrations from a video: its frames, scaled to the environment's, and their
-        phase. GAIL and VAIL then see the difference to the video's frame at the same phase
-        (:class:`~sb3_vdb.views.PictureDifference`), unless they are given another view.
+        phase. GAIL and VAIL then see the difference to the video's frame at the same phase, on
+        coarse grids (:class:`~sb3_vdb.views.PictureDifference`), unless they are given another
+        view.
 
         :param source: an mp4 or gif file, a folder of pictures, an npz file with ``frames``, or an
             array of shape (n_frames, height, width, 3), uint8

@@ -6,8 +6,9 @@ from typing import Any
 
 from gymnasium import spaces
 
+from sb3_vdb.demonstrations.video_clips import differences_to
 from sb3_vdb.transitions import Observations
-from sb3_vdb.views import Difference, Join, ObservationView, PictureDifference, Vector, View
+from sb3_vdb.views import Difference, Join, ObservationView, Vector, View
 
 N_PHASES = 1024  # of the table that differences are taken to
 
@@ -34,7 +35,8 @@ def _differences(env: Any) -> ObservationView:
     """
     if env.observes_video:
         n_frames = round(env.clip.duration * env.metadata["render_fps"])
-        return PictureDifference(**env.motion(n_frames if env.clip.loops else n_frames + 1))
+        video = env.motion(n_frames if env.clip.loops else n_frames + 1)
+        return differences_to(video["frames"], video["loops"])
     state = Difference(**env.motion(N_PHASES))
     if not isinstance(env.observation_space, spaces.Dict):
         return state

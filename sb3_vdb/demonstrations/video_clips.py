@@ -11,6 +11,8 @@ from sb3_vdb.demonstrations.video_files import Crop, Video, at_rate, cropped, re
 from sb3_vdb.transitions import Observations
 from sb3_vdb.views import PictureDifference, View
 
+GRIDS = (16, 8)  # cells of 12 and 25 cm for the biped, along which differences of a gait grow
+
 
 def sample_video(
     source: Any,
@@ -41,7 +43,7 @@ def sample_video(
     loops = bool(env.clip.loops) if loops is None else loops
     _check_length(video, env.clip)
     frames = _stacks(video.frames, channels // 3, loops)
-    view = PictureDifference(frames, key="frame", clock="phase", loops=loops)
+    view = differences_to(frames, loops)
     n = len(frames)
     if loops:  # the first frame again, one cycle on
         frames = np.concatenate([frames, frames[:1]])
@@ -49,6 +51,17 @@ def sample_video(
     phases = np.where(phases >= 1.0, -1.0, phases) if loops else phases
     observations = {"frame": frames, "phase": phases.astype(np.float32)[:, None]}
     return observations, View(view, sees=("next_observations",))
+
+
+def differences_to(frames: npt.NDArray[np.uint8], loops: bool) -> PictureDifference:
+    """Make the view of differences to a video: on coarse grids, where its size has equal cells.
+
+    :param frames: at evenly spaced phases, shape (n_phases, height, width, channels)
+    :param loops: whether the video repeats
+    """
+    height, width = frames.shape[1:3]
+    grids = tuple(grid for grid in GRIDS if height % grid == width % grid == 0)
+    return PictureDifference(frames, key="frame", clock="phase", loops=loops, grids=grids)
 
 
 def _check_length(video: Video, clip: Any) -> None:

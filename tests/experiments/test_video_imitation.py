@@ -19,7 +19,7 @@ from sb3_vdb.views import PictureDifference
 
 pytest.importorskip("mujoco")
 RUN = "sb3_vdb/BipedRunVideo-v0"
-SMALL = MocapSettings(samples=256, n_envs=16, n_steps=8, batch_size=64, evaluate_every=256)
+SMALL = MocapSettings(samples=256, n_envs=32, n_steps=8, batch_size=64, evaluate_every=256)
 
 
 @pytest.fixture(autouse=True)

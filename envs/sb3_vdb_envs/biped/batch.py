@@ -133,12 +133,12 @@ class BipedBatch(HumanoidBatch):
         """Give the clip's video as a function of the phase, for a view of differences to it.
 
         :param n_phases: how many evenly spaced phases
-        :return: arguments of :class:`sb3_vdb.views.PictureDifference`
+        :return: ``frames``, shape (n_phases, *frame), and ``loops``
         """
         clip = self.settings.clip
         shares = np.arange(n_phases) / (n_phases if clip.loops else n_phases - 1)
         frames = self._clip_frames(shares * clip.duration)
-        return {"frames": frames, "key": "frame", "clock": "phase", "loops": clip.loops}
+        return {"frames": frames, "loops": clip.loops}
 
     def get_state(self) -> dict[str, Any]:
         """Return everything that the next steps depend on, except the random generators."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sb3_vdb.adversarial import GAIL, VAIL
+from sb3_vdb.adversarial.trainer import AdversarialTrainer
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.experiments.motion_imitation.settings import (
     PAPERS_PENALTY,
     WITHOUT_PENALTY,
     MotionMethod,
+    View_,
     differences,
 )
 from sb3_vdb.networks import PatchTrunk
-from sb3_vdb.views import Join, Picture, Vector, View
+from sb3_vdb.views import Join, Picture, PictureDifference, Vector, View
 
 PHASE = Vector("phase", normalize=False)
 FIXED_BETAS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)  # of figure 6; the limit is held by none of them
@@ -30,12 +34,30 @@ def frames_and_phase(_: Demonstrations) -> View:
     return View(Join((Picture("frame"), PHASE)), sees=("next_observations",))
 
 
-def _method(trainer: Any, view: Any = frames, **changes: Any) -> MotionMethod:
+def pixel_differences(demonstrations: Demonstrations) -> View:
+    """See the difference of every pixel to the video's at the same phase, after the step."""
+    view = demonstrations.view
+    assert view is not None
+    assert isinstance(view.observation, PictureDifference)
+    return replace(view, observation=replace(view.observation, grids=()))
+
+
+def _of_pictures(
+    trainer: type[AdversarialTrainer],
+    changes: Mapping[str, Any] = MappingProxyType({}),
+    view: View_ = frames,
+) -> MotionMethod:
+    """Make a method whose discriminator sees pictures.
+
+    :param trainer: class that is trained
+    :param changes: arguments in place of the preset's
+    :param view: what the discriminator sees
+    """
     discriminator = {
         "trunk_class": PatchTrunk,
         "trunk_kwargs": {"depth": 16, "features_dim": 128},
     }
-    # half the updates on half as many frames: a discriminator of pictures costs more than all else
+    # half the updates on half as many frames: such a discriminator costs more than all else
     few = {"demo_batch_size": 128, "n_disc_updates_per_round": 8}
     return MotionMethod(trainer, view, {**few, **changes}, discriminator)
 
@@ -53,15 +75,18 @@ HAND_MADE: Mapping[str, HandMade] = {"DeepMimic": HandMade(False), "pixel reward
 
 METHODS: Mapping[str, MotionMethod] = {
     **{name: MotionMethod(None) for name in HAND_MADE},
-    "VAIL-difference": _method(VAIL, differences),
-    "GAIL-difference": _method(GAIL, differences),
-    "VAIL": _method(VAIL, **WITHOUT_PENALTY),
-    "VAIL-GP": _method(VAIL, **PAPERS_PENALTY),
-    "VAIL-GP, phase as input": _method(VAIL, frames_and_phase, **PAPERS_PENALTY),
-    "GAIL": _method(GAIL, **WITHOUT_PENALTY),
-    "GAIL-GP": _method(GAIL, **PAPERS_PENALTY),
+    "VAIL-difference": MotionMethod(VAIL, differences),
+    "GAIL-difference": MotionMethod(GAIL, differences),
+    "VAIL-difference, pixels": _of_pictures(VAIL, view=pixel_differences),
+    "VAIL": _of_pictures(VAIL, WITHOUT_PENALTY),
+    "VAIL-GP": _of_pictures(VAIL, PAPERS_PENALTY),
+    "VAIL-GP, phase as input": _of_pictures(VAIL, PAPERS_PENALTY, frames_and_phase),
+    "GAIL": _of_pictures(GAIL, WITHOUT_PENALTY),
+    "GAIL-GP": _of_pictures(GAIL, PAPERS_PENALTY),
     **{
-        f"VAIL-difference, beta {beta:g}": _method(VAIL, differences, beta=beta, beta_step_size=0.0)
+        f"VAIL-difference, beta {beta:g}": MotionMethod(
+            VAIL, differences, {"beta": beta, "beta_step_size": 0.0}
+        )
         for beta in FIXED_BETAS
     },
 }
