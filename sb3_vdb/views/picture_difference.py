@@ -32,7 +32,7 @@ class PictureDifference(ObservationView):
     The pixel reward of the VDB paper's video imitation compares the same pairs of pictures.
 
     :param frames: the video at evenly spaced phases, from the first one to the last (or, where it
-        loops, up to the last but one), uint8, shape (n_phases, *shape of the part)
+        loops, up to the last but one), uint8, of the shape of the part, one a phase
     :param key: part of a Dict space that is a picture
     :param clock: part of it that tells the phase, one number
     :param span: value of the clock at the first phase and at the last
@@ -96,7 +96,7 @@ class PictureDifference(ObservationView):
     ) -> npt.NDArray[np.float32]:
         """Average over the cells of all grids, by products with matrices of shares.
 
-        :param difference: shape (batch, *frame)
+        :param difference: one a row of the batch
         :param channels_first: whether the channels stand before height and width
         :return: shape (batch, channels * sum of grid^2)
         """
@@ -117,7 +117,7 @@ class PictureDifference(ObservationView):
         return np.concatenate(parts, axis=1)
 
     def at(self, observations: Observations) -> npt.NDArray[np.uint8]:
-        """Give the video's frames at the phases of observations, shape (batch, *frame)."""
+        """Give the video's frames at the phases of observations, one a row of the batch."""
         return self.frames[self._rows(np.asarray(observations[self.clock]))]
 
     def _rows(self, clock: npt.NDArray[Any]) -> npt.NDArray[np.intp]:

@@ -133,7 +133,7 @@ class BipedBatch(HumanoidBatch):
         """Give the clip's video as a function of the phase, for a view of differences to it.
 
         :param n_phases: how many evenly spaced phases
-        :return: ``frames``, shape (n_phases, *frame), and ``loops``
+        :return: ``frames``, one a phase, and ``loops``
         """
         clip = self.settings.clip
         shares = np.arange(n_phases) / (n_phases if clip.loops else n_phases - 1)

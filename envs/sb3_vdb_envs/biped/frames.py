@@ -25,6 +25,7 @@ TILE = 0.5  # m, length of a tile
 CHUNK = 64  # frames drawn at a time: what they need stays in the cache
 SHORTEST = np.float32(1e-6)  # pixels; a shorter capsule is a disc
 TRUNK_RADIUS = 0.08  # m; pelvis and chest are joined by a capsule
+TRUNK_LENGTH = 0.3  # m, a little more than between the centres of both
 LEFT, MIDDLE, RIGHT = (52, 70, 104), (122, 122, 122), (222, 120, 78)
 SKY, TILES = (238, 240, 243), ((150, 156, 150), (104, 112, 104))
 LAYERS = ("left", "middle", "right")  # from behind to the front
@@ -39,6 +40,11 @@ class _Part(NamedTuple):
     half: float  # m
     radius: float  # m
     layer: int
+
+    @property
+    def length(self) -> float:
+        """Length from end to end at most, m."""
+        return 2 * (self.half + self.radius) + (0.0 if self.first == self.last else TRUNK_LENGTH)
 
 
 def _parts() -> list[_Part]:
@@ -77,12 +83,8 @@ class FrameArtist:
         self._centres = ((np.arange(size) + 0.5) / self._scale).astype(np.float32)  # m
         self._ground_row = round((VIEW - BELOW) * self._scale)
         self._sky = np.tile(np.array(SKY, dtype=np.uint8), size * size)
-        # parts of one window size and layer are drawn together
-        self._groups: dict[tuple[int, int], list[int]] = {}
-        for i, part in enumerate(PARTS):
-            longest = 2 * (part.half + part.radius) + (0.3 if part.first != part.last else 0.0)
-            window = min(size, int(np.ceil(longest * self._scale)) + 2)
-            self._groups.setdefault((window, part.layer), []).append(i)
+        # of each part, height and width of the pixels that it may cover
+        self._windows = [min(size, int(np.ceil(part.length * self._scale)) + 2) for part in PARTS]
 
     def draw(self, state: CharacterState, bodies: Bodies, origin: Array) -> npt.NDArray[np.uint8]:
         """Draw characters from their right side.
@@ -113,15 +115,14 @@ class FrameArtist:
         covered = np.zeros((len(LAYERS), n * size * size), dtype=np.float32)
         starts, ends = starts * np.float32(self._scale), ends * np.float32(self._scale)
         frame = (np.arange(n) * size * size)[:, None, None]
-        for (window, layer), members in self._groups.items():
-            for i in members:
-                radius = np.float32(PARTS[i].radius * self._scale)
-                corner, shares = _coverage(starts[:, i], ends[:, i], radius, window, size)
-                columns = corner[:, None, 0, None] + np.arange(window)  # (n, 1, window)
-                rows = corner[:, 1, None, None] + np.arange(window)[:, None]  # (n, window, 1)
-                pixels = (frame + rows * size + columns).reshape(-1)
-                into = covered[layer]
-                np.put(into, pixels, np.maximum(into.take(pixels), shares.reshape(-1)))
+        for i, (part, window) in enumerate(zip(PARTS, self._windows, strict=True)):
+            radius = np.float32(part.radius * self._scale)
+            corner, shares = _coverage(starts[:, i], ends[:, i], radius, window, size)
+            columns = corner[:, None, 0, None] + np.arange(window)  # (n, 1, window)
+            rows = corner[:, 1, None, None] + np.arange(window)[:, None]  # (n, window, 1)
+            pixels = (frame + rows * size + columns).reshape(-1)
+            into = covered[part.layer]
+            np.put(into, pixels, np.maximum(into.take(pixels), shares.reshape(-1)))
         return covered
 
     def _composed(self, layers: Single, forward: Single) -> npt.NDArray[np.uint8]:
