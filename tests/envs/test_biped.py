@@ -183,6 +183,25 @@ def test_bullet_and_mujoco_agree_on_the_first_steps(clip):
         simulator.close()
 
 
+def test_bullet_reaches_a_target_from_more_than_a_turn_away(clip):
+    """A shoulder that has turned by 3.4 rad goes on to 3.5, and not back by a whole turn."""
+    pytest.importorskip("pybullet")
+    from sb3_vdb_envs.biped.bullet_simulator import BulletBipedSimulator
+
+    simulator = BulletBipedSimulator(welded_angles(clip), 1 / 1200)
+    state = poses(clip, 1)
+    state.root_position[:, 2] += 5.0  # in the air
+    simulator.put(np.zeros(1, dtype=np.intp), state)
+    shoulder = [character.NAMES[i] for i in HINGES].index("right_shoulder")
+    link = simulator._links[shoulder]
+    simulator._bullet.resetJointState(simulator._body, link, 3.4, 0.0)
+    targets = angles_of(state.rotations[:, list(HINGE_ROWS)])
+    targets[0, shoulder] = 3.5 - 2 * np.pi  # the same direction
+    simulator.step(targets)
+    assert abs(simulator._bullet.getJointState(simulator._body, link)[0] - 3.4) < 0.5
+    simulator.close()
+
+
 # ------------------------------------------------------------------ frames
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from sb3_vdb_envs.biped.character import (
-    HINGE_ROWS,
     HINGES,
     PLANE,
     TURNING,
@@ -140,8 +139,9 @@ class BulletBipedSimulator(BulletSimulator):
 
     def step(self, targets: Array) -> None:
         """Simulate one control step."""
-        hinges = angles_of(self.get().rotations[0, list(HINGE_ROWS)])
-        aims = nearest_targets(targets[0], hinges)
+        # as Bullet counts them, whole turns included
+        present = [state[0] for state in self._bullet.getJointStates(self._body, self._links)]
+        aims = nearest_targets(targets[0], np.array(present))
         for _ in range(self._substeps):
             self._bullet.setJointMotorControlArray(
                 self._body,

@@ -21,7 +21,7 @@ from sb3_vdb.networks import PatchTrunk
 from sb3_vdb.views import Join, Picture, PictureDifference, Vector, View
 
 PHASE = Vector("phase", normalize=False)
-FIXED_BETAS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)  # of figure 6; the limit is held by none of them
+FIXED_BETAS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)  # beside the adaptive one, figure 6
 
 
 def frames(_: Demonstrations) -> View:

@@ -95,9 +95,7 @@ class VideoRun(MotionRun):
 
     def evaluate(self, policy: Path) -> None:
         """Evaluate a trained policy in 32 episodes that begin anywhere in the clip."""
-        rows = [
-            row for row in SIMULATORS if self.skill == "Run" or not row.prefix.startswith("Bul")
-        ]
+        rows = [row for row in SIMULATORS if row.prefix == "Biped" or self.skill in ON_BULLET]
         evaluate_everywhere(self, policy, rows, {"random_start": True, "fall": FALL})
 
     def demonstrations(self) -> Demonstrations:
