@@ -68,6 +68,15 @@ class ObservationView(ABC):
         """
         return th.zeros(self.probe(space).vectors.shape[1], dtype=th.bool)
 
+    def pixel_gradients(self, vectors: th.Tensor, space: Space) -> th.Tensor | None:
+        """Bring gradients back to the pixels that the vector was computed from.
+
+        :param vectors: gradients by the entries of the vector, shape (batch, vector_dim)
+        :param space: observation space
+        :return: shape (batch, channels, height, width); None where no pixels are in it
+        """
+        return None
+
     def make_normalizer(self, kind: str, space: Space) -> Normalizer:
         """Make the normaliser of the vector.
 
@@ -212,6 +221,14 @@ class Join(ObservationView):
         if not known or len(known) < len(bounds):
             return None
         return th.cat([low for low, _ in known]), th.cat([high for _, high in known])
+
+    def pixel_gradients(self, vectors: th.Tensor, space: Space) -> th.Tensor | None:
+        """Bring gradients back to the pixels; channels of several pictures are stacked."""
+        sizes = [each.probe(space).vectors.shape[1] for each in self.views]
+        parts = zip(self.views, vectors.split(sizes, dim=1), strict=True)
+        pixels = [each.pixel_gradients(part, space) for each, part in parts]
+        known = [each for each in pixels if each is not None]
+        return th.cat(known, dim=1) if known else None
 
     def raw_entries(self, space: Space) -> th.Tensor:
         """Mark the entries that any of them marks."""

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
 
 from sb3_vdb.transitions import Observations
-from sb3_vdb.views.observations import ObservationView, Space, select
+from sb3_vdb.views.observations import ObservationView, Space, select, select_space
 from sb3_vdb.views.seen import Seen
 
 GREY = 128  # what no difference looks like
@@ -127,6 +127,24 @@ class PictureDifference(ObservationView):
         if self.loops:
             return np.rint(share * n).astype(np.intp) % n
         return np.rint(share * (n - 1)).astype(np.intp).clip(0, n - 1)
+
+    def pixel_gradients(self, vectors: th.Tensor, space: Space) -> th.Tensor | None:
+        """Give each pixel its share of the gradients of its cells."""
+        channels, height, width = self._channels_first_shape(space)
+        sizes = [channels * grid**2 for grid in self.grids]
+        pixels = th.zeros((len(vectors), channels, height, width), device=vectors.device)
+        for grid, cells in zip(self.grids, vectors.split(sizes, dim=1), strict=True):
+            size = (height // grid, width // grid)
+            shares = cells.view(-1, channels, grid, grid) / (size[0] * size[1])
+            pixels += shares.repeat_interleave(size[0], dim=2).repeat_interleave(size[1], dim=3)
+        return pixels if self.grids else None
+
+    def _channels_first_shape(self, space: Space) -> tuple[int, int, int]:
+        part = select_space(space, self.key)
+        first, second, third = self.frames.shape[1:]
+        if is_image_space_channels_first(part):  # type: ignore[arg-type]
+            return first, second, third
+        return third, first, second
 
     def keys(self, space: Space) -> tuple[str, ...] | None:
         """Name both parts."""

@@ -105,7 +105,7 @@ def test_the_table_is_made_by_one_command(tmp_path, monkeypatch):
     ]
     page = (out / "report.html").read_text()
     assert "A biped that learned from a video" in page
-    assert page.count("<img") == 3 + 2  # figures, then one film a cell
+    assert page.count("<img") == 3 + 1 + 2  # curves, saliency of what learned, one film a cell
     assert (docs / "run.gif").exists()
     wrong = CliRunner().invoke(main, ["reproduce", "video-imitation", "--skill", "Fly"])
     assert wrong.exit_code == 2

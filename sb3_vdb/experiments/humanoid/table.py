@@ -4,9 +4,10 @@ every policy evaluated in both simulators; finished jobs are kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -48,6 +49,8 @@ class SimulatorRow(NamedTuple):
     timestep: float  # s
     episodes: int
     suffix: str = ""  # of the id, before the version
+    env_kwargs: Mapping[str, Any] = MappingProxyType({})  # beside those of the study
+    deterministic: bool = True  # or with the noise that the training ended with
 
 
 SIMULATOR_ROWS = (
@@ -136,13 +139,15 @@ def evaluate_everywhere(
             continue
         run.note_versions()
         env_id = f"sb3_vdb/{simulator.prefix}{run.skill}{simulator.suffix}-v0"
-        kwargs = {"timestep": simulator.timestep, **chosen}
+        kwargs = {"timestep": simulator.timestep, **chosen, **simulator.env_kwargs}
         venv = make_vec_env(
             env_id, simulator.episodes, EVALUATION_SEED + 1000, kwargs, every_step_infos=True
         )
         venv.seed(EVALUATION_SEED + 1000)
         policy = saved_models.load_model(path, env_id=env_id)
-        result = evaluate_imitation(policy, venv, phase_shifts=16, pose_errors=True)
+        result = evaluate_imitation(
+            policy, venv, deterministic=simulator.deterministic, phase_shifts=16, pose_errors=True
+        )
         venv.close()
         rows.append({"simulator": simulator.name, **result._asdict()})
         order = [each.name for each in simulators]

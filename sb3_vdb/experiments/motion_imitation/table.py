@@ -110,7 +110,9 @@ def write_table(out: Path, docs: Path | None, kind: type[MotionRun] = MotionRun)
     made_with = versions_of(runs)
     write_tables(out, tables, made_with)
     figures = pictures.plot_all(curves, out / "pictures", list(kind.METHODS))
-    films = {run: _video(run, out / "pictures") for run in best_runs(table, runs)}
+    best = best_runs(table, runs)
+    figures += kind.figures(best, out / "pictures")
+    films = {run: _video(run, out / "pictures") for run in best}
     if docs is not None:
         write_tables(docs, tables, made_with)
         for path in figures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 CHECKPOINT, EVALUATIONS, POLICY = "checkpoint.zip", "evaluations.csv", "policy.pt"
+REWARD = "reward.pt"  # what was learned, beside the policy
 ENV_KWARGS = {"drift": True}
 PHASE_SHIFTS = 16  # of a cycle, over which the error is minimised
 # what the table of evaluations has from the trainer's log
@@ -120,6 +121,16 @@ class MotionRun(SkillRun):
         """Evaluate a trained policy everywhere, and write the table of it."""
         evaluate_everywhere(self, policy)
 
+    @classmethod
+    def figures(cls, runs: Sequence[MotionRun], folder: Path) -> list[Path]:
+        """Draw what the study shows beside its curves.
+
+        :param runs: the best seed of every skill and method
+        :param folder: where the figures go
+        :return: their paths
+        """
+        return []
+
     def demonstrations(self) -> Demonstrations:
         """Make what is learned from."""
         return Demonstrations.from_mocap(self.env_id, env_kwargs=self.env_kwargs)
@@ -133,7 +144,7 @@ def train_motion(run: MotionRun, progress: Progress | None = None) -> Path:
 
     The folder gets ``evaluations.csv`` (32 deterministic episodes at 1/240 s every
     ``evaluate_every`` samples), ``checkpoint.zip`` (the latest) and at the end ``policy.pt``, a
-    policy of the id's own observation.
+    policy of the id's own observation; and ``reward.pt``, where one was learned.
 
     :param run: what to train and where
     :param progress: called with the samples done and each evaluation
@@ -150,6 +161,8 @@ def train_motion(run: MotionRun, progress: Progress | None = None) -> Path:
     start = generator.num_timesteps
     learner.learn(run.settings.samples - start, callback, reset_num_timesteps=start == 0)
     callback.evaluate()
+    if isinstance(learner, AdversarialTrainer):
+        learner.recovered_reward().save(run.folder / REWARD)
     assert isinstance(generator.policy, DeepMimicPolicy)
     save_policy(generator.policy.of_part("state"), final, "")
     (run.folder / CHECKPOINT).unlink(missing_ok=True)

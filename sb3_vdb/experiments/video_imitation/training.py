@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,7 +14,8 @@ from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.experiments.humanoid.table import SimulatorRow, evaluate_everywhere
 from sb3_vdb.experiments.humanoid.training import EVALUATION_SEED, N_EPISODES
 from sb3_vdb.experiments.motion_imitation.settings import MotionMethod
-from sb3_vdb.experiments.motion_imitation.training import MotionRun
+from sb3_vdb.experiments.motion_imitation.training import REWARD, MotionRun
+from sb3_vdb.experiments.video_imitation.pictures import saliency_figure
 from sb3_vdb.experiments.video_imitation.settings import HAND_MADE, METHODS
 from sb3_vdb.reward_vec_env import RewardVecEnv
 from sb3_vdb.vec_env import make_vec_env
@@ -26,8 +27,19 @@ if TYPE_CHECKING:
 # by the paper's rule, torso on the ground, a biped on hands and knees lives on, and learns that
 FALL = "deepmimic"
 ON_BULLET = ("Run",)  # skills that have an id there
+FIRST_POSE = {"random_start": False}
 SIMULATORS = (
     SimulatorRow("MuJoCo 1/240 s", "Biped", 1 / 240, N_EPISODES, "Video"),
+    # where the training began; with the noise it ended with, as all episodes would be one without
+    SimulatorRow(
+        "MuJoCo 1/240 s, from the first pose, with noise",
+        "Biped",
+        1 / 240,
+        N_EPISODES,
+        "Video",
+        FIRST_POSE,
+        deterministic=False,
+    ),
     SimulatorRow("MuJoCo 1/1200 s", "Biped", 1 / 1200, N_EPISODES, "Video"),
     SimulatorRow("Bullet 1/1200 s", "BulletBiped", 1 / 1200, 8, "Video"),
 )
@@ -97,6 +109,16 @@ class VideoRun(MotionRun):
         """Evaluate a trained policy in 32 episodes that begin anywhere in the clip."""
         rows = [row for row in SIMULATORS if row.prefix == "Biped" or self.skill in ON_BULLET]
         evaluate_everywhere(self, policy, rows, {"random_start": True, "fall": FALL})
+
+    @classmethod
+    def figures(cls, runs: Sequence[MotionRun], folder: Path) -> list[Path]:
+        """Draw where the discriminators look, of every skill; see :meth:`MotionRun.figures`."""
+        learned = [run for run in runs if (run.folder / REWARD).exists()]
+        return [
+            saliency_figure(of_skill, folder / f"{skill.lower()}_saliency.png")
+            for skill in dict.fromkeys(run.skill for run in learned)
+            for of_skill in [[run for run in learned if run.skill == skill]]
+        ]
 
     def demonstrations(self) -> Demonstrations:
         """Make what is learned from: the clip's video at 30 Hz."""
