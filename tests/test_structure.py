@@ -26,7 +26,7 @@ FLOORS = (
     "adversarial pretrained vmail",
     "saved_models",
     "sb3_vdb",  # its __init__
-    "experiments",
+    "experiments integrations",
     "cli",
 )
 FLOOR_OF = {room: i for i, floor in enumerate(FLOORS) for room in floor.split()}
