@@ -18,7 +18,12 @@ type_aliases.MaybeCallback = typing.Union[  # noqa: UP007
 
 from typing_extensions import Self  # noqa: E402
 
+from sphinx.ext.autodoc.mock import mock  # noqa: E402
+
 import sb3_vdb  # noqa: E402
+
+# has an environment of its own, and its classes are documented here as well
+autodoc_mock_imports = ["imitation"]
 
 
 def prepare_annotations():
@@ -29,7 +34,8 @@ def prepare_annotations():
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if found.name.split(".")[1] in ("cli", "experiments"):
                 continue
-            names = vars(importlib.import_module(found.name))
+            with mock(autodoc_mock_imports):
+                names = vars(importlib.import_module(found.name))
             names.setdefault("Self", Self)
             for each in names.values():
                 if isinstance(each, type) and issubclass(each, tuple) and hasattr(each, "_fields"):
@@ -59,7 +65,7 @@ maximum_signature_line_length = 80  # longer ones show an argument a line
 # building, so that it needs no network; of theirs, names are shown and not linked.
 nitpicky = True
 OTHERS = (
-    "collections|gymnasium|io|np|npt|numpy|pandas|pathlib|"
+    "collections|gymnasium|imitation|io|np|npt|numpy|pandas|pathlib|"
     "sb3_contrib|spaces|stable_baselines3|tempfile|th|torch"
 )
 nitpick_ignore_regex = [

@@ -25,8 +25,14 @@ WITH_CODE = [page for page in PAGES[1:] if BLOCK.search(page.read_text())]
 HOLDS = re.compile(r"^<!-- holds: (.+) -->$", re.MULTILINE)  # what a page promises of its code
 
 
+def marked(page: Path):
+    """Pages on imitation are run beside it, on the second stack."""
+    stack = [pytest.mark.stacks] if page.name == "imitation.md" else []
+    return pytest.param(page, id=name_of(page), marks=stack)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
+@pytest.mark.parametrize("page", [marked(page) for page in WITH_CODE])
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     module = types.ModuleType("page")  # classes of a page can be imported, as those of a script
