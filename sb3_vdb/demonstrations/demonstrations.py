@@ -5,11 +5,9 @@ environment.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
@@ -24,8 +22,10 @@ from sb3_vdb.demonstrations.flat_steps import LastStep, read_steps, split_steps
 from sb3_vdb.demonstrations.frame_stacks import as_stacked
 from sb3_vdb.demonstrations.motion_clips import sample_clip
 from sb3_vdb.demonstrations.plain_arrays import listed
+from sb3_vdb.demonstrations.pictures import plot_demonstrations
 from sb3_vdb.demonstrations.reenactment import load_reenacted
 from sb3_vdb.demonstrations.rollouts import collect_episodes
+from sb3_vdb.demonstrations.summary import Summary, split_indices, summarize
 from sb3_vdb.demonstrations.trajectory import Trajectory
 from sb3_vdb.demonstrations.trajectory_lists import consistent
 from sb3_vdb.demonstrations.validation import observation_problem, space_problem, warn_of_outside
@@ -84,6 +84,32 @@ class Demonstrations(Sequence[Trajectory]):
         return np.array(
             [np.sum(np.asarray(trajectory.rewards), dtype=np.float64) for trajectory in self]
         )
+
+    def summary(self) -> Summary:
+        """Count and measure what there is; ``print(demos.summary())`` is a table."""
+        return summarize(self)
+
+    def split(self, share: float | int, seed: int = 0) -> tuple[Demonstrations, Demonstrations]:
+        """Split whole episodes at random into two sets, which share the arrays of this one.
+
+        :param share: of the episodes in the first set, between 0 and 1; or a whole number of them
+        :param seed: of the choice
+        :return: two sets of at least one episode, each in the order of this one
+        :raises ValueError: one of them would be empty
+        """
+        first, second = split_indices(len(self), share, seed)
+        return (
+            Demonstrations([self[i] for i in first], self.view),
+            Demonstrations([self[i] for i in second], self.view),
+        )
+
+    def plot(self, path: str | Path) -> Path:
+        """Draw lengths and returns of the episodes, and how often each part has which values.
+
+        :param path: of the picture, png by default
+        :return: the path written to
+        """
+        return plot_demonstrations(self, path)
 
     def transitions(self) -> Transitions:
         """Join the steps of all trajectories in order; observations: an array, or one per part."""
@@ -284,13 +310,7 @@ class Demonstrations(Sequence[Trajectory]):
         :raises ValueError: the environment has no clip, or the rate gives no step
         """
         n_starts = positive_int("n_starts", n_starts)
-        with closing(gym.make(env_id, **(env_kwargs or {}))) as env:
-            if not hasattr(env.unwrapped, "clip_observations"):
-                raise ValueError(
-                    f"{env_id} has no motion clip; the humanoids have, for example "
-                    "sb3_vdb/HumanoidRun-v0"
-                )
-            cycles, view = sample_clip(env.unwrapped, rate, n_starts)
+        cycles, view = sample_clip(env_id, env_kwargs, rate, n_starts)
         return cls((Trajectory(cycle, None, None, False, None) for cycle in cycles), view)
 
     @classmethod
@@ -321,13 +341,7 @@ class Demonstrations(Sequence[Trajectory]):
         :param env_kwargs: arguments of the environment
         :raises ValueError: the video cannot be read or does not fit, naming what and the remedy
         """
-        with closing(gym.make(env_id, **(env_kwargs or {}))) as env:
-            if not getattr(env.unwrapped, "observes_video", False):
-                raise ValueError(
-                    f"{env_id} observes no video; the bipeds do, for example "
-                    "sb3_vdb/BipedRunVideo-v0"
-                )
-            seen, view = sample_video(source, env.unwrapped, rate, loops, crop, resample)
+        seen, view = sample_video(source, env_id, env_kwargs, rate, loops, crop, resample)
         return cls([Trajectory(seen, None, None, False, None)], view)
 
     @classmethod
