@@ -21,8 +21,8 @@ from sb3_vdb.demonstrations.episode_lists import check_is_list, episode_of
 from sb3_vdb.demonstrations.flat_steps import LastStep, read_steps, split_steps
 from sb3_vdb.demonstrations.frame_stacks import as_stacked
 from sb3_vdb.demonstrations.motion_clips import sample_clip
-from sb3_vdb.demonstrations.plain_arrays import listed
 from sb3_vdb.demonstrations.pictures import plot_demonstrations
+from sb3_vdb.demonstrations.plain_arrays import listed
 from sb3_vdb.demonstrations.reenactment import load_reenacted
 from sb3_vdb.demonstrations.rollouts import collect_episodes
 from sb3_vdb.demonstrations.summary import Summary, split_indices, summarize
