@@ -46,7 +46,9 @@ def plot_demonstrations(trajectories: Sequence[Trajectory], path: str | Path) ->
         axes.spines[["top", "right"]].set_visible(False)
     _plot_bars(panels.pop(0), [float(len(each)) for each in trajectories], "steps of an episode")
     if "rewards" in names:
-        returns = [float(np.sum(each.rewards, dtype=np.float64)) for each in trajectories]
+        returns = [
+            float(np.sum(np.asarray(each.rewards), dtype=np.float64)) for each in trajectories
+        ]
         _plot_bars(panels.pop(0), returns, "return of an episode")
     for axes, name in zip(panels, names, strict=True):
         _plot_entries(axes, [arrays_of(each)[name] for each in trajectories], name)

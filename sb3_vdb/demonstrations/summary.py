@@ -95,7 +95,7 @@ def summarize(trajectories: Sequence[Trajectory]) -> Summary:
         n_episodes=len(trajectories),
         n_steps=sum(lengths),
         lengths=_spread(lengths),
-        returns=_spread([each["rewards"].sum() for each in fields]) if "rewards" in parts else None,
+        returns=_returns(fields),
         parts=parts,
         terminal_share=float(np.mean([each.terminal for each in trajectories])),
         action_repeats=tuple(sorted(known, key=lambda each: each or 0)),
@@ -113,6 +113,13 @@ def arrays_of(trajectory: Trajectory) -> dict[str, Array]:
         if (values := getattr(trajectory, name)) is not None:
             arrays[name] = values
     return arrays
+
+
+def _returns(episodes: Sequence[dict[str, Array]]) -> Spread | None:
+    """Summarise the returns; None if the rewards are not known."""
+    if "rewards" not in episodes[0]:
+        return None
+    return _spread([float(each["rewards"].sum(dtype=np.float64)) for each in episodes])
 
 
 def _spread(values: Sequence[float]) -> Spread:

@@ -175,7 +175,7 @@ def _space_of(demonstrations: Demonstrations, name: str) -> spaces.Space[Any]:
     made = map_parts(
         lambda *episodes: _array_space(episodes), *(getattr(each, name) for each in demonstrations)
     )
-    space: spaces.Space[Any] = spaces.Dict(made) if isinstance(made, Mapping) else made
+    space: spaces.Space[Any] = spaces.Dict(dict(made)) if isinstance(made, Mapping) else made
     return space
 
 

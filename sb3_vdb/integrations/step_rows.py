@@ -68,7 +68,7 @@ def episodes_of(rows: Rows, last_step: LastStep) -> list[Trajectory]:
         raise ValueError(f'`last_step` must be "error" or "drop", got {last_step!r}')
     if len(rows.episodes) == 0:
         raise ValueError("there are no rows; demonstrations need at least one episode")
-    made = [_episode(rows, start, stop, last_step) for start, stop in rows.ranges()]
+    made = [_episode(rows, start, stop, last_step) for start, stop in list(rows.ranges())]
     kept = [each for each in made if each is not None]
     if not kept:
         raise ValueError("every episode has a single row; an episode needs at least two")
@@ -90,8 +90,8 @@ def _episode(rows: Rows, start: int, stop: int, last_step: LastStep) -> Trajecto
     is_cut = bool(acted[-1])
     if is_cut and last_step == "error":
         raise ValueError(
-            f"episode {rows.episodes[start]} ends with an action (row {stop - 1}), and nobody knows "
-            "what it led to; add a row with the observation after it and no action, or give "
+            f"episode {rows.episodes[start]} ends with an action (row {stop - 1}), and nobody "
+            "knows what it led to; add a row with the observation after it and no action, or give "
             '`last_step="drop"` to leave the last step of each episode out'
         )
     if stop - start < 2:
