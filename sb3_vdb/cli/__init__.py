@@ -1,4 +1,4 @@
-"""The command line ``sb3-vdb``: to evaluate, record, convert, list, and to run what the papers did."""
+"""The command line ``sb3-vdb``: to evaluate, record, convert, and to run what the papers did."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def _format(path: str, name: str | None) -> Format:
     :raises ValueError: naming the known formats
     """
     name = guessed_format(path) if name is None else name
-    if name not in FORMATS:
+    if name is None or name not in FORMATS:
         known = ", ".join(f"{each} ({form.looks})" for each, form in FORMATS.items())
         what = f"{path} is of no format that is known" if name is None else f"no format {name!r}"
         raise ValueError(f"{what}; there are {known}")

@@ -48,8 +48,8 @@ def from_hugging_face(
         ``episode_index``
     :param last_step: of one row a step: ``"drop"`` leaves out the last step of an episode that has
         no row with the observation after it
-    :param dtypes: data types where the writer has changed them, see :func:`~sb3_vdb.integrations.
-        step_rows.cast`; ``{"observations": "float32"}`` for what ``imitation`` wrote
+    :param dtypes: data types where the writer has changed them, by ``"observations"`` (or
+        ``"observations/<part>"``), ``"actions"`` and ``"rewards"``
     :raises ImportError: ``datasets`` is not installed
     :raises ValueError: it is no such dataset, naming what and the remedy
     """
