@@ -145,7 +145,7 @@ def from_rollout_buffer(
     """Make demonstrations of an on-policy algorithm's rollout buffer.
 
     Under ``VecNormalize`` the buffer has normalised observations and rewards, and so have the
-    demonstrations: use :meth:`Demonstrations.from_rollouts`, which records raw ones.
+    demonstrations: use :meth:`sb3_vdb.Demonstrations.from_rollouts`, which records raw ones.
 
     :param buffer: a ``RolloutBuffer`` of SB3, for example ``model.rollout_buffer``
     :param last_step: the buffer does not have what followed the last step of each episode:
