@@ -349,7 +349,9 @@ LEAVES = {"terminals": [0, 0, 1, 0, 0, 0], "timeouts": np.array([0, 0, 0, 0, 1, 
 def test_steps_in_one_row_become_episodes_with_their_last_observations():
     actions, rewards, following = np.arange(6.0)[:, None], np.arange(6.0), ROW + 2.0
     following[2] += 100.0  # the end of an episode is not the start of the next one
-    demos = Demonstrations.from_steps(ROW, actions, rewards, **LEAVES, next_observations=following)
+    demos = Demonstrations.from_flat(
+        ROW, actions, rewards=rewards, **LEAVES, next_observations=following
+    )
     assert [(len(each), each.terminal) for each in demos] == [(3, True), (2, False), (1, False)]
     np.testing.assert_array_equal(demos[0].observations, [*ROW[:3], following[2]])
     np.testing.assert_array_equal(demos[1].observations, [*ROW[3:5], following[4]])
@@ -357,39 +359,59 @@ def test_steps_in_one_row_become_episodes_with_their_last_observations():
     np.testing.assert_array_equal(demos.returns, [3.0, 7.0, 5.0])
 
 
-def test_without_next_observations_last_steps_are_left_out_with_a_warning():
-    with pytest.warns(UserWarning, match="each of the 3 episodes is left out.* 1 terminations"):
-        demos = Demonstrations.from_steps(ROW, np.arange(6.0)[:, None], **LEAVES)
+def test_last_steps_without_next_observations_are_left_out_only_if_told():
+    with pytest.raises(ValueError, match=r'give `next_observations` .*, or `last_step="drop"`'):
+        Demonstrations.from_flat(ROW, np.arange(6.0)[:, None], **LEAVES)
+    demos = Demonstrations.from_flat(ROW, np.arange(6.0)[:, None], **LEAVES, last_step="drop")
     assert [(len(each), each.terminal) for each in demos] == [(2, False), (1, False)]
     np.testing.assert_array_equal(demos[0].observations, ROW[:3])
     np.testing.assert_array_equal(demos[1].actions, [[3.0]])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"ends": [0, 0, 1, 0, 1, 0], "terminals": [0, 0, 1, 0, 0, 0]},
+        {"lengths": [3, 2, 1], "terminals": [0, 0, 1, 0, 0, 0]},
+        {"ends": [False, False, False, False, True, True], "terminals": [0, 0, 1, 0, 0, 0]},
+    ],
+)
+def test_ends_are_said_by_marks_or_by_lengths(arguments):
+    demos = Demonstrations.from_flat(ROW, ROW, **arguments, next_observations=ROW + 2.0)
+    assert [(len(each), each.terminal) for each in demos] == [(3, True), (2, False), (1, False)]
 
 
 def test_steps_of_several_parts_are_split_part_by_part():
     parts = {"a": ROW, "b": np.arange(6, dtype=np.uint8)}
     following = {name: np.roll(part, -1, axis=0) for name, part in parts.items()}
     ends = {"timeouts": [0, 0, 1, 0, 0, 1]}
-    demos = Demonstrations.from_steps(parts, **ends, next_observations=following)
+    demos = Demonstrations.from_flat(parts, **ends, next_observations=following)
     np.testing.assert_array_equal(demos[1].observations["b"], [3, 4, 5, 0])
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "`terminals` and `timeouts` are None"),
-        ({"terminals": [0, 0, 1]}, r"`observations` has shape \(6, 2\), but there are 3 steps"),
+        ({}, "nothing says where episodes end"),
+        ({"terminals": [0, 0, 1]}, r"`terminals` has shape \(3,\), but there are 6 steps"),
+        ({"ends": [2, 5]}, "`ends` must have one truth value a step.* goes into `lengths`"),
+        ({"lengths": [3, 2]}, r"add up to the 6 steps, got \[3, 2\], in sum 5"),
+        ({"lengths": [3.0, 3.0]}, "`lengths` must be positive whole numbers"),
+        ({"lengths": [3, 3], "terminals": [0, 1, 0, 0, 0, 0]}, "step 1, which is within"),
+        ({"lengths": [6], "last_step": "keep"}, "`last_step` must be"),
+        ({"lengths": [6], "last_step": "drop", "next_observations": ROW + 2}, "leave one of them"),
         ({"terminals": [0, 0, 2, 0, 0, 0]}, "`terminals` must have one truth value a step"),
         ({"terminals": np.zeros((6, 1))}, r"`terminals` must .* shape \(6, 1\)"),
         (
             {"terminals": np.zeros(6), "next_observations": ROW + 3.0},
             r"`next_observations\[0\]` is not `observations\[1\]`",
         ),
-        ({"terminals": np.ones(6)}, "every episode has a single step"),
+        ({"terminals": np.ones(6), "last_step": "drop"}, "every episode has a single step"),
     ],
 )
 def test_rows_of_steps_that_do_not_fit_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        Demonstrations.from_steps(ROW, **arguments)
+        Demonstrations.from_flat(ROW, **arguments)
 
 
 @pytest.mark.parametrize(
@@ -421,7 +443,7 @@ def test_lists_inside_a_trajectory_are_arrays():
     ("arguments", "message"),
     [
         (([np.zeros((10, 3))], [np.zeros((10, 2))]), "add the observation after the last action"),
-        ((np.zeros((100, 3)), np.zeros((100, 2))), "use Demonstrations.from_steps"),
+        ((np.zeros((100, 3)), np.zeros((100, 2))), "use Demonstrations.from_flat"),
         (([np.array([["a"], ["b"]])],), "dtype <U1"),
         (([np.zeros((3, 2), complex)],), "dtype complex128"),
         (([np.zeros((3, 2), "M8[s]")],), "dtype datetime64"),

@@ -1,9 +1,10 @@
-"""The command line ``sb3-vdb``: to evaluate, record, list, and to run what the papers did."""
+"""The command line ``sb3-vdb``: to evaluate, record, convert, and to run what the papers did."""
 
 from __future__ import annotations
 
 import click
 
+from sb3_vdb.cli.demonstrations import demos
 from sb3_vdb.cli.evaluation import evaluate
 from sb3_vdb.cli.recording import record, record_demos
 from sb3_vdb.cli.reproduce import bench_command, demo_command, maintain, reproduce
@@ -32,6 +33,7 @@ for command in (
     evaluate,
     record,
     record_demos,
+    demos,
     demo_command,
     bench_command,
     reproduce,

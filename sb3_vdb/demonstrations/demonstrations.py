@@ -5,11 +5,9 @@ environment.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
@@ -20,13 +18,16 @@ from sb3_vdb.acting import Predictor
 from sb3_vdb.arguments import positive_int
 from sb3_vdb.demonstrations import npz
 from sb3_vdb.demonstrations.episode_lists import check_is_list, episode_of
-from sb3_vdb.demonstrations.flat_steps import read_steps, split_steps
+from sb3_vdb.demonstrations.flat_steps import LastStep, read_steps, split_steps
 from sb3_vdb.demonstrations.frame_stacks import as_stacked
 from sb3_vdb.demonstrations.motion_clips import sample_clip
+from sb3_vdb.demonstrations.pictures import plot_demonstrations
 from sb3_vdb.demonstrations.plain_arrays import listed
 from sb3_vdb.demonstrations.reenactment import load_reenacted
 from sb3_vdb.demonstrations.rollouts import collect_episodes
-from sb3_vdb.demonstrations.trajectory import Trajectory, trajectory_problem
+from sb3_vdb.demonstrations.summary import Summary, split_indices, summarize
+from sb3_vdb.demonstrations.trajectory import Trajectory
+from sb3_vdb.demonstrations.trajectory_lists import consistent
 from sb3_vdb.demonstrations.validation import observation_problem, space_problem, warn_of_outside
 from sb3_vdb.demonstrations.video_clips import sample_video
 from sb3_vdb.transitions import Transitions, map_parts
@@ -45,41 +46,7 @@ class Demonstrations(Sequence[Trajectory]):
 
     def __init__(self, trajectories: Iterable[Trajectory], view: View | None = None) -> None:
         self.view = view
-        if isinstance(trajectories, (str, Path)) or not isinstance(trajectories, Iterable):
-            raise ValueError(
-                f"`trajectories` must be a list of Trajectory objects, got {trajectories!r}; make "
-                "demonstrations with Demonstrations.from_arrays(...) or .load(path)"
-            )
-        self._trajectories = tuple(trajectories)
-        if not self._trajectories:
-            raise ValueError("`trajectories` is empty; demonstrations need at least one trajectory")
-        for i, trajectory in enumerate(self._trajectories):
-            if not isinstance(trajectory, Trajectory):
-                raise ValueError(
-                    f"trajectory {i} is a {type(trajectory).__name__}; demonstrations are made of "
-                    "Trajectory objects, with Demonstrations.from_arrays(...) or .load(path)"
-                )
-            if problem := trajectory_problem(trajectory):
-                raise ValueError(f"trajectory {i} {problem}")
-        for name in ("actions", "rewards"):
-            known = [getattr(trajectory, name) is not None for trajectory in self._trajectories]
-            if any(known) and not all(known):
-                i = known.index(False)
-                raise ValueError(
-                    f"trajectory {i} has no {name} and others have; give all of them {name} or none"
-                )
-
-        for name in ("observations", "actions", "rewards"):
-            kinds = [
-                map_parts(lambda part: getattr(part, "dtype", None), getattr(each, name))
-                for each in self._trajectories
-            ]
-            i = next((i for i, kind in enumerate(kinds) if kind != kinds[0]), 0)
-            if i > 0:
-                raise ValueError(
-                    f"trajectory {i} has {name} of dtype {kinds[i]}, trajectory 0 of {kinds[0]}; "
-                    "convert them to one"
-                )
+        self._trajectories = consistent(trajectories)
 
     def __len__(self) -> int:
         """Return the number of trajectories."""
@@ -117,6 +84,32 @@ class Demonstrations(Sequence[Trajectory]):
         return np.array(
             [np.sum(np.asarray(trajectory.rewards), dtype=np.float64) for trajectory in self]
         )
+
+    def summary(self) -> Summary:
+        """Count and measure what there is; ``print(demos.summary())`` is a table."""
+        return summarize(self)
+
+    def split(self, share: float | int, seed: int = 0) -> tuple[Demonstrations, Demonstrations]:
+        """Split whole episodes at random into two sets, which share the arrays of this one.
+
+        :param share: of the episodes in the first set, between 0 and 1; or a whole number of them
+        :param seed: of the choice
+        :return: two sets of at least one episode, each in the order of this one
+        :raises ValueError: one of them would be empty
+        """
+        first, second = split_indices(len(self), share, seed)
+        return (
+            Demonstrations([self[i] for i in first], self.view),
+            Demonstrations([self[i] for i in second], self.view),
+        )
+
+    def plot(self, path: str | Path) -> Path:
+        """Draw lengths and returns of the episodes, and how often each part has which values.
+
+        :param path: of the picture, png by default
+        :return: the path written to
+        """
+        return plot_demonstrations(self, path)
 
     def transitions(self) -> Transitions:
         """Join the steps of all trajectories in order; observations: an array, or one per part."""
@@ -197,7 +190,7 @@ class Demonstrations(Sequence[Trajectory]):
         terminals: Iterable[npt.ArrayLike] | None = None,
         action_repeat: int | None = None,
     ) -> Demonstrations:
-        """Make demonstrations from one array per episode; see :meth:`from_steps` for steps in one
+        """Make demonstrations from one array per episode; see :meth:`from_flat` for steps in one
         row.
 
         :param observations: one array of shape (length + 1, ...) per episode, or one per part by
@@ -231,31 +224,43 @@ class Demonstrations(Sequence[Trajectory]):
         )
 
     @classmethod
-    def from_steps(
+    def from_flat(
         cls,
         observations: Any,
         actions: npt.ArrayLike | None = None,
-        rewards: npt.ArrayLike | None = None,
+        ends: npt.ArrayLike | None = None,
+        *,
+        lengths: npt.ArrayLike | None = None,
         terminals: npt.ArrayLike | None = None,
         timeouts: npt.ArrayLike | None = None,
+        rewards: npt.ArrayLike | None = None,
         next_observations: Any = None,
+        last_step: LastStep = "error",
         action_repeat: int | None = None,
     ) -> Demonstrations:
-        """Make demonstrations from steps in one row, episode after episode, with marks at the last
-        step of each: the form of D4RL and of most replay buffers.
+        """Make demonstrations from steps in one row, episode after episode: the form of D4RL and of
+        most replay buffers. Where episodes end is said by one or several of ``ends``, ``lengths``,
+        ``terminals`` and ``timeouts``.
 
         :param observations: before each step, shape (n, ...), or one such array per part by name
         :param actions: shape (n, ...)
-        :param rewards: shape (n,)
+        :param ends: whether a step is the last one of its episode, shape (n,)
+        :param lengths: steps of each episode, shape (n_episodes,), in place of ``ends``
         :param terminals: whether the episode ended by itself after the step, shape (n,)
         :param timeouts: whether a time limit cut it off after the step, shape (n,)
-        :param next_observations: after each step, like ``observations``. Without them nobody knows
-            what followed the last step of an episode, and it is left out, with a warning.
+        :param rewards: shape (n,)
+        :param next_observations: after each step, like ``observations``
+        :param last_step: what becomes of an episode's last step where there are no
+            ``next_observations``, so that nobody knows what followed it: ``"drop"`` leaves it out
+            with its action, reward and termination; ``"error"`` refuses the data
         :param action_repeat: environment frames that an action lasted
-        :raises ValueError: arrays differ in length, no ends are given, or an end has been forgotten
+        :raises ValueError: arrays differ in length, no ends are given, an end has been forgotten,
+            or what followed the last steps is not known
         """
-        steps = read_steps(observations, actions, rewards, terminals, timeouts, next_observations)
-        return cls(split_steps(steps, action_repeat))
+        marks = {"ends": ends, "terminals": terminals, "timeouts": timeouts}
+        arrays = {"observations": observations, "actions": actions, "rewards": rewards}
+        arrays["next_observations"] = next_observations
+        return cls(split_steps(read_steps(arrays, marks, lengths), last_step, action_repeat))
 
     @classmethod
     def from_rollouts(
@@ -305,13 +310,7 @@ class Demonstrations(Sequence[Trajectory]):
         :raises ValueError: the environment has no clip, or the rate gives no step
         """
         n_starts = positive_int("n_starts", n_starts)
-        with closing(gym.make(env_id, **(env_kwargs or {}))) as env:
-            if not hasattr(env.unwrapped, "clip_observations"):
-                raise ValueError(
-                    f"{env_id} has no motion clip; the humanoids have, for example "
-                    "sb3_vdb/HumanoidRun-v0"
-                )
-            cycles, view = sample_clip(env.unwrapped, rate, n_starts)
+        cycles, view = sample_clip(env_id, env_kwargs, rate, n_starts)
         return cls((Trajectory(cycle, None, None, False, None) for cycle in cycles), view)
 
     @classmethod
@@ -342,13 +341,7 @@ class Demonstrations(Sequence[Trajectory]):
         :param env_kwargs: arguments of the environment
         :raises ValueError: the video cannot be read or does not fit, naming what and the remedy
         """
-        with closing(gym.make(env_id, **(env_kwargs or {}))) as env:
-            if not getattr(env.unwrapped, "observes_video", False):
-                raise ValueError(
-                    f"{env_id} observes no video; the bipeds do, for example "
-                    "sb3_vdb/BipedRunVideo-v0"
-                )
-            seen, view = sample_video(source, env.unwrapped, rate, loops, crop, resample)
+        seen, view = sample_video(source, env_id, env_kwargs, rate, loops, crop, resample)
         return cls([Trajectory(seen, None, None, False, None)], view)
 
     @classmethod

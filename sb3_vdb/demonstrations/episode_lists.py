@@ -31,7 +31,7 @@ def check_is_list(observations: Any, actions: Any, rewards: Any) -> None:
         raise ValueError(
             f"`observations` is one {what}; give a list with one entry per episode, for a single "
             "episode `[observations]`; for steps in one row with marks at the ends of episodes use "
-            "Demonstrations.from_steps"
+            "Demonstrations.from_flat"
         )
 
 
@@ -73,6 +73,6 @@ def _ends(terminals: Any, length: int) -> bool:
     if terminals[:-1].any():
         raise ValueError(
             f"`terminals` marks an end at step {int(np.argmax(terminals))} of {length}; give one "
-            "entry per episode, or use Demonstrations.from_steps for steps in one row"
+            "entry per episode, or use Demonstrations.from_flat for steps in one row"
         )
     return bool(terminals[-1])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,8 @@ import numpy.typing as npt
 from sb3_vdb.demonstrations.plain_arrays import plain_array, truth_values
 from sb3_vdb.demonstrations.trajectory import Trajectory
 from sb3_vdb.transitions import Array, Observations, map_parts, parts_of
+
+LastStep = Literal["error", "drop"]  # what becomes of a step that nobody knows the outcome of
 
 
 class FlatSteps(NamedTuple):
@@ -21,7 +22,7 @@ class FlatSteps(NamedTuple):
     :param actions: shape (n, ...), or None
     :param rewards: shape (n,), or None
     :param terminals: whether the episode ended by itself after the step, shape (n,)
-    :param timeouts: whether it was cut off after the step, shape (n,)
+    :param ends: whether it ended after the step, for whatever reason, shape (n,)
     :param next_observations: after each step, like ``observations``, or None
     """
 
@@ -29,7 +30,7 @@ class FlatSteps(NamedTuple):
     actions: Array | None
     rewards: Array | None
     terminals: npt.NDArray[np.bool_]
-    timeouts: npt.NDArray[np.bool_]
+    ends: npt.NDArray[np.bool_]
     next_observations: Observations | None
 
     @property
@@ -39,41 +40,36 @@ class FlatSteps(NamedTuple):
 
     def ranges(self) -> Iterator[tuple[int, int]]:
         """Give the first and the last step of each episode, also of one that has no end."""
-        ends = np.flatnonzero(self.terminals | self.timeouts).tolist()
+        ends = np.flatnonzero(self.ends).tolist()
         if self.n_steps - 1 not in ends[-1:]:
             ends.append(self.n_steps - 1)
         for before, last in zip([-1, *ends], ends, strict=False):
             yield before + 1, last
 
 
-def read_steps(
-    observations: Any,
-    actions: Any,
-    rewards: Any,
-    terminals: Any,
-    timeouts: Any,
-    next_observations: Any,
-) -> FlatSteps:
-    """Check that the arrays belong together; see :meth:`Demonstrations.from_steps`.
+def read_steps(arrays: dict[str, Any], marks: dict[str, Any], lengths: Any) -> FlatSteps:
+    """Check that the arrays belong together; see :meth:`Demonstrations.from_flat`.
 
+    :param arrays: ``observations``, ``actions``, ``rewards`` and ``next_observations``; None where
+        nothing was given
+    :param marks: ``ends``, ``terminals`` and ``timeouts``, likewise
+    :param lengths: steps of each episode, or None
     :raises ValueError: an array is missing or has another number of steps
     """
-    if terminals is None and timeouts is None:
+    if lengths is None and all(each is None for each in marks.values()):
         raise ValueError(
-            "`terminals` and `timeouts` are None; give one of them or both, with True at the last "
-            "step of each episode"
+            "nothing says where episodes end; give `ends`, `terminals` or `timeouts` (True at the "
+            "last step of each episode), or `lengths` (steps of each episode)"
         )
-    flags = {
-        name: None if values is None else truth_values(name, values)
-        for name, values in (("terminals", terminals), ("timeouts", timeouts))
-    }
-    arrays: dict[str, Any] = {"observations": observations, "actions": actions}
-    arrays |= {"rewards": rewards, "next_observations": next_observations}
+    flags = {name: _flags(name, each) for name, each in marks.items() if each is not None}
     for name, values in arrays.items():
         if values is not None or name == "observations":
             arrays[name] = map_parts(lambda part, name=name: plain_array(name, part), values)
+    first = next(iter(parts_of(arrays["observations"]).values()), np.zeros(0))
+    n = len(first) if first.shape else 0
+    if n == 0:
+        raise ValueError("`observations` has no steps; demonstrations need at least one")
     given = [(name, each) for name, each in (arrays | flags).items() if each is not None]
-    n = max(len(each) for each in flags.values() if each is not None)
     for name, values in given:
         for part in parts_of(values).values():
             if not part.shape or len(part) != n:
@@ -81,37 +77,81 @@ def read_steps(
                     f"`{name}` has shape {part.shape}, but there are {n} steps; give one row a "
                     "step. One array per episode is for Demonstrations.from_arrays"
                 )
-    if n == 0:
-        raise ValueError("`observations` has no steps; demonstrations need at least one")
-    never = np.zeros(n, dtype=bool)
-    ends = {name: never if each is None else each for name, each in flags.items()}
-    return FlatSteps(**arrays, **ends)
+    ends = np.logical_or.reduce([np.zeros(n, dtype=bool), *flags.values()])
+    if lengths is not None:
+        ends = _ends_of(lengths, ends)
+    return FlatSteps(**arrays, terminals=flags.get("terminals", np.zeros(n, bool)), ends=ends)
 
 
-def split_steps(steps: FlatSteps, action_repeat: int | None) -> list[Trajectory]:
+def _flags(name: str, values: Any) -> npt.NDArray[np.bool_]:
+    """Return one truth value a step.
+
+    :raises ValueError: it is something else
+    """
+    try:
+        return truth_values(name, values)
+    except ValueError as error:
+        raise ValueError(f"{error}; how long episodes are goes into `lengths`") from error
+
+
+def _ends_of(lengths: Any, marked: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Mark the last step of each episode.
+
+    :param lengths: steps of each episode
+    :param marked: ends that are known already, shape (n,)
+    :return: shape (n,)
+    :raises ValueError: no whole numbers that add up to n, or an end is marked within an episode
+    """
+    steps, n = plain_array("lengths", lengths), len(marked)
+    if steps.ndim != 1 or steps.dtype.kind not in "iu" or (steps < 1).any() or steps.sum() != n:
+        total = f", in sum {steps.sum()}" if steps.dtype.kind in "iu" else ""
+        raise ValueError(
+            f"`lengths` must be positive whole numbers, one an episode, that add up to the {n} "
+            f"steps, got {steps.tolist()}{total}"
+        )
+    ends = np.zeros(n, dtype=bool)
+    ends[np.cumsum(steps, dtype=np.intp) - 1] = True
+    if (marked & ~ends).any():
+        step = int(np.argmax(marked & ~ends))
+        raise ValueError(
+            f"an end is marked at step {step}, which is within an episode of `lengths`; correct "
+            "the one or the other"
+        )
+    return ends
+
+
+def split_steps(
+    steps: FlatSteps, last_step: LastStep, action_repeat: int | None
+) -> list[Trajectory]:
     """Make one trajectory of each episode.
 
-    Without ``next_observations`` nobody knows what followed the last step of an episode; it is left
-    out, with a warning.
-
-    :raises ValueError: within an episode, a step does not begin where the one before ended; or no
-        episode is long enough
+    :param steps: of all episodes
+    :param last_step: ``"drop"`` leaves out the last step of each episode, without a warning
+    :param action_repeat: environment frames that an action lasted
+    :raises ValueError: within an episode, a step does not begin where the one before ended; nobody
+        knows what followed the last steps; or no episode is long enough
     """
+    if last_step not in get_args(LastStep):
+        raise ValueError(f'`last_step` must be "error" or "drop", got {last_step!r}')
     if steps.next_observations is not None:
+        if last_step == "drop":
+            raise ValueError(
+                '`last_step="drop"` is for data without `next_observations`; leave one of them out'
+            )
         return [_whole(steps, first, last, action_repeat) for first, last in steps.ranges()]
-    ranges = list(steps.ranges())
-    kept = [_cut(steps, *each, action_repeat) for each in ranges if each[1] > each[0]]
+    if last_step == "error":
+        raise ValueError(
+            "each episode has as many observations as steps, so that nobody knows what followed "
+            "its last step; give `next_observations` (the observations after each step), or "
+            '`last_step="drop"` to leave the last step of each episode out, with its action, '
+            "reward and termination"
+        )
+    kept = [_cut(steps, *each, action_repeat) for each in steps.ranges() if each[1] > each[0]]
     if not kept:
         raise ValueError(
             "every episode has a single step; give `next_observations`, without which the last "
             "step of an episode cannot be used"
         )
-    warnings.warn(
-        f"the last step of each of the {len(ranges)} episodes is left out, since nobody knows what "
-        f"followed it, so that {int(steps.terminals.sum())} terminations are not seen; give "
-        "`next_observations` to keep them",
-        stacklevel=3,
-    )
     return kept
 
 
@@ -156,5 +196,5 @@ def _check_joins(steps: FlatSteps, first: int, last: int) -> None:
             step = first + int(np.argmin(same))
             raise ValueError(
                 f"`next_observations[{step}]` is not `observations[{step + 1}]`, though no episode "
-                f"ends at step {step}; mark the end of the episode in `terminals` or `timeouts`"
+                f"ends at step {step}; mark the end of the episode in `ends`"
             )

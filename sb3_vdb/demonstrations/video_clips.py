@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
@@ -16,7 +19,8 @@ GRIDS = (16, 8)  # cells of 12 and 25 cm for the biped, along which differences 
 
 def sample_video(
     source: Any,
-    env: Any,
+    env_id: str,
+    env_kwargs: Mapping[str, Any] | None,
     rate: float | None,
     loops: bool | None,
     crop: tuple[int, int, int, int] | None,
@@ -25,13 +29,35 @@ def sample_video(
     """Fit a video to an environment that observes one.
 
     :param source: see :func:`~sb3_vdb.demonstrations.video_files.read_video`
-    :param env: observes ``frame`` and ``phase``, as the biped does
+    :param env_id: an environment that observes ``frame`` and ``phase``, as the bipeds do
+    :param env_kwargs: arguments of the environment
     :param rate: frames a second of the source; None for what the file says
     :param loops: whether the video repeats; None for what the environment's clip does
     :param crop: top, left, height and width of the part that is seen, pixels; None for all
     :param resample: whether any frame rate will do
     :return: observations along the video, and the view of differences to it
-    :raises ValueError: the video does not fit, naming what and the remedy
+    :raises ValueError: the environment observes no video, or the video does not fit, naming what
+        and the remedy
+    """
+    with closing(gym.make(env_id, **(env_kwargs or {}))) as env:
+        if not getattr(env.unwrapped, "observes_video", False):
+            raise ValueError(
+                f"{env_id} observes no video; the bipeds do, for example sb3_vdb/BipedRunVideo-v0"
+            )
+        return _fitted(source, env.unwrapped, rate, loops, crop, resample)
+
+
+def _fitted(
+    source: Any,
+    env: Any,
+    rate: float | None,
+    loops: bool | None,
+    crop: tuple[int, int, int, int] | None,
+    resample: bool,
+) -> tuple[Observations, View]:
+    """Fit a video to an environment, see :func:`sample_video`.
+
+    :raises ValueError: it does not fit
     """
     video = read_video(source)
     if rate is not None:
