@@ -16,9 +16,8 @@ type_aliases.MaybeCallback = typing.Union[  # noqa: UP007
     None, typing.Callable, list[BaseCallback], BaseCallback
 ]
 
-from typing_extensions import Self  # noqa: E402
-
 from sphinx.ext.autodoc.mock import mock  # noqa: E402
+from typing_extensions import Self  # noqa: E402
 
 import sb3_vdb  # noqa: E402
 
