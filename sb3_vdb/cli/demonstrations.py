@@ -15,6 +15,7 @@ from sb3_vdb.integrations.files import (
 )
 
 FORMAT = click.Choice(list(FORMATS))
+CHECKED_ENVS = 8
 
 
 @click.group()
@@ -76,3 +77,27 @@ def view(path: str, source_format: str | None, out: Path) -> None:
             click.echo(write_sheet(read, out.with_name(f"{out.stem}-pictures.png")))
     except REFUSALS as error:
         raise click.ClickException(str(error)) from error
+
+
+@demos.command()
+@click.argument("path")
+@click.argument("env_id")
+@click.option("--from", "source_format", type=FORMAT, help="by default what the file says")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+def check(path: str, env_id: str, source_format: str | None, seed: int) -> None:
+    """Look for what tells PATH from steps in ENV_ID for a reason that is no behaviour:
+    normalisation, rounding, compression, stacks, frame rates. Ends with 1 where there is something.
+    """
+    from sb3_vdb.demonstrations.leaks import find_leaks
+    from sb3_vdb.vec_env import make_vec_env
+
+    try:
+        venv = make_vec_env(env_id, CHECKED_ENVS, seed=seed)
+        found = find_leaks(read_demonstrations(path, source_format), venv, seed=seed)
+    except REFUSALS as error:
+        raise click.ClickException(str(error)) from error
+    for leak in found:
+        click.echo(str(leak))
+    if found:
+        raise click.exceptions.Exit(1)
+    click.echo("nothing found: it looks like steps of this environment")
