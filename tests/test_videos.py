@@ -261,7 +261,7 @@ def test_bad_videos_and_other_sizes_are_refused():
 # ------------------------------------------------------------------ learning
 
 
-def make_trainer(view=None, trunk=None):
+def make_trainer(view=None, trunk=None, demo_batch_size=16):
     venv = make_vec_env(RUN, 4, seed=0)
     generator = DeepMimicPPO(
         "MultiInputPolicy",
@@ -281,7 +281,7 @@ def make_trainer(view=None, trunk=None):
         Demonstrations.from_mocap(RUN, n_starts=2),
         venv,
         generator,
-        demo_batch_size=16,
+        demo_batch_size=demo_batch_size,
         n_disc_updates_per_round=1,
         discriminator_kwargs=kwargs,
         terminal_reward=0.0,
@@ -335,3 +335,11 @@ def test_patches_of_no_square_picture_are_refused():
     with pytest.raises(ValueError, match="PatchTrunk takes square pictures"):
         PatchTrunk((3, 64, 32))
     assert PatchTrunk((3, 64, 64))(th.zeros(2, 3, 64, 64)).shape == (2, 128)
+
+
+def test_batches_larger_than_a_video_repeat_plain_frames_but_no_differences(recwarn):
+    """48 steps and batches of 64: every demonstrated step shows the same, no difference."""
+    make_trainer(demo_batch_size=64)
+    assert not [each for each in recwarn if "demo_batch_size" in str(each.message)]
+    with pytest.warns(UserWarning, match="every batch repeats"):
+        make_trainer(View(Picture("frame"), sees=("next_observations",)), PatchTrunk, 64)

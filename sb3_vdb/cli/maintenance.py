@@ -79,6 +79,11 @@ TOOLS: Mapping[str, Study] = {
         ],
     ),
     "humanoid-pictures": _pictures("humanoid", "Joints and clips of the humanoid"),
+    "foreign-videos": Study(
+        "foreign_videos:foreign_videos",
+        "A video of the run by MuJoCo's renderer, and what its camera and colours change.",
+        [options.out("docs/benchmarks/video-imitation", "folder of video, table and picture")],
+    ),
     "biped-pictures": _pictures("biped", "Frames of the planar biped"),
     "pixel-pictures": _pictures("pixel_presets", "Rendering presets of the pixel environments"),
     "maze-pictures": _pictures("mazes", "Top views of all mazes"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,8 @@ class Difference(ObservationView):
     :param key: part of a Dict space; None where the space is no Dict
     :raises ValueError: the motion is no table of finite numbers, or has no such column
     """
+
+    expert_is_zero: ClassVar[bool] = True
 
     motion: npt.NDArray[np.float32]
     clock: int = 0

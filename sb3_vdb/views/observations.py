@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch as th
@@ -27,7 +27,11 @@ FLAT = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 class ObservationView(ABC):
     """What is seen of an observation. A subclass is a frozen dataclass whose fields are plain
     values, arrays or other views, so that files can describe it.
+
+    ``expert_is_zero`` tells that every demonstrated step looks the same: no difference.
     """
+
+    expert_is_zero: ClassVar[bool] = False
 
     @abstractmethod
     def encode(self, observations: Observations, space: Space, device: th.device) -> Seen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,8 @@ class PictureDifference(ObservationView):
     :param grids: cells along height and width of every grid; none for all pixels
     :raises ValueError: the frames are no pictures, or have no such cells
     """
+
+    expert_is_zero: ClassVar[bool] = True
 
     frames: npt.NDArray[np.uint8]
     key: str = "frame"

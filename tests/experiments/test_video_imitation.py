@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from sb3_vdb.baselines import PixelReward
 from sb3_vdb.cli import main
+from sb3_vdb.experiments.foreign_videos import foreign_videos
 from sb3_vdb.experiments.humanoid.training import MocapSettings
 from sb3_vdb.experiments.motion_imitation import table
 from sb3_vdb.experiments.motion_imitation.training import train_motion
@@ -110,3 +111,19 @@ def test_the_table_is_made_by_one_command(tmp_path, monkeypatch):
     wrong = CliRunner().invoke(main, ["reproduce", "video-imitation", "--skill", "Fly"])
     assert wrong.exit_code == 2
     assert "BipedFlyVideo" in wrong.output
+
+
+@pytest.mark.slow
+def test_a_painted_video_of_another_renderer_shows_the_right_phase(tmp_path):
+    """As it is cut out of MuJoCo's picture it does not, and differs by several late frames."""
+    files = foreign_videos(tmp_path)
+    table = pd.read_csv(tmp_path / "foreign_videos.csv").set_index("video")
+    assert [path.name for path in files] == [
+        "run_mujoco.mp4",
+        "foreign_videos.csv",
+        "foreign_videos.png",
+    ]
+    painted, raw = table.iloc[1], table.iloc[0]
+    assert painted["right"] == 1.0
+    assert painted["difference"] < 1.0 < raw["difference"]
+    assert raw["right"] < 0.9

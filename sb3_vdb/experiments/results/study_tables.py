@@ -152,6 +152,23 @@ def learned_motions(benchmarks: Path) -> pd.DataFrame:
     return by_seed(runs, keys, "joint_error", others, digits=3)
 
 
+def learned_videos(benchmarks: Path) -> pd.DataFrame:
+    """Return motions that were learned from a video, by where they were tested."""
+    runs = pd.read_csv(benchmarks / "video-imitation" / "table.csv")
+
+    def others(group: pd.DataFrame) -> dict[str, Any]:
+        return {
+            "before a fall": number(group["joint_error_alive"].mean(), 3),
+            "full episodes": f"{group['full_share'].mean():.0%}",
+            "speed (m/s)": number(group["root_speed"].mean(), 1),
+            "samples (M)": number(group["samples"].max() / 1e6, 1),
+            "minutes": number(group["minutes"].median(), 0),
+        }
+
+    keys = {"method": "method", "simulator": "tested in"}
+    return by_seed(runs, keys, "joint_error", others, digits=3)
+
+
 def learned_motions_elsewhere(benchmarks: Path) -> pd.DataFrame:
     """Return the same policies' errors in every simulator, one column each."""
     rows = pd.read_csv(benchmarks / "motion-imitation" / "summary.csv")
@@ -197,6 +214,12 @@ def motions_elsewhere(benchmarks: Path) -> pd.DataFrame:
     return wide.map(partial(number, digits=3)).rename_axis("skill").reset_index()
 
 
+FOREIGN_VIDEOS = {
+    "video": "video",
+    "difference": "difference, in frames one late",
+    "right": "nearest frames that are right, or next to it",
+    "off": "frames off on average",
+}
 PIXEL_KEYS = {"method": "method", "demonstrations": "demonstrations"}
 
 
@@ -289,6 +312,8 @@ STUDY_TABLES: Mapping[str, Table] = {
     "pushes": pushes,
     "plants": plants,
     "learned-motions-elsewhere": learned_motions_elsewhere,
+    "learned-videos": learned_videos,
+    "foreign-videos": partial(plain, "video-imitation/foreign_videos.csv", FOREIGN_VIDEOS),
     "pixel-maze": partial(pixels, ["vmail-maze", "vmail-maze-fewer"]),
     "pixel-maze-ablation": partial(pixels, ["vmail-maze-ablation"]),
     "cartpole": partial(pixels, ["vmail"]),
