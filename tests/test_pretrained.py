@@ -65,6 +65,17 @@ def test_an_environment_without_a_policy_says_which_have_one():
         pretrained.load_pretrained(RUN, method="PPO")
 
 
+@pytest.mark.parametrize("name", sorted({name for _, name in SHIPPED}))
+def test_without_a_method_there_is_a_policy_wherever_one_ships(name):
+    methods = [method for method, each in SHIPPED if each == name]
+    observation = gym.make(f"sb3_vdb/{name}-v0").reset(seed=0)[0]
+    ours, theirs = (
+        pretrained.load_pretrained(f"sb3_vdb/{name}-v0", method=method).predict(observation)[0]
+        for method in (None, methods[0])
+    )
+    np.testing.assert_array_equal(ours, theirs)
+
+
 def test_a_shipped_policys_file_is_read_like_any_other():
     path = pretrained.FOLDER / "HumanoidRun.pt"
     observation = np.zeros((1, *gym.make(RUN).observation_space.shape), np.float32)

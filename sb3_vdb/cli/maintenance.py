@@ -58,6 +58,11 @@ TOOLS: Mapping[str, Study] = {
         "The best policy of every skill that VAIL learned from its clip goes into the package.",
         [options.out("runs/motion-imitation", "run folder of `reproduce motion-imitation`")],
     ),
+    "ship-videos": Study(
+        "video_imitation.shipping:ship_videos",
+        "The best policy of every skill that VAIL learned from frames goes into the package.",
+        [options.out("runs/video-imitation", "run folder of `reproduce video-imitation`")],
+    ),
     "datasheets": Study(
         "datasheets:datasheets",
         "Datasheets of the recordings, policies and clips that come with the package.",

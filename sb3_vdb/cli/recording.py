@@ -187,7 +187,7 @@ def _policy(
     if pretrained:
         from sb3_vdb.pretrained import load_pretrained
 
-        return load_pretrained(env_id, **({} if method is None else {"method": method}))
+        return load_pretrained(env_id, method=method)
     if model is None:
         return None
     from sb3_vdb.saved_models import load_model

@@ -16,6 +16,7 @@ from sb3_vdb.demonstrations import recording
 from sb3_vdb.environments import environment
 from sb3_vdb.experiments.humanoid.table import SIMULATOR_ROWS, best_seed
 from sb3_vdb.experiments.motion_imitation.shipping import SHIPPED_METHOD, SUFFIX
+from sb3_vdb.experiments.video_imitation.shipping import SHIPPED_LABEL
 from sb3_vdb.experiments.vmail.settings import FRAMES_A_DECISION
 from sb3_vdb.files import write_text
 from sb3_vdb_envs.humanoid import MotionClip
@@ -30,6 +31,7 @@ is intact. Each table also lies next to its file in the package (for the motion 
 `SOURCES.md` with their licences). Written by `sb3-vdb maintain datasheets`.
 """
 OURS = "MIT, as the package"
+VIDEO = "Video"  # at the end of the names of what learned from frames
 
 
 def datasheets(records: Path, page: Path) -> list[Path]:
@@ -131,9 +133,13 @@ def _policy(path: Path, records: Path) -> str:
     is_learned = path.stem.endswith(SUFFIX)
     name = path.stem.removesuffix(SUFFIX)
     skill, folder = name.removeprefix("Humanoid"), "motion-imitation" if is_learned else "humanoid"
+    command, label = "ship-motions" if is_learned else "ship-policies", SHIPPED_METHOD
+    if is_video := name.endswith(VIDEO):
+        skill, folder = name.removeprefix("Biped").removesuffix(VIDEO), "video-imitation"
+        command, label = "ship-videos", SHIPPED_LABEL
     table = pd.read_csv(records / folder / "table.csv")
     if is_learned:
-        table = table[table["method"] == SHIPPED_METHOD]
+        table = table[table["method"] == label]
     seed, where = best_seed(table, skill), SIMULATOR_ROWS[0].name
     rows = table[(table["skill"] == skill) & (table["seed"] == seed)]
     run = rows[rows["simulator"] == where].iloc[0]
@@ -146,9 +152,9 @@ def _policy(path: Path, records: Path) -> str:
             "source": f"`DeepMimicPPO` in `{row.id}`, on "
             + ("VAIL's reward" if is_learned else "DeepMimic's hand-made reward"),
             "licence": f"{OURS}; the clip's is in the clips' datasheet",
-            "expert": f"the motion clip `{row.kwargs['clip']}`",
+            "expert": f"{'a video of ' if is_video else ''}the motion clip `{row.kwargs['clip']}`",
             "made by": f"`sb3-vdb reproduce {folder} --skill {skill}`, then "
-            f"`sb3-vdb maintain {'ship-motions' if is_learned else 'ship-policies'}`",
+            f"`sb3-vdb maintain {command}`",
             "seed": f"{seed}, the best of "
             f"{table.loc[table['skill'] == skill, 'seed'].nunique()} by its error",
             "trained for": f"{run['samples']:,} steps, {run['minutes']:.0f} minutes",

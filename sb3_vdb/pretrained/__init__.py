@@ -35,7 +35,7 @@ def available(method: str = DEFAULT_METHOD) -> tuple[str, ...]:
 
 
 def load_pretrained(
-    env_id: str, device: th.device | str = "cpu", method: str = DEFAULT_METHOD
+    env_id: str, device: th.device | str = "cpu", method: str | None = None
 ) -> DeepMimicPolicy:
     """Load the shipped policy of an environment, with SB3's ``predict``.
 
@@ -44,18 +44,23 @@ def load_pretrained(
     :param env_id: for example ``"sb3_vdb/HumanoidRun-v0"``
     :param device: where its networks go
     :param method: ``"DeepMimic"``, trained on the hand-made reward, or ``"VAIL"``, trained on the
-        clip alone
+        clip or video alone; None for the first of them that there is
     :raises ValueError: there is none for this id and method
     """
     gym.spec(env_id)  # refuses an id that is not registered
-    shipped = available(method)
-    names = [name for name in names_in_any_simulator(env_id) if name in shipped]
-    if not names:
-        raise ValueError(
-            f"no policy comes with the package for {env_id} and method {method}; there are "
-            f"policies for {', '.join(shipped) or 'no environment'}"
-        )
-    return load_policy(FOLDER / f"{names[0]}{METHODS[method]}.pt", env_id, device)
+    methods = list(METHODS) if method is None else [method]
+    shipped = {each: available(each) for each in methods}
+    for each, stems in shipped.items():
+        names = [name for name in names_in_any_simulator(env_id) if name in stems]
+        if names:
+            return load_policy(FOLDER / f"{names[0]}{METHODS[each]}.pt", env_id, device)
+    there_are = "; ".join(
+        f"{each}: {', '.join(stems) or 'no environment'}" for each, stems in shipped.items()
+    )
+    raise ValueError(
+        f"no policy comes with the package for {env_id} and method {method or 'any'}; there are "
+        f"policies of {there_are}"
+    )
 
 
 def load_policy(path: Path, env_id: str, device: th.device | str = "cpu") -> DeepMimicPolicy:

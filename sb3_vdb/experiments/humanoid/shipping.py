@@ -27,8 +27,8 @@ A policy for `{env_id}`: imitates the clip `{clip}` with {target} PD targets.
 |---|---|---|---|---|---|
 {rows}
 
-Deterministic episodes, started anywhere in the clip. The error is the mean angle between
-the 12 joints' rotations and the clip's, pi for every step after a fall.
+Deterministic episodes, started anywhere in the clip where nothing else is said. The error is the
+mean angle between the rotations of its joints and the clip's, pi for every step after a fall.
 
 Limits: it has seen this clip alone, flat ground and no pushes.
 """
@@ -57,7 +57,9 @@ def _ship(out: Path, rows: pd.DataFrame, n_seeds: int, path: Path) -> Path:
     """Copy a policy, given its rows of the table."""
     best = rows.iloc[0]
     source = Source("DeepMimic's hand-made reward", "humanoid", "ship-policies")
-    return write_policy(out / f"{best['skill']}_{best['seed']}", rows, n_seeds, source, path)
+    env_id = f"sb3_vdb/Humanoid{best['skill']}-v0"
+    folder = out / f"{best['skill']}_{best['seed']}"
+    return write_policy(folder, env_id, rows, n_seeds, source, path)
 
 
 class Source(NamedTuple):
@@ -74,18 +76,18 @@ class Source(NamedTuple):
 
 
 def write_policy(
-    run_folder: Path, rows: pd.DataFrame, n_seeds: int, source: Source, path: Path
+    run_folder: Path, env_id: str, rows: pd.DataFrame, n_seeds: int, source: Source, path: Path
 ) -> Path:
     """Copy a policy with its card.
 
     :param run_folder: of its run
+    :param env_id: of the environment that it was trained in
     :param rows: of the table, one a simulator
     :param n_seeds: that it was chosen from
     :param source: where it comes from
     :param path: of the shipped file
     """
     best = rows.iloc[0]
-    env_id = f"sb3_vdb/Humanoid{best['skill']}-v0"
     policy = load_policy(run_folder / "policy.pt", env_id)
     widths = policy.net_arch["pi"]  # type: ignore[call-overload]
     card = CARD.format(

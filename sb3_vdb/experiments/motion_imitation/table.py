@@ -91,7 +91,7 @@ def finished_runs(out: Path, kind: type[MotionRun] = MotionRun) -> list[MotionRu
         raise nothing_finished(out)
     check_all(runs)
     order = list(kind.METHODS)
-    return sorted(runs, key=lambda run: (run.skill, order.index(run.method), run.seed))
+    return sorted(runs, key=lambda run: (run.skill, order.index(run.method), run.label, run.seed))
 
 
 def write_table(out: Path, docs: Path | None, kind: type[MotionRun] = MotionRun) -> Path:
@@ -109,7 +109,8 @@ def write_table(out: Path, docs: Path | None, kind: type[MotionRun] = MotionRun)
     tables = {"table": table, "summary": summary, "curves": curves}
     made_with = versions_of(runs)
     write_tables(out, tables, made_with)
-    figures = pictures.plot_all(curves, out / "pictures", list(kind.METHODS))
+    labels = list(dict.fromkeys(run.label for run in runs))
+    figures = pictures.plot_all(curves, out / "pictures", labels)
     best = best_runs(table, runs)
     figures += kind.figures(best, out / "pictures")
     films = {run: _video(run, out / "pictures") for run in best}
@@ -118,7 +119,7 @@ def write_table(out: Path, docs: Path | None, kind: type[MotionRun] = MotionRun)
         for path in figures:
             write_bytes(docs / path.name, path.read_bytes())
         for run, film in films.items():
-            if run.method in kind.DOCUMENTED:
+            if run.label in kind.DOCUMENTED:
                 write_bytes(docs / f"{run.skill.lower()}.gif", film.read_bytes())
     return write_page(
         out / "report.html",
@@ -151,7 +152,7 @@ def _curves(runs: Sequence[MotionRun]) -> pd.DataFrame:
 
 
 def _label(run: MotionRun) -> dict[str, Any]:
-    return {"skill": run.skill, "method": run.method, "seed": run.seed}
+    return {"skill": run.skill, "method": run.label, "seed": run.seed}
 
 
 def _summary(kind: type[MotionRun], group: pd.DataFrame) -> dict[str, Any]:
@@ -174,7 +175,7 @@ def best_runs(table: pd.DataFrame, runs: Sequence[MotionRun]) -> list[MotionRun]
     """Return the seed with the least error where it was trained, of every skill and method."""
     trained = table[table["simulator"] == TRAINED_IN].sort_values("joint_error")
     best = trained.groupby(["skill", "method"])["seed"].first()
-    return [run for run in runs if best[run.skill, run.method] == run.seed]
+    return [run for run in runs if best[run.skill, run.label] == run.seed]
 
 
 def _video(run: MotionRun, folder: Path) -> Path:

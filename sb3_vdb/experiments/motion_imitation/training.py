@@ -85,6 +85,11 @@ class MotionRun(SkillRun):
         return f"{self.skill}_{self.method}_{self.seed}".replace(", ", "_").replace(" ", "_")
 
     @property
+    def label(self) -> str:
+        """What tables and figures call the method."""
+        return self.method
+
+    @property
     def recipe(self) -> MotionMethod:
         """What the method is."""
         return self.METHODS[self.method]

@@ -41,7 +41,7 @@ def saliency_figure(runs: Sequence[MotionRun], path: Path) -> Path:
                 batch = Transitions(seen, None, seen, np.zeros(n, dtype=bool))
                 maps = saliency(discriminator, batch)
                 _draw(row, parts_of(seen)["frame"], maps)
-                row[0].set_ylabel(f"{run.method},\n{name}", fontsize=7)
+                row[0].set_ylabel(f"{run.label},\n{name}", fontsize=7)
     return path
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # by the paper's rule, torso on the ground, a biped on hands and knees lives on, and learns that
 FALL = "deepmimic"
 ON_BULLET = ("Run",)  # skills that have an id there
+ANYWHERE = ", begun anywhere"  # in the clip, behind a method's name
 FIRST_POSE = {"random_start": False}
 SIMULATORS = (
     SimulatorRow("MuJoCo 1/240 s", "Biped", 1 / 240, N_EPISODES, "Video"),
@@ -57,6 +58,7 @@ class VideoRun(MotionRun):
 
     METHODS: ClassVar[Mapping[str, MotionMethod]] = METHODS
     PAPER_ERRORS: ClassVar[Mapping[str, Mapping[str, str]]] = {}  # it gives a curve without numbers
+    DOCUMENTED: ClassVar[tuple[str, ...]] = (f"VAIL-difference{ANYWHERE}",)
     PAGE: ClassVar[str] = "video_imitation/page.html"
 
     @classmethod
@@ -68,6 +70,11 @@ class VideoRun(MotionRun):
     def name(self) -> str:
         """Name of the folder, for example ``Run_VAIL-difference_0``."""
         return f"{super().name}{'_random_start' if self.random_start else ''}"
+
+    @property
+    def label(self) -> str:
+        """What tables and figures call the method, and where its episodes began."""
+        return f"{self.method}{ANYWHERE if self.random_start else ''}"
 
     @property
     def env_id(self) -> str:
