@@ -70,7 +70,9 @@ def test_without_a_method_there_is_a_policy_wherever_one_ships(name):
     methods = [method for method, each in SHIPPED if each == name]
     observation = gym.make(f"sb3_vdb/{name}-v0").reset(seed=0)[0]
     ours, theirs = (
-        pretrained.load_pretrained(f"sb3_vdb/{name}-v0", method=method).predict(observation)[0]
+        pretrained.load_pretrained(f"sb3_vdb/{name}-v0", method=method).predict(
+            observation, deterministic=True
+        )[0]
         for method in (None, methods[0])
     )
     np.testing.assert_array_equal(ours, theirs)

@@ -1,9 +1,18 @@
-"""What the papers compare with: DeepMimic's hand-made reward and that of pixels, and behavioural
-cloning.
+"""What the papers compare with: DeepMimic's hand-made reward and that of pixels, behavioural
+cloning, and SQIL.
 """
 
 from sb3_vdb.baselines.behavioural_cloning import BehaviouralCloning, ClonedPolicy
 from sb3_vdb.baselines.deepmimic import DeepMimicPolicy, DeepMimicPPO
 from sb3_vdb.baselines.pixel_reward import PixelReward
+from sb3_vdb.baselines.sqil import SQILDictReplayBuffer, SQILReplayBuffer
 
-__all__ = ["BehaviouralCloning", "ClonedPolicy", "DeepMimicPPO", "DeepMimicPolicy", "PixelReward"]
+__all__ = [
+    "BehaviouralCloning",
+    "ClonedPolicy",
+    "DeepMimicPPO",
+    "DeepMimicPolicy",
+    "PixelReward",
+    "SQILDictReplayBuffer",
+    "SQILReplayBuffer",
+]

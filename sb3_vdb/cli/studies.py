@@ -152,7 +152,7 @@ STUDIES: Mapping[str, Study] = {
                 is_flag=True,
                 help="begin episodes anywhere in the clip, whose states a video does not give",
             ),
-            options.number("--samples", 3_000_000, "environment steps of a run"),
+            options.number("--samples", 2_000_000, "environment steps of a run"),
             *options.table(3, "runs/video-imitation"),
         ],
         ids={"--skill": "sb3_vdb/Biped{}Video-v0"},

@@ -37,7 +37,6 @@ def from_lerobot(
     folder: str | Path,
     keys: Mapping[str, str] | str | None = None,
     last_step: LastStep = "drop",
-    terminals: str | None = None,
 ) -> Demonstrations:
     """Make demonstrations of a LeRobot dataset on disk.
 
@@ -48,8 +47,6 @@ def from_lerobot(
     :param keys: LeRobot's name of each part of the observations, by the part's name; or one name,
         for observations of one part; None for all that begin with ``observation.``, by what follows
     :param last_step: ``"error"`` refuses episodes without a last observation, which all are
-    :param terminals: column that says whether the episode ended by itself, such as ``"next.done"``
-        where there are no time limits; only for tables with rows of last observations
     :raises ImportError: pyarrow or the reader of videos is not installed
     :raises ValueError: it is no such dataset, or of another version
     """
@@ -75,19 +72,16 @@ def from_lerobot(
     videos = {
         name: _frames(folder, info, name) for name in names if features[name]["dtype"] == "video"
     }
-    rows = _rows(pa.table(columns), wanted, videos, terminals)
+    rows = _rows(pa.table(columns), wanted, videos)
     return Demonstrations(episodes_of(rows, last_step))
 
 
-def _rows(table: Any, keys: Any, videos: Mapping[str, Frames], terminals: str | None) -> Rows:
+def _rows(table: Any, keys: Any, videos: Mapping[str, Frames]) -> Rows:
     """Read the table, with pictures in place."""
     # read_rows needs a column an observation, which videos do not have
     stand_in = next(iter(set(table.column_names) & {"index", "episode_index"}))
     named = map_parts(lambda name: stand_in if name in videos else name, keys)
-    chosen: dict[str, Any] = {"observations": named}
-    if terminals is not None:
-        chosen["terminals"] = terminals
-    rows = read_rows(table, chosen)
+    rows = read_rows(table, {"observations": named})
     observed = map_parts(lambda name, read: videos.get(name, read), keys, rows.observations)
     for name, part in parts_of(observed).items():
         if len(part) != len(table):
