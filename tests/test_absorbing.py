@@ -11,12 +11,11 @@ from sb3_vdb import GAIL, Demonstrations, make_vec_env
 from sb3_vdb.adversarial.objective import Objective
 from sb3_vdb.demonstrations.absorbing import (
     AbsorbingStates,
-    absorbing_view,
     with_absorbing_states,
 )
 from sb3_vdb.discriminators import GAILDiscriminator
 from sb3_vdb.transitions import Transitions, parts_of
-from sb3_vdb.views import View
+from sb3_vdb.views import View, absorbing_view
 
 pytestmark = pytest.mark.stacks
 HORIZON = 10

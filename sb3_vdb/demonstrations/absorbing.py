@@ -4,20 +4,17 @@ state (Kostrikov et al. 2019).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
-import torch as th
 from gymnasium import spaces
 
 from sb3_vdb.arguments import positive_int
 from sb3_vdb.demonstrations.demonstrations import Demonstrations
 from sb3_vdb.demonstrations.trajectory import Trajectory
 from sb3_vdb.transitions import Observations, map_parts, parts_of
-from sb3_vdb.views import Inputs, Join, Vector, View
 
 KEY = "absorbing"  # of the part that marks absorbing states, where observations have parts
 
@@ -119,27 +116,6 @@ def _extended(trajectory: Trajectory, n: int, action_space: spaces.Space[Any]) -
     return Trajectory(
         _joined(observations, mark), actions, rewards, False, trajectory.action_repeat
     )
-
-
-@dataclass(frozen=True)
-class AbsorbingView(View):
-    """A view that hides actions in absorbing states, where they do nothing and would tell the
-    expert from the agent. Made by :func:`absorbing_view`.
-    """
-
-    def inputs(self, observations: Inputs, actions: th.Tensor, next_observations: Inputs) -> Inputs:
-        """Join what is seen, with actions times 1 less the mark, which is the last entry."""
-        marked = observations.vectors[:, -1:]
-        return super().inputs(observations, actions * (1.0 - marked), next_observations)
-
-
-def absorbing_view(dim: int) -> AbsorbingView:
-    """See states and actions of vectors under :class:`AbsorbingStates`.
-
-    :param dim: entries of the environment's own observations
-    """
-    states, mark = Vector(columns=tuple(range(dim))), Vector(columns=(dim,), normalize=False)
-    return AbsorbingView(Join((states, mark)), sees=("observations", "actions"))
 
 
 def _marked_space(space: spaces.Space[Any]) -> spaces.Space[Any]:

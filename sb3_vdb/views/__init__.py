@@ -1,5 +1,6 @@
 """Views: what a discriminator sees of a transition, which need not be what the policy observes."""
 
+from sb3_vdb.views.absorbing import AbsorbingView, absorbing_view
 from sb3_vdb.views.difference import Difference
 from sb3_vdb.views.observations import (
     Join,
@@ -15,6 +16,7 @@ from sb3_vdb.views.view import MOMENTS, Moment, TransitionEncoder, View
 
 __all__ = [
     "MOMENTS",
+    "AbsorbingView",
     "Difference",
     "EncodedTransitions",
     "Inputs",
@@ -27,6 +29,7 @@ __all__ = [
     "TransitionEncoder",
     "Vector",
     "View",
+    "absorbing_view",
     "check_starts",
     "default_view",
 ]
