@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
+from gymnasium import spaces
 from rich.console import Console
 
 from sb3_vdb.experiments.framework.run import read_config
 from sb3_vdb.experiments.humanoid.table import best_seed
-from sb3_vdb.pretrained import load_policy, save_policy
+from sb3_vdb.pretrained import PART, load_policy, save_policy
 from sb3_vdb.vec_env import make_vec_env
 
 LEAST_FULL_SHARE = 0.9  # of full episodes, for a policy that ships
@@ -89,6 +90,8 @@ def write_policy(
     """
     best = rows.iloc[0]
     policy = load_policy(run_folder / "policy.pt", env_id)
+    if isinstance(policy.observation_space, spaces.Dict):
+        policy = policy.of_part(PART)
     widths = policy.net_arch["pi"]  # type: ignore[call-overload]
     card = CARD.format(
         name=path.stem,

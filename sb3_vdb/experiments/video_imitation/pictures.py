@@ -41,7 +41,8 @@ def saliency_figure(runs: Sequence[MotionRun], path: Path) -> Path:
                 batch = Transitions(seen, None, seen, np.zeros(n, dtype=bool))
                 maps = saliency(discriminator, batch)
                 _draw(row, parts_of(seen)["frame"], maps)
-                row[0].set_ylabel(f"{run.label},\n{name}", fontsize=7)
+                label = run.label.replace(", ", ",\n")
+                row[0].set_ylabel(f"{label}:\n{name}", fontsize=6)
     return path
 
 
