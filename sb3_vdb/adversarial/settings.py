@@ -123,11 +123,12 @@ class AdversarialSettings:
             return rollout
         return OFF_POLICY_ROUND if self.train_timesteps is None else self.train_timesteps
 
-    def check_batch(self, n_expert: int, n_generator: int) -> None:
+    def check_batch(self, n_expert: int, n_generator: int, distinct: bool = True) -> None:
         """Refuse batches larger than a round, and warn where a batch repeats demonstrated steps.
 
         :param n_expert: demonstrated transitions
         :param n_generator: transitions of a round of the generator
+        :param distinct: whether demonstrated steps look different, so that repeating them matters
         :raises ValueError: a batch is larger than a round
         """
         if self.demo_batch_size > n_generator:
@@ -136,7 +137,7 @@ class AdversarialSettings:
                 f"only {n_generator} transitions; use a smaller batch or a larger `n_steps`, "
                 "`n_envs` or (off-policy) `gen_train_timesteps`"
             )
-        if self.demo_batch_size > n_expert:
+        if distinct and self.demo_batch_size > n_expert:
             warnings.warn(
                 f"`demo_batch_size` is {self.demo_batch_size} and the demonstrations have "
                 f"{n_expert} transitions, so that every batch repeats some of them",

@@ -236,10 +236,9 @@ class AdversarialTrainer(LearnedPolicyAndReward):
             check_has_density(gen_algo)
             check_density_of_raw(venv)
         check_demonstrations(demonstrations, self.discriminator, venv)
-        n_expert = demonstrations.n_steps
-        if self.discriminator.observation_view.expert_is_zero:
-            n_expert = settings.demo_batch_size  # one step says as much as many
-        settings.check_batch(n_expert, self.gen_train_timesteps)
+        # a difference of zero says as much as many
+        distinct = not self.discriminator.observation_view.expert_is_zero
+        settings.check_batch(demonstrations.n_steps, self.gen_train_timesteps, distinct)
         self.rounds = Rounds(
             self.discriminator, demonstrations, gen_algo, settings, dual, self.reward_type
         )

@@ -43,7 +43,8 @@ class _WithExpert:
         expert_share: float = 0.5,
         **named: Any,
     ) -> None:
-        super().__init__(buffer_size, observation_space, action_space, *arguments, **named)  # type: ignore[call-arg]
+        make: Any = super().__init__
+        make(buffer_size, observation_space, action_space, *arguments, **named)
         if demonstrations is None:
             raise ValueError(
                 "SQIL needs demonstrations: give the algorithm "
