@@ -24,6 +24,7 @@ from sb3_vdb.views import EncodedTransitions, Inputs, ObservationView, Seen, Tra
 
 PenaltyTarget = Literal["logits", "probabilities", "terms"]
 PENALTY_TARGETS: tuple[PenaltyTarget, ...] = ("logits", "probabilities", "terms")
+FUSION = "fusion"  # prefix of the arguments that make one
 Space = spaces.Space[Any]
 
 
@@ -67,6 +68,11 @@ class Discriminator(nn.Module, ABC):
         ``(batch, *input_shape)`` to (batch, features_dim) and tells its ``features_dim``. It sees
         pictures where there are some, and vectors beside them join its features.
     :param trunk_kwargs: its arguments beside the shape
+    :param fusion_class: where vectors, actions among them, are seen beside pictures: such a module
+        for the picture's features and the vectors behind them; None for
+        :class:`~sb3_vdb.networks.DenseTrunk`. Without hidden layers here a logit would be a sum of
+        what the picture says and of what the action says, whatever they say together.
+    :param fusion_kwargs: its arguments beside the shape
     :param code_dim: dimension of each code; None for no bottleneck
     :param normalize_inputs: ``"running"`` statistics of observations, their ``"bounds"``, or
         ``"none"``
@@ -89,6 +95,8 @@ class Discriminator(nn.Module, ABC):
         view: View | None = None,
         trunk_class: type[nn.Module] = DenseTrunk,
         trunk_kwargs: Mapping[str, Any] | None = None,
+        fusion_class: type[nn.Module] | None = None,
+        fusion_kwargs: Mapping[str, Any] | None = None,
         code_dim: int | None = None,
         normalize_inputs: str = "running",
         input_noise_std: float = 0.0,
@@ -109,6 +117,7 @@ class Discriminator(nn.Module, ABC):
             )
         self.observation_space, self.action_space = observation_space, action_space
         self.trunk_class, self.trunk_kwargs = trunk_class, dict(trunk_kwargs or {})
+        self.fusion_class, self.fusion_kwargs = fusion_class, fusion_kwargs
         self.code_dim = None if code_dim is None else positive_int("code_dim", code_dim)
         self.normalize_inputs = normalize_inputs
         self.input_noise_std = number_from_zero("input_noise_std", input_noise_std)
@@ -118,6 +127,7 @@ class Discriminator(nn.Module, ABC):
         )
         self.normalizer = self.observation_view.make_normalizer(normalize_inputs, observation_space)
         self.make_networks()
+        self._check_fusion()
 
     @abstractmethod
     def make_networks(self) -> None:
@@ -148,6 +158,8 @@ class Discriminator(nn.Module, ABC):
             "view": self.view,
             "trunk_class": self.trunk_class,
             "trunk_kwargs": self.trunk_kwargs,
+            "fusion_class": self.fusion_class,
+            "fusion_kwargs": self.fusion_kwargs,
             "code_dim": self.code_dim,
             "normalize_inputs": self.normalize_inputs,
             "input_noise_std": self.input_noise_std,
@@ -244,8 +256,25 @@ class Discriminator(nn.Module, ABC):
         vector_dim, pictures = inputs.vectors.shape[1], inputs.pictures
         shape = (vector_dim,) if pictures is None else tuple(pictures.shape[1:])
         trunk = make_trunk(self.trunk_class, shape, self.trunk_kwargs)
-        beside_dim = 0 if pictures is None else vector_dim
-        return CodeUnit(trunk, self.code_dim, self.hidden_noise_std, beside_dim)
+        fusion = None
+        if pictures is not None and vector_dim:
+            joined = (int(trunk.features_dim) + vector_dim,)  # type: ignore[arg-type]
+            fusion = make_trunk(self.fusion_class or DenseTrunk, joined, self.fusion_kwargs, FUSION)
+        return CodeUnit(trunk, self.code_dim, self.hidden_noise_std, fusion)
+
+    def _check_fusion(self) -> None:
+        """Refuse a fusion where there is nothing to fuse.
+
+        :raises ValueError: naming the argument
+        """
+        given = self.fusion_class is not None or self.fusion_kwargs is not None
+        units = [each for each in self.modules() if isinstance(each, CodeUnit)]
+        if given and all(each.fusion is None for each in units):
+            raise ValueError(
+                "`fusion_class` and `fusion_kwargs` are of vectors beside pictures, and the view "
+                f"sees {'vectors' if self.probe()[0].pictures is None else 'pictures'} alone; "
+                "leave them out"
+            )
 
     @staticmethod
     def apply_unit(unit: CodeUnit, inputs: Inputs, sample: bool) -> UnitOutput:

@@ -31,8 +31,8 @@ class CodeUnit(nn.Module):
     :param code_dim: dimension of the code z; None for no bottleneck
     :param hidden_noise_std: instance noise on the features while training (baseline "GAIL - noise
         z")
-    :param beside_dim: entries of a vector that joins the trunk's features: what is seen beside a
-        picture
+    :param fusion: maps the trunk's features and the vector seen beside a picture, joined, to
+        features, and tells its ``features_dim``; None where nothing is seen beside it
     """
 
     def __init__(
@@ -40,11 +40,12 @@ class CodeUnit(nn.Module):
         trunk: nn.Module,
         code_dim: int | None,
         hidden_noise_std: float = 0.0,
-        beside_dim: int = 0,
+        fusion: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.trunk, self.hidden_noise_std = trunk, hidden_noise_std
-        features_dim = int(trunk.features_dim) + beside_dim  # type: ignore[arg-type]
+        self.trunk, self.fusion, self.hidden_noise_std = trunk, fusion, hidden_noise_std
+        last = trunk if fusion is None else fusion
+        features_dim = int(last.features_dim)  # type: ignore[arg-type]
         self.encoder = None if code_dim is None else GaussianEncoder(features_dim, code_dim)
         self.unit = nn.Linear(features_dim if code_dim is None else code_dim, 1)
 
@@ -56,11 +57,13 @@ class CodeUnit(nn.Module):
         :param inputs: what the trunk takes, shape (batch, ...)
         :param sample: sample code and noise (training the discriminator) or use the mean code
             (rewards)
-        :param beside: vector that joins the features, shape (batch, beside_dim); None for none
+        :param beside: vector that joins the trunk's features, shape (batch, beside_dim); None for
+            none
         """
         features = self.trunk(inputs)
-        if beside is not None:
-            features = th.cat([features, beside], dim=1)
+        if self.fusion is not None:
+            assert beside is not None
+            features = self.fusion(th.cat([features, beside], dim=1))
         if sample:
             features = add_noise(features, self.hidden_noise_std)
         if self.encoder is None:

@@ -130,35 +130,41 @@ def check_square(input_shape: Shape, name: str) -> None:
 
 
 def make_trunk(
-    trunk_class: type[nn.Module], input_shape: Shape, trunk_kwargs: Mapping[str, Any] | None
+    trunk_class: type[nn.Module],
+    input_shape: Shape,
+    trunk_kwargs: Mapping[str, Any] | None,
+    noun: str = "trunk",
 ) -> nn.Module:
     """Make a trunk and try it on two inputs of zeros.
 
     :param trunk_class: see the module
     :param input_shape: of one input
     :param trunk_kwargs: arguments beside the shape
+    :param noun: prefix of the arguments, for the messages
     :raises ValueError: it cannot be made so, or does not give what it tells
     """
     name = getattr(trunk_class, "__name__", trunk_class)
     if not (isinstance(trunk_class, type) and issubclass(trunk_class, nn.Module)):
         raise ValueError(
-            f"`trunk_class` must be a subclass of torch.nn.Module, got {trunk_class!r}"
+            f"`{noun}_class` must be a subclass of torch.nn.Module, got {trunk_class!r}"
         )
     try:
         trunk = trunk_class(input_shape, **(trunk_kwargs or {}))
     except TypeError as error:
         raise ValueError(
-            f"`trunk_class` {name} cannot be made with an input shape and `trunk_kwargs` "
+            f"`{noun}_class` {name} cannot be made with an input shape and `{noun}_kwargs` "
             f"{dict(trunk_kwargs or {})}: {error}"
         ) from error
     features_dim = getattr(trunk, "features_dim", None)
     if not isinstance(features_dim, int):
-        raise ValueError(f"`trunk_class` {name} must tell its `features_dim`, got {features_dim!r}")
+        raise ValueError(
+            f"`{noun}_class` {name} must tell its `features_dim`, got {features_dim!r}"
+        )
     with th.no_grad(), th.random.fork_rng(devices=[]):
         shape = tuple(trunk.eval()(th.zeros(2, *input_shape)).shape)
     if shape != (2, features_dim):
         raise ValueError(
-            f"`trunk_class` {name} tells `features_dim` {features_dim} and maps (2, "
+            f"`{noun}_class` {name} tells `features_dim` {features_dim} and maps (2, "
             f"{', '.join(map(str, input_shape))}) to {shape}; it must give (batch, features_dim)"
         )
     return trunk.train()

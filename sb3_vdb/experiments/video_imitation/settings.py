@@ -17,7 +17,7 @@ from sb3_vdb.experiments.motion_imitation.settings import (
     View_,
     differences,
 )
-from sb3_vdb.networks import PatchTrunk
+from sb3_vdb.networks import PatchTrunk, PhaseTrunk
 from sb3_vdb.views import Join, Picture, PictureDifference, Vector, View
 
 PHASE = Vector("phase", normalize=False)
@@ -46,16 +46,19 @@ def _of_pictures(
     trainer: type[AdversarialTrainer],
     changes: Mapping[str, Any] = MappingProxyType({}),
     view: View_ = frames,
+    networks: Mapping[str, Any] = MappingProxyType({}),
 ) -> MotionMethod:
     """Make a method whose discriminator sees pictures.
 
     :param trainer: class that is trained
     :param changes: arguments in place of the preset's
     :param view: what the discriminator sees
+    :param networks: more entries of ``discriminator_kwargs``
     """
     discriminator = {
         "trunk_class": PatchTrunk,
         "trunk_kwargs": {"depth": 16, "features_dim": 128},
+        **networks,
     }
     # half the updates on half as many frames: such a discriminator costs more than all else
     few = {"demo_batch_size": 128, "n_disc_updates_per_round": 8}
@@ -81,6 +84,9 @@ METHODS: Mapping[str, MotionMethod] = {
     "VAIL": _of_pictures(VAIL, WITHOUT_PENALTY),
     "VAIL-GP": _of_pictures(VAIL, PAPERS_PENALTY),
     "VAIL-GP, phase as input": _of_pictures(VAIL, PAPERS_PENALTY, frames_and_phase),
+    "VAIL-GP, phase-functioned": _of_pictures(
+        VAIL, PAPERS_PENALTY, frames_and_phase, {"fusion_class": PhaseTrunk}
+    ),
     "GAIL": _of_pictures(GAIL, WITHOUT_PENALTY),
     "GAIL-GP": _of_pictures(GAIL, PAPERS_PENALTY),
     **{
