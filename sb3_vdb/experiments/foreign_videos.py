@@ -5,6 +5,7 @@ change, in numbers and a picture.
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import imageio
@@ -72,6 +73,19 @@ def foreign_videos(out: Path) -> list[Path]:
     table = out / "foreign_videos.csv"
     write_text(table, pd.DataFrame(rows).round(3).to_csv(index=False))
     return [film, table, _draw(ours, videos, out / "foreign_videos.png")]
+
+
+def painted_video(name: str) -> Frames:
+    """Film a clip with MuJoCo's renderer, write and read the mp4 file, cut it to 2 m, and paint it.
+
+    :param name: of the clip, one cycle of which is filmed
+    :return: shape (n, height, width, 3)
+    """
+    clip = project(MotionClip.load(name))
+    with TemporaryDirectory() as folder:
+        film = Path(folder) / "film.mp4"
+        _film(clip, np.arange(round(clip.duration * RATE)) / RATE, FROM_THE_SIDE, film)
+        return repainted(cropped(read_video(film), WINDOW).frames)
 
 
 def repainted(frames: Frames) -> Frames:

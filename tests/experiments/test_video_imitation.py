@@ -12,7 +12,13 @@ from sb3_vdb.experiments.humanoid.training import MocapSettings
 from sb3_vdb.experiments.motion_imitation import table
 from sb3_vdb.experiments.motion_imitation.training import train_motion
 from sb3_vdb.experiments.video_imitation import training
-from sb3_vdb.experiments.video_imitation.settings import FIXED_BETAS, HAND_MADE, METHODS
+from sb3_vdb.experiments.video_imitation.settings import (
+    FIXED_BETAS,
+    FOREIGN,
+    GROUPS,
+    HAND_MADE,
+    METHODS,
+)
 from sb3_vdb.experiments.video_imitation.training import VideoRun
 from sb3_vdb.pretrained import load_policy
 from sb3_vdb.transitions import Transitions
@@ -53,9 +59,23 @@ def test_no_method_sees_a_state(tmp_path):
         assert "state" not in view.observation.keys(space)
 
 
+def test_every_method_stands_in_a_figure():
+    assert {name for group in GROUPS.values() for name in group} == set(METHODS)
+
+
+def test_a_foreign_video_is_as_long_as_the_environments_own(tmp_path):
+    own, foreign = (small_run(tmp_path / f"{i}", m) for i, m in enumerate(("GAIL", FOREIGN)))
+    own, foreign = own.demonstrations()[0], foreign.demonstrations()[0]
+    np.testing.assert_array_equal(own.observations["phase"], foreign.observations["phase"])
+    a, b = (each.observations["frame"].astype(float) for each in (own, foreign))
+    nearest = [np.square(a[:-1] - frame).mean(axis=(1, 2, 3)).argmin() for frame in b[:-1]]
+    np.testing.assert_array_equal(nearest, np.arange(len(a) - 1))
+    assert np.abs(a - b).max() > 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "method", ["VAIL-GP, phase as input", "VAIL-difference, beta 0.1", "GAIL", "pixel reward"]
+    "method", ["VAIL-GP, phase-functioned", "VAIL-difference, beta 0.1", "GAIL", "pixel reward"]
 )
 def test_a_method_trains(method, tmp_path):
     run = small_run(tmp_path, method)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -28,24 +28,29 @@ REWARDS = {
     "reward_q90": "reward, 90 % quantile",
     "task_rank_correlation": "rank correlation with\nDeepMimic's reward",
 }
+PANELS = {"errors": ERRORS, "bottleneck": BOTTLENECK, "reward": REWARDS}
 LOG_SCALE = ("joint_error", "joint_error_alive", "joint_error_shifted")
 
 
-def plot_all(curves: pd.DataFrame, folder: Path, methods: Sequence[str]) -> list[Path]:
-    """Plot the evaluations in training, for every skill: errors, the bottleneck, the reward.
+def plot_all(curves: pd.DataFrame, folder: Path, groups: Mapping[str, Sequence[str]]) -> list[Path]:
+    """Plot the evaluations in training, for every skill and group of methods: errors, the
+    bottleneck, the reward.
 
     :param curves: one row an evaluation
     :param folder: where the figures go
-    :param methods: in the order of the legend
+    :param groups: methods that stand in one figure, in the order of its legend, by what its name
+        has behind the skill's
     :return: their paths
     """
     made = []
     for skill, rows in curves.groupby("skill", sort=False):
-        for name, panels in (("errors", ERRORS), ("bottleneck", BOTTLENECK), ("reward", REWARDS)):
-            shown = rows.dropna(subset=[next(iter(panels))])
-            if len(shown):
-                made.append(folder / f"{str(skill).lower()}_{name}.png")
-                _plot(shown, panels, made[-1], methods)
+        for group, methods in groups.items():
+            for name, panels in PANELS.items():
+                of_group = rows[rows["method"].isin(methods)]
+                shown = of_group.dropna(subset=[next(iter(panels))])
+                if len(shown):
+                    made.append(folder / f"{str(skill).lower()}{group}_{name}.png")
+                    _plot(shown, panels, made[-1], methods)
     return made
 
 

@@ -109,8 +109,11 @@ def write_table(out: Path, docs: Path | None, kind: type[MotionRun] = MotionRun)
     tables = {"table": table, "summary": summary, "curves": curves}
     made_with = versions_of(runs)
     write_tables(out, tables, made_with)
-    labels = list(dict.fromkeys(run.label for run in runs))
-    figures = pictures.plot_all(curves, out / "pictures", labels)
+    groups = {
+        name: list(dict.fromkeys(run.label for run in runs if run.method in methods))
+        for name, methods in kind.GROUPS.items()
+    }
+    figures = pictures.plot_all(curves, out / "pictures", groups)
     best = best_runs(table, runs)
     figures += kind.figures(best, out / "pictures")
     films = {run: _video(run, out / "pictures") for run in best}

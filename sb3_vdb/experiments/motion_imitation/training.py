@@ -65,6 +65,7 @@ class MotionRun(SkillRun):
     clip: str | None = None
 
     METHODS: ClassVar[Mapping[str, MotionMethod]] = METHODS
+    GROUPS: ClassVar[Mapping[str, Sequence[str]]] = {"": list(METHODS)}  # in one figure each
     PAPER_ERRORS: ClassVar[Mapping[str, Mapping[str, str]]] = PAPER_ERRORS
     DOCUMENTED: ClassVar[tuple[str, ...]] = ("VAIL-difference",)  # films in the documentation
     PAGE: ClassVar[str] = "motion_imitation/page.html"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -76,10 +76,13 @@ class HandMade(NamedTuple):
 
 HAND_MADE: Mapping[str, HandMade] = {"DeepMimic": HandMade(False), "pixel reward": HandMade(True)}
 
+FOREIGN = "VAIL-difference, foreign video"  # MuJoCo's renderer filmed it
+
 METHODS: Mapping[str, MotionMethod] = {
     **{name: MotionMethod(None) for name in HAND_MADE},
     "VAIL-difference": MotionMethod(VAIL, differences),
     "GAIL-difference": MotionMethod(GAIL, differences),
+    FOREIGN: MotionMethod(VAIL, differences),
     "VAIL-difference, pixels": _of_pictures(VAIL, view=pixel_differences),
     "VAIL": _of_pictures(VAIL, WITHOUT_PENALTY),
     "VAIL-GP": _of_pictures(VAIL, PAPERS_PENALTY),
@@ -96,3 +99,12 @@ METHODS: Mapping[str, MotionMethod] = {
         for beta in FIXED_BETAS
     },
 }
+
+ADAPTIVE = "VAIL-difference"
+# what stands in one figure, by what its name has behind the skill's
+GROUPS: Mapping[str, Sequence[str]] = {
+    "": [*HAND_MADE, ADAPTIVE, "GAIL-difference", FOREIGN],
+    "_fixed_beta": [ADAPTIVE, *(name for name in METHODS if "beta" in name)],
+    "_frames": [name for name in METHODS if METHODS[name].discriminator],
+}
+SALIENT = (ADAPTIVE, "GAIL-difference", "VAIL", "GAIL")  # figure 5

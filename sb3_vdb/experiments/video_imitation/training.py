@@ -11,12 +11,19 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.baselines import PixelReward
 from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.experiments.foreign_videos import RATE, painted_video
 from sb3_vdb.experiments.humanoid.table import SimulatorRow, evaluate_everywhere
 from sb3_vdb.experiments.humanoid.training import EVALUATION_SEED, N_EPISODES
 from sb3_vdb.experiments.motion_imitation.settings import MotionMethod
 from sb3_vdb.experiments.motion_imitation.training import REWARD, MotionRun
 from sb3_vdb.experiments.video_imitation.pictures import saliency_figure
-from sb3_vdb.experiments.video_imitation.settings import HAND_MADE, METHODS
+from sb3_vdb.experiments.video_imitation.settings import (
+    FOREIGN,
+    GROUPS,
+    HAND_MADE,
+    METHODS,
+    SALIENT,
+)
 from sb3_vdb.reward_vec_env import RewardVecEnv
 from sb3_vdb.vec_env import make_vec_env
 from sb3_vdb.views import PictureDifference
@@ -57,6 +64,7 @@ class VideoRun(MotionRun):
     random_start: bool = False
 
     METHODS: ClassVar[Mapping[str, MotionMethod]] = METHODS
+    GROUPS: ClassVar[Mapping[str, Sequence[str]]] = GROUPS
     PAPER_ERRORS: ClassVar[Mapping[str, Mapping[str, str]]] = {}  # it gives a curve without numbers
     DOCUMENTED: ClassVar[tuple[str, ...]] = (f"VAIL-difference{ANYWHERE}",)
     PAGE: ClassVar[str] = "video_imitation/page.html"
@@ -119,8 +127,11 @@ class VideoRun(MotionRun):
 
     @classmethod
     def figures(cls, runs: Sequence[MotionRun], folder: Path) -> list[Path]:
-        """Draw where the discriminators look, of every skill; see :meth:`MotionRun.figures`."""
-        learned = [run for run in runs if (run.folder / REWARD).exists()]
+        """Draw where some discriminators look, of every skill (of those whose episodes begin
+        anywhere, where there are both); see :meth:`MotionRun.figures`.
+        """
+        chosen = {run.method: run for run in runs if (run.folder / REWARD).exists()}
+        learned = [chosen[method] for method in SALIENT if method in chosen]
         return [
             saliency_figure(of_skill, folder / f"{skill.lower()}_saliency.png")
             for skill in dict.fromkeys(run.skill for run in learned)
@@ -128,5 +139,12 @@ class VideoRun(MotionRun):
         ]
 
     def demonstrations(self) -> Demonstrations:
-        """Make what is learned from: the clip's video at 30 Hz."""
+        """Make what is learned from: the clip's video at 30 Hz, drawn by the environment or, by
+        that method, filmed by another renderer.
+        """
+        if self.method == FOREIGN:
+            frames = painted_video(self.skill.lower())
+            return Demonstrations.from_video(
+                frames, self.env_id, rate=RATE, env_kwargs=self.env_kwargs
+            )
         return Demonstrations.from_mocap(self.env_id, env_kwargs=self.env_kwargs, n_starts=1)
