@@ -66,7 +66,8 @@ def test_every_method_stands_in_a_figure():
 def test_a_foreign_video_is_as_long_as_the_environments_own(tmp_path):
     own, foreign = (small_run(tmp_path / f"{i}", m) for i, m in enumerate(("GAIL", FOREIGN)))
     own, foreign = own.demonstrations()[0], foreign.demonstrations()[0]
-    np.testing.assert_array_equal(own.observations["phase"], foreign.observations["phase"])
+    phases = own.observations["phase"], foreign.observations["phase"]
+    np.testing.assert_allclose(*phases, atol=1e-3)  # the clip lasts 24.001 frames
     a, b = (each.observations["frame"].astype(float) for each in (own, foreign))
     nearest = [np.square(a[:-1] - frame).mean(axis=(1, 2, 3)).argmin() for frame in b[:-1]]
     np.testing.assert_array_equal(nearest, np.arange(len(a) - 1))

@@ -109,11 +109,7 @@ def write_table(out: Path, docs: Path | None, kind: type[MotionRun] = MotionRun)
     tables = {"table": table, "summary": summary, "curves": curves}
     made_with = versions_of(runs)
     write_tables(out, tables, made_with)
-    groups = {
-        name: list(dict.fromkeys(run.label for run in runs if run.method in methods))
-        for name, methods in kind.GROUPS.items()
-    }
-    figures = pictures.plot_all(curves, out / "pictures", groups)
+    figures = pictures.plot_all(curves, out / "pictures", _groups(kind, runs))
     best = best_runs(table, runs)
     figures += kind.figures(best, out / "pictures")
     films = {run: _video(run, out / "pictures") for run in best}
@@ -156,6 +152,17 @@ def _curves(runs: Sequence[MotionRun]) -> pd.DataFrame:
 
 def _label(run: MotionRun) -> dict[str, Any]:
     return {"skill": run.skill, "method": run.label, "seed": run.seed}
+
+
+def _groups(kind: type[MotionRun], runs: Sequence[MotionRun]) -> dict[str, list[str]]:
+    """Name the labels that stand in one figure, of groups that have a method of their own."""
+    first, *others = kind.GROUPS
+    finished = {run.method for run in runs}
+    own = {name: finished & set(kind.GROUPS[name]) - set(kind.GROUPS[first]) for name in others}
+    return {
+        name: list(dict.fromkeys(run.label for run in runs if run.method in kind.GROUPS[name]))
+        for name in (first, *(name for name in others if own[name]))
+    }
 
 
 def _summary(kind: type[MotionRun], group: pd.DataFrame) -> dict[str, Any]:
