@@ -8,6 +8,14 @@ import numpy as np
 from stable_baselines3.common.buffers import BaseBuffer, DictReplayBuffer, ReplayBuffer
 
 
+def plain_kind(buffer: Any) -> type:
+    """Give the class of a buffer; of one that a trainer has put a reward into, the class that it
+    had before.
+    """
+    kind: type = getattr(buffer, "plain_class", type(buffer))
+    return kind
+
+
 def get_buffer_state(buffer: BaseBuffer) -> dict[str, Any]:
     """Give the filled part of a replay buffer, its arrays and its position."""
     filled = buffer.buffer_size if buffer.full else buffer.pos
@@ -38,7 +46,7 @@ def set_buffer_state(buffer: BaseBuffer, state: dict[str, Any]) -> None:
     pos, full = state["pos"], state["full"]
     n_envs = arrays["rewards"].shape[1]
     if n_envs != buffer.n_envs:
-        plain = type(buffer) in (ReplayBuffer, DictReplayBuffer)
+        plain = plain_kind(buffer) in (ReplayBuffer, DictReplayBuffer)
         if not plain or vars(buffer)["optimize_memory_usage"]:
             raise ValueError(
                 f"a {type(buffer).__name__} of {n_envs} environments cannot be changed into one of "

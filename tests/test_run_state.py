@@ -88,7 +88,7 @@ def test_numpys_numbers_can_be_saved(demos, tmp_path):
         "PPO",
         demos,
         trace_updates=np.bool_(False),
-        relabel_rollouts=np.bool_(True),
+        relabel=np.bool_(True),
         discriminator_kwargs={
             "code_dim": np.int64(4),
             "trunk_kwargs": {"net_arch": np.array([8]).tolist()},

@@ -39,6 +39,7 @@ class DiscriminatorLearner:
             settings.grad_penalty_target,
             None if dual is None else dual.information_limit,
             settings.disc_loss,
+            settings.grad_penalty_kind,
         )
         self.optimizer = th.optim.Adam(
             discriminator.parameters(), lr=settings.disc_learning_rate, fused=True

@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from sb3_vdb.adversarial.densities import transition_log_prob
 from sb3_vdb.adversarial.discriminator_learner import DiscriminatorLearner
+from sb3_vdb.adversarial.replay import ReplaySteps
 from sb3_vdb.adversarial.reward_scaling import RewardScaling
 from sb3_vdb.adversarial.round_metrics import MeanCodeAccuracy, UpdateMetrics
 from sb3_vdb.adversarial.settings import AdversarialSettings
@@ -63,6 +64,7 @@ class Rounds:
         self.learner = DiscriminatorLearner(discriminator, settings, dual)
         self.constraint = None if dual is None else ConstraintWatch(dual)
         self.reward_scaling = RewardScaling(settings.reward_scaling)
+        self.replay: ReplaySteps | None = None  # what the generator has done, to learn from
         self.expert = demonstrations.transitions()
         self.expert_batch = discriminator.encode(self.expert)
         self.expert_sampler = EpochSampler(demonstrations.n_steps, settings.seed)
@@ -100,15 +102,23 @@ class Rounds:
         """
         n = self.settings.n_disc_updates_per_round * self.settings.demo_batch_size
         expert_rows = self.expert_sampler.sample(n)
-        seed = self.expert_sampler.spawn_seed()
-        generator_rows = EpochSampler(len(generator.terminated), seed).sample(n)
+        chosen = self._chosen(generator, n)
         device = self.discriminator.device
         expert = self.expert_batch.rows(th.as_tensor(expert_rows, device=device))
         if self.discriminator.needs_density:
             expert = expert._replace(log_probs=self._log_probs(self.expert.take(expert_rows)))
-        chosen = generator.rows(th.as_tensor(generator_rows, device=device))
         metrics = self.learner.train_round(expert, chosen)
         return metrics, self.learner.mean_code_accuracy(expert, chosen)
+
+    def _chosen(self, generator: EncodedTransitions, n: int) -> EncodedTransitions:
+        """Choose what the discriminator learns from beside the expert's: of this round, or of all
+        that the generator's replay buffer holds.
+        """
+        if self.replay is not None:
+            return self.encode(self.replay.draw(n))
+        seed = self.expert_sampler.spawn_seed()
+        rows = EpochSampler(len(generator.terminated), seed).sample(n)
+        return generator.rows(th.as_tensor(rows, device=self.discriminator.device))
 
     def encode(self, transitions: Transitions, log_probs: bool = True) -> EncodedTransitions:
         """Encode transitions for the discriminator.

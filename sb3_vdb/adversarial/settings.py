@@ -8,13 +8,19 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from sb3_vdb.adversarial.objective import PenaltySide
+from sb3_vdb.adversarial.objective import (
+    PENALTY_KINDS,
+    PENALTY_SIDES,
+    PenaltyKind,
+    PenaltySide,
+)
+from sb3_vdb.adversarial.replay import can_be_paid
 from sb3_vdb.adversarial.reward_scaling import SCALINGS, Scaling
 from sb3_vdb.arguments import (
     finite_number,
@@ -35,6 +41,8 @@ from sb3_vdb.vec_env import lowest_normalize
 from sb3_vdb.views import View
 
 Number = TypeVar("Number", int, float)
+GeneratorSamples = Literal["round", "replay"]
+GENERATOR_SAMPLES: tuple[GeneratorSamples, ...] = ("round", "replay")
 
 # arguments of a discriminator that its trainer has itself
 OWN_ARGUMENTS = ("normalize_inputs", "input_noise_std", "hidden_noise_std")
@@ -60,7 +68,7 @@ class AdversarialSettings:
     grad_penalty_target: PenaltyTarget
     reward_type: str | None
     reward_scaling: Scaling
-    relabel_rollouts: bool | None
+    relabel: bool | None
     train_timesteps: int | None
     log_dir: str | None
     seed: int | None
@@ -70,6 +78,9 @@ class AdversarialSettings:
     terminal_reward: float | None = None
     disc_loss: str = "cross_entropy"
     end_below: float | None = None
+    task_reward_coef: float = 0.0
+    generator_samples: GeneratorSamples = "round"
+    grad_penalty_kind: PenaltyKind = "zero_centered"
 
     def __post_init__(self) -> None:
         """Check all values, and turn them into plain ones, which can be written to a file."""
@@ -83,10 +94,12 @@ class AdversarialSettings:
                 "schedules are for the generator's learning rate"
             )
         chosen = {
-            "grad_penalty_on": ("expert", "both"),
+            "grad_penalty_on": PENALTY_SIDES,
+            "grad_penalty_kind": PENALTY_KINDS,
+            "generator_samples": GENERATOR_SAMPLES,
             "grad_penalty_target": PENALTY_TARGETS,
             "reward_scaling": SCALINGS,
-            "relabel_rollouts": (True, False, None),
+            "relabel": (True, False, None),
             "trace_updates": (True, False, None),
             "disc_loss": tuple(LOSSES),
         }
@@ -98,6 +111,7 @@ class AdversarialSettings:
             "disc_learning_rate": positive_number("disc_learning_rate", self.disc_learning_rate),
             "grad_penalty_coef": number_from_zero("grad_penalty_coef", self.grad_penalty_coef),
             "train_timesteps": _if_given(positive_int, "gen_train_timesteps", self.train_timesteps),
+            "task_reward_coef": number_from_zero("task_reward_coef", self.task_reward_coef),
             "seed": seed_or_none("seed", self.seed),
             "end_below": _if_given(fraction, "end_below", self.end_below),
             "terminal_reward": _if_given(finite_number, "terminal_reward", self.terminal_reward),
@@ -145,22 +159,35 @@ class AdversarialSettings:
             )
 
     def relabels(self, gen_algo: BaseAlgorithm, venv: VecEnv) -> bool:
-        """Say whether rollouts are paid at once after the discriminator's update, by default
-        wherever that is possible.
+        """Say whether steps are paid after the discriminator's update, not when they are taken, by
+        default wherever that is possible.
         """
         normalize = lowest_normalize(venv)
         # algorithms with a rollout of their own (recurrent, masked) do not tell its last values
         collect = getattr(type(gen_algo), "collect_rollouts", None)
-        possible = collect is OnPolicyAlgorithm.collect_rollouts and not (
-            normalize is not None and normalize.norm_reward
-        )
-        if self.relabel_rollouts and not possible:
+        possible = collect is OnPolicyAlgorithm.collect_rollouts or can_be_paid(gen_algo)
+        if normalize is not None and normalize.norm_reward:
+            possible = False
+        if self.relabel and not possible:
             raise ValueError(
-                "`relabel_rollouts` is True, which needs an on-policy generator with SB3's own "
-                "`collect_rollouts` and no VecNormalize(norm_reward=True) above the reward; leave "
-                "it out, or use `reward_scaling` instead of VecNormalize"
+                "`relabel` is True, which needs an on-policy generator with SB3's own "
+                "`collect_rollouts`, or one with SB3's own ReplayBuffer or DictReplayBuffer, and "
+                "no VecNormalize(norm_reward=True) above the reward; leave it out, or use "
+                "`reward_scaling` instead of VecNormalize"
             )
-        return possible if self.relabel_rollouts is None else self.relabel_rollouts
+        return possible if self.relabel is None else self.relabel
+
+    def check_generator_samples(self, gen_algo: BaseAlgorithm) -> None:
+        """Refuse samples from a replay buffer where there is none.
+
+        :raises ValueError: naming the generator
+        """
+        if self.generator_samples == "replay" and not can_be_paid(gen_algo):
+            raise ValueError(
+                '`generator_samples` is "replay", and '
+                f"{type(gen_algo).__name__} has no ReplayBuffer or DictReplayBuffer of SB3's own; "
+                'use an off-policy generator with one, or "round"'
+            )
 
     def emergency_path(self, name: str, num_timesteps: int) -> Path:
         """Say where the state is saved when training has to stop."""

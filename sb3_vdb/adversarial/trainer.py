@@ -17,8 +17,8 @@ from stable_baselines3.common.vec_env import VecEnv
 from sb3_vdb.adversarial import checkpoint
 from sb3_vdb.adversarial.callbacks import with_discriminator
 from sb3_vdb.adversarial.densities import check_has_density
+from sb3_vdb.adversarial.in_environments import InEnvironments
 from sb3_vdb.adversarial.last_finite import LastFinite
-from sb3_vdb.adversarial.learned import LearnedPolicyAndReward
 from sb3_vdb.adversarial.log import (
     log_to,
     record_mean_codes,
@@ -26,40 +26,37 @@ from sb3_vdb.adversarial.log import (
     record_rewards,
     record_round,
 )
-from sb3_vdb.adversarial.objective import PenaltySide
+from sb3_vdb.adversarial.objective import PenaltyKind, PenaltySide
 from sb3_vdb.adversarial.relabel import relabel_rollout
 from sb3_vdb.adversarial.reward_scaling import Scaling
 from sb3_vdb.adversarial.rounds import Rounds
 from sb3_vdb.adversarial.settings import (
     DEFAULT_BETA,
     AdversarialSettings,
+    GeneratorSamples,
     discriminator_arguments,
     make_dual,
     reward_type_of,
     updates_per_round,
 )
 from sb3_vdb.adversarial.survival import SurvivalBias
-from sb3_vdb.adversarial.training_venv import EarlyEnd, is_absent
+from sb3_vdb.adversarial.training_venv import is_absent
 from sb3_vdb.adversarial.wiring import (
     check_compatible,
     check_demonstrations,
     check_density_of_raw,
-    check_still_inserted,
-    insert_reward,
 )
 from sb3_vdb.arguments import positive_int, step_count
 from sb3_vdb.demonstrations import Demonstrations, Trajectory
 from sb3_vdb.discriminators import Discriminator, PenaltyTarget
-from sb3_vdb.restarts import check_can_restart
-from sb3_vdb.run_state import check_normalises_alike, share_statistics
 from sb3_vdb.vdb import DEFAULT_BETA_STEP_SIZE, Constraint, DualVariable
-from sb3_vdb.vec_env import below_normalize, lowest_normalize
+from sb3_vdb.vec_env import below_normalize
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class AdversarialTrainer(LearnedPolicyAndReward):
+class AdversarialTrainer(InEnvironments):
     """Base of GAIL, VAIL, AIRL and VAIRL; use one of these.
 
     A round: the generator collects samples and is paid by the discriminator; the discriminator
@@ -94,11 +91,16 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         scaling: 0 where ending is a fall; None pays what the discriminator says
     :param end_below: end episodes where D at the mean code stays below this for five steps; None
         lets them go on. For GAIL types.
-    :param relabel_rollouts: pay an on-policy rollout at once, after the discriminator has learned
-        from it (faster, and the reward is fresh), instead of step by step; by default wherever
-        possible
+    :param task_reward_coef: how much of the task's reward is paid beside the learned one
+    :param relabel: pay steps after the discriminator has learned from them, not when they are
+        taken: an on-policy rollout at once, a step of a replay buffer each time it is drawn; by
+        default wherever possible
+    :param generator_samples: whether the discriminator learns from the steps of the ``"round"``, or
+        from all in the generator's ``"replay"`` buffer
     :param grad_penalty_coef: w_GP of eq. 15; 0 for no penalty
-    :param grad_penalty_on: penalise gradients at ``"expert"`` samples (paper) or at ``"both"``
+    :param grad_penalty_on: penalise gradients at ``"expert"`` samples (paper), at ``"both"``, or at
+        ``"interpolates"`` of one of each
+    :param grad_penalty_kind: ``"zero_centered"`` (eq. 15), or ``"one_centered"`` (WGAN-GP)
     :param grad_penalty_target: what is penalised: the ``"logits"``, the ``"probabilities"`` (D, as
         eq. 15 is written) or the ``"terms"``, each network's own output (the authors' code for
         AIRL types). Gradients are taken with respect to the normalised inputs.
@@ -148,9 +150,12 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         reward_scaling: Scaling = "none",
         terminal_reward: float | None = None,
         end_below: float | None = None,
-        relabel_rollouts: bool | None = None,
+        task_reward_coef: float = 0.0,
+        relabel: bool | None = None,
+        generator_samples: GeneratorSamples = "round",
         grad_penalty_coef: float = 0.0,
         grad_penalty_on: PenaltySide = "expert",
+        grad_penalty_kind: PenaltyKind = "zero_centered",
         grad_penalty_target: PenaltyTarget = "logits",
         input_noise_std: float = 0.0,
         hidden_noise_std: float = 0.0,
@@ -172,12 +177,15 @@ class AdversarialTrainer(LearnedPolicyAndReward):
             disc_loss=disc_loss,
             grad_penalty_coef=grad_penalty_coef,
             grad_penalty_on=grad_penalty_on,
+            grad_penalty_kind=grad_penalty_kind,
             grad_penalty_target=grad_penalty_target,
             reward_type=reward_type,
             reward_scaling=reward_scaling,
             terminal_reward=terminal_reward,
             end_below=end_below,
-            relabel_rollouts=relabel_rollouts,
+            task_reward_coef=task_reward_coef,
+            relabel=relabel,
+            generator_samples=generator_samples,
             train_timesteps=gen_train_timesteps,
             log_dir=None if log_dir is None else str(log_dir),
             seed=seed,
@@ -225,6 +233,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         self.device = get_device(settings.device)
         self.gen_train_timesteps = settings.round_length(gen_algo)
         self.relabels = settings.relabels(gen_algo, venv)
+        settings.check_generator_samples(gen_algo)
         if settings.seed is not None:
             th.manual_seed(settings.seed)
         self.discriminator = make_discriminator().to(self.device).eval()
@@ -252,30 +261,6 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         if settings.log_dir is not None and not is_absent(venv):
             log_to(gen_algo, settings.log_dir, settings.verbose, log_suffix)
 
-    def _put_into(self, venv: VecEnv) -> None:
-        """Put the discriminator's reward into environments, and these into the generator."""
-        end_below, early_end = self.settings.end_below, None
-        if end_below is not None and not is_absent(venv):
-            check_can_restart(below_normalize(venv))
-            early_end = EarlyEnd(self.rounds.probability, end_below, venv.num_envs)
-        reward = None if self.relabels else self.reward
-        self.venv, self.reward_venv = insert_reward(venv, reward, early_end)
-        self.rounds.normalize = lowest_normalize(self.venv)
-        self.gen_algo.set_env(self.venv)
-
-    def set_env(self, venv: VecEnv) -> None:
-        """Go on in other environments, which begin new episodes; ``gen_algo.set_env`` would not pay
-        the learned reward. A VecNormalize goes on with the statistics of the training.
-
-        :param venv: environments like those before, as many and normalised alike
-        :raises ValueError: they differ
-        """
-        check_compatible(venv, self.gen_algo)
-        check_normalises_alike(self.venv, venv, rewards=True)
-        self.demonstrations.check_action_repeat(venv)
-        share_statistics(self.venv, venv)
-        self._put_into(venv)
-
     # ------------------------------------------------------------------ learning
 
     def learn(
@@ -302,7 +287,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         total_timesteps = step_count("total_timesteps", total_timesteps)
         if log_interval is not None:
             positive_int("log_interval", log_interval)
-        check_still_inserted(self.gen_algo, self.reward_venv)
+        self.check_inserted()
         self._survival.check_demonstrations()
         self._last_finite.keep()
         try:
@@ -342,8 +327,7 @@ class AdversarialTrainer(LearnedPolicyAndReward):
         record_means(self.logger, metrics)
         record_mean_codes(self.logger, accuracy)
         record_rewards(self.logger, rewards, collected.task_rewards.reshape(-1))
-        if self.relabels:
-            assert isinstance(self.gen_algo, OnPolicyAlgorithm)
+        if self.relabels and isinstance(self.gen_algo, OnPolicyAlgorithm):
             paid = self.rounds.reward_scaling(rewards).reshape(dones.shape)
             relabel_rollout(self.gen_algo.rollout_buffer, paid, rollout["values"], rollout["dones"])
             for step_paid, step_dones in zip(paid, dones, strict=True):

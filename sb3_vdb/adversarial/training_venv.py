@@ -28,15 +28,24 @@ class TrainingRewardVecEnv(RewardVecEnv):
     Elsewhere a step would be paid nothing, or enter the discriminator's next round.
 
     :param venv: environments, observations not normalised
-    :param reward: reward of a batch of transitions; None pays 0, for relabelling
+    :param reward: reward of a batch of transitions; None for none, where a rollout is paid later
     :param early_end: ends episodes early; None for never
+    :param paid_later: the reward is computed to be logged, and paid when steps are drawn from a
+        replay buffer
+    :param task_reward_coef: how much of the task's reward is paid beside it
     """
 
     def __init__(
-        self, venv: VecEnv, reward: RewardFunction | None, early_end: EarlyEnd | None = None
+        self,
+        venv: VecEnv,
+        reward: RewardFunction | None,
+        early_end: EarlyEnd | None = None,
+        paid_later: bool = False,
+        task_reward_coef: float = 0.0,
     ) -> None:
         super().__init__(venv, reward, collect=True)
-        self.early_end = early_end
+        self.early_end, self.paid_later = early_end, paid_later
+        self.task_reward_coef = task_reward_coef
         self._learning = False
         # episodes that ended by themselves, with info["is_success"] and without
         self.n_successes, self.n_other_ends = 0, 0
@@ -66,6 +75,10 @@ class TrainingRewardVecEnv(RewardVecEnv):
     def step_wait(self) -> VecEnvStepReturn:
         """Step, replace the rewards, and count the episodes that ended by themselves."""
         observations, rewards, dones, infos = super().step_wait()
+        rewards = np.zeros_like(rewards) if self.paid_later else rewards
+        if self.task_reward_coef:
+            task = np.asarray(self.task_rewards, dtype=np.float32)
+            rewards = rewards + np.float32(self.task_reward_coef) * task
         for i in np.flatnonzero(dones):
             if not infos[i].get("TimeLimit.truncated", False):
                 succeeded = bool(infos[i].get("is_success", False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -11,7 +12,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecFrameStack, VecNormalize
 
 from sb3_vdb.adversarial.generator_spaces import check_generator_spaces
-from sb3_vdb.adversarial.training_venv import EarlyEnd, TrainingRewardVecEnv
+from sb3_vdb.adversarial.training_venv import TrainingRewardVecEnv
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.discriminators import Discriminator
 from sb3_vdb.reward_vec_env import RewardFunction, TaskRewardVecEnv
@@ -93,16 +94,18 @@ def check_density_of_raw(venv: VecEnv) -> None:
 
 
 def insert_reward(
-    venv: VecEnv, reward: RewardFunction | None, early_end: EarlyEnd | None = None
+    venv: VecEnv, reward: RewardFunction | None, **arguments: Any
 ) -> tuple[VecEnv, TrainingRewardVecEnv]:
     """Put a :class:`TrainingRewardVecEnv` between environments and the generator.
 
     :param venv: environments, which may be normalised
     :param reward: reward to pay; None for 0
-    :param early_end: ends episodes early; None for never
+    :param arguments: the other ones of the wrapper
     :return: the outermost environment and the reward wrapper
     """
-    outermost, wrapper = _insert(venv, lambda inner: TrainingRewardVecEnv(inner, reward, early_end))
+    outermost, wrapper = _insert(
+        venv, lambda inner: TrainingRewardVecEnv(inner, reward, **arguments)
+    )
     assert isinstance(wrapper, TrainingRewardVecEnv)
     return outermost, wrapper
 

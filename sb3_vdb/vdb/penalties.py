@@ -35,13 +35,15 @@ def one_centered(outputs: Sequence[th.Tensor], inputs: Sequence[th.Tensor]) -> t
     """Compute ``sum_k E[(|grad_x D_k(x)| - 1)^2]``, the penalty of WGAN-GP (Gulrajani et al. 2017).
 
     :param outputs: discriminator outputs D_k, each of shape (batch,)
-    :param inputs: tensors x that require gradients, each of shape (batch, ...)
+    :param inputs: tensors x that require gradients, each of shape (batch or more, ...); the first
+        rows are those of the outputs
     :return: scalar
     """
     total = inputs[0].new_zeros(())
     for output in outputs:
-        gradients = th.autograd.grad(output.sum(), inputs, create_graph=True)
-        squares = [gradient.flatten(1).square().sum(dim=1) for gradient in gradients]
+        gradients = th.autograd.grad(output.sum(), inputs, create_graph=True, allow_unused=True)
+        seen = [each[: len(output)] for each in gradients if each is not None]
+        squares = [gradient.flatten(1).square().sum(dim=1) for gradient in seen]
         norms = (th.stack(squares).sum(dim=0) + NORM_FLOOR).sqrt()
         total = total + (norms - 1.0).square().mean()
     return total

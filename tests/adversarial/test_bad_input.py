@@ -28,7 +28,7 @@ from tests.conftest import MAZE
         ("GAIL", {"demo_batch_size": 0.5}, "`demo_batch_size` must be a whole number"),
         ("GAIL", {"seed": []}, "`seed` must be a whole number from 0 on"),
         ("GAIL", {"gen_train_timesteps": "1"}, "`gen_train_timesteps` must be a whole number"),
-        ("GAIL", {"relabel_rollouts": 2}, "`relabel_rollouts` must be one of True, False, None"),
+        ("GAIL", {"relabel": 2}, "`relabel` must be one of True, False, None"),
         ("GAIL", {"grad_penalty_coef": None}, "`grad_penalty_coef` must be a finite number"),
         ("GAIL", {"hidden_noise_std": []}, "`hidden_noise_std` must be a finite number from 0"),
         ("VAIL", {"beta": "much"}, "`beta` must not be negative"),
@@ -155,12 +155,10 @@ def test_a_recurrent_generator_under_airl_is_refused(demos):
 
 
 def test_relabelling_that_is_impossible_is_refused(demos):
-    with pytest.raises(ValueError, match="`relabel_rollouts` is True, which needs an on-policy"):
-        make_trainer("GAIL", "SAC", demos, relabel_rollouts=True)
+    with pytest.raises(ValueError, match="`relabel` is True, which needs an on-policy"):
+        make_trainer("GAIL", "SAC", demos, relabel=True)
     with pytest.raises(ValueError, match="VecNormalize"):
-        make_trainer(
-            "GAIL", "PPO", demos, relabel_rollouts=True, venv=VecNormalize(make_vec_env(MAZE, 2))
-        )
+        make_trainer("GAIL", "PPO", demos, relabel=True, venv=VecNormalize(make_vec_env(MAZE, 2)))
 
 
 def test_nothing_is_written_or_wrapped_when_an_argument_is_refused(demos, tmp_path):

@@ -93,7 +93,7 @@ def make_trainer(venv, kind=GAIL, **changes):
 @pytest.mark.parametrize("relabel", [None, False])
 def test_a_training_ends_episodes_and_learns_on(relabel, tmp_path):
     venv = make_vec_env(PENDULUM, 2, seed=0)
-    trainer = make_trainer(venv, end_below=1.0, relabel_rollouts=relabel, terminal_reward=0.0)
+    trainer = make_trainer(venv, end_below=1.0, relabel=relabel, terminal_reward=0.0)
     trainer.learn(128)
     assert trainer.reward_venv.early_end.n_ended == 2 * (64 // 5)
     again = GAIL.load(trainer.save(tmp_path / "gail"), make_vec_env(PENDULUM, 2, seed=1))

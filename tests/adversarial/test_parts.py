@@ -111,7 +111,7 @@ def test_a_run_goes_on_exactly_and_its_reward_is_kept(rightwards, tmp_path):
 
 
 def test_last_observations_of_episodes_are_seen_whole(rightwards):
-    trainer = make_trainer(rightwards, relabel_rollouts=False)
+    trainer = make_trainer(rightwards, relabel=False)
     trainer.learn(40)
     evaluated = trainer.evaluate(make_venv(), 2)
     assert evaluated.learned_returns.shape == (2,)

@@ -70,7 +70,7 @@ def test_every_algorithm_runs_on_every_generator(algorithm, generator, demos):
         {"normalize_inputs": "none"},
         {"reward_scaling": "std"},
         {"reward_scaling": "mean_std"},
-        {"relabel_rollouts": False},
+        {"relabel": False},
         {"input_noise_std": 0.1, "hidden_noise_std": 0.1},
         {
             "discriminator_kwargs": {
@@ -111,7 +111,7 @@ def test_paying_at_once_equals_paying_step_by_step(algorithm, reward_type, demos
             "PPO",
             demos,
             reward_type=reward_type,
-            relabel_rollouts=relabel,
+            relabel=relabel,
             disc_learning_rate=1e-12,
             normalize_inputs="none",
             gen_kwargs={"n_steps": 150},
@@ -437,7 +437,7 @@ def test_the_logged_learned_return_is_what_was_paid(relabel, demos, tmp_path):
         "GAIL",
         "PPO",
         demos,
-        relabel_rollouts=relabel,
+        relabel=relabel,
         log_dir=str(tmp_path),
         n_disc_updates_per_round=1,
     )
@@ -529,7 +529,7 @@ FAULTS = {
 def test_what_is_no_number_stops_with_its_name_after_saving(
     what, relabel, demos, tmp_path, monkeypatch
 ):
-    settings = {"relabel_rollouts": relabel, "trace_updates": False}
+    settings = {"relabel": relabel, "trace_updates": False}
     trainer = make_trainer("VAIL", "PPO", demos, log_dir=tmp_path, **settings)
     trainer.learn(100)
     method, fault = FAULTS[what]

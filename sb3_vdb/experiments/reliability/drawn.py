@@ -32,7 +32,7 @@ TRAINER = (
     "disc_learning_rate",
     "reward_type",
     "reward_scaling",
-    "relabel_rollouts",
+    "relabel",
     "grad_penalty_coef",
     "grad_penalty_on",
     "grad_penalty_target",

@@ -95,7 +95,7 @@ def bench_trainers() -> pd.DataFrame:
         {
             "VAIL-GP on PPO": adversarial(VAIL, grad_penalty_coef=1.0),
             "VAIL on PPO": adversarial(VAIL),
-            "VAIL on PPO, paid step by step": adversarial(VAIL, relabel_rollouts=False),
+            "VAIL on PPO, paid step by step": adversarial(VAIL, relabel=False),
             "GAIL on PPO": adversarial(GAIL),
             "PPO": ONE_EPOCH.plain,
         }
