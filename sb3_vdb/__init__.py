@@ -3,7 +3,7 @@ papers' environments.
 """
 
 import sb3_vdb_envs
-from sb3_vdb.adversarial import AIRL, GAIL, VAIL, VAIRL, TrainerCheckpoint
+from sb3_vdb.adversarial import AIRL, DAC, GAIL, VAIL, VAIRL, TrainerCheckpoint
 from sb3_vdb.demonstrations import Demonstrations, Trajectory
 from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.extractors import BoundsExtractor, PartsExtractor
@@ -18,6 +18,7 @@ register_envs = sb3_vdb_envs.register_envs
 
 __all__ = [
     "AIRL",
+    "DAC",
     "GAIL",
     "VAIL",
     "VAIRL",

@@ -73,7 +73,7 @@ def make(
     numbers = {"demo_batch_size": 16, "seed": 0, "device": "cpu"}
     if generator is not PPO:
         numbers["gen_train_timesteps"] = 32
-    return kind(demos, venv, model, **sees, **(numbers | given))
+    return kind(demos, venv, model, **sees, **(numbers | arguments))
 
 
 def reward_of_rows(trainer, rows):
