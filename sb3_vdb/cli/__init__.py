@@ -8,7 +8,7 @@ from sb3_vdb.cli.demonstrations import demos
 from sb3_vdb.cli.evaluation import evaluate
 from sb3_vdb.cli.recording import record, record_demos
 from sb3_vdb.cli.reproduce import bench_command, demo_command, maintain, reproduce
-from sb3_vdb.cli.training import train
+from sb3_vdb.cli.training import plot, train
 from sb3_vdb.version import __version__
 
 
@@ -30,6 +30,7 @@ def list_environments() -> None:
 
 for command in (
     train,
+    plot,
     evaluate,
     record,
     record_demos,

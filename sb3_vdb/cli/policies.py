@@ -40,16 +40,18 @@ def policy_options(function: Command) -> Command:
     return function
 
 
-def env_arguments(texts: tuple[str, ...]) -> dict[str, Any]:
-    """Read arguments of an environment, each ``NAME=VALUE``; a value is JSON where it is such.
+def env_arguments(texts: tuple[str, ...], option: str = "--arg") -> dict[str, Any]:
+    """Read arguments, each ``NAME=VALUE``; a value is JSON where it is such.
 
+    :param texts: as they are written
+    :param option: that has them, for the message
     :raises click.BadParameter: there is no ``=``
     """
     arguments: dict[str, Any] = {}
     for text in texts:
         name, separator, value = text.partition("=")
         if not separator:
-            raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--arg")
+            raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint=option)
         try:
             arguments[name] = json.loads(value)
         except json.JSONDecodeError:

@@ -1,4 +1,4 @@
-"""``sb3-vdb train``: a policy from a motion clip."""
+"""``sb3-vdb train`` and ``sb3-vdb plot``: a policy from demonstrations, or from a motion clip."""
 
 from __future__ import annotations
 
@@ -10,15 +10,43 @@ import click
 from sb3_vdb.cli import options
 from sb3_vdb.cli.ids import known_id
 from sb3_vdb.cli.options import REFUSALS
+from sb3_vdb.cli.policies import env_arguments
 
-ALGORITHMS = ("vail", "gail", "deepmimic")
+CLIP_METHODS = ("vail", "gail", "deepmimic")
+METHOD_NAMES = (
+    *("gail", "gail-noise", "gail-noise-z", "gail-gp", "vail", "vail-gp", "airl", "airl-gp"),
+    *("vairl-b0", "vairl", "vairl-gp", "dac", "sqil", "bc", "deepmimic"),
+)
 HUMANOID = re.compile(r"sb3_vdb/Humanoid(\w+)-v0")
 ANY_CLIP = "Mocap"
+OF_ALGORITHM = "algo."
+SAMPLES, CLIP_SAMPLES = 100_000, 3_000_000
 
 
 @click.command()
-@click.argument("algorithm", type=click.Choice(ALGORITHMS))
+@click.argument("method", type=click.Choice(METHOD_NAMES))
 @click.argument("env_id")
+@click.option(
+    "--demos", default=None, help="demonstrations in any format of `sb3-vdb demos`; else a clip"
+)
+@click.option("--algo", default=None, help="that generates: SAC, or module:Class [default: PPO]")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="argument of the method; algo.NAME=VALUE of the algorithm; several times",
+)
+@click.option(
+    "--arg",
+    "env_args",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="argument of the environment; several times",
+)
+@click.option("--import", "module", default=None, help="module that registers the environment")
+@click.option("--n-envs", default=8, show_default=True, type=click.IntRange(min=1))
+@click.option("--normalize", is_flag=True, help="normalise what the policy sees (VecNormalize)")
 @click.option(
     "--clip",
     default=None,
@@ -26,28 +54,93 @@ ANY_CLIP = "Mocap"
 )
 @click.option(
     "--samples",
-    default=3_000_000,
-    show_default=True,
+    default=None,
     type=click.IntRange(min=1),
-    help="environment steps; a million takes 10 to 20 minutes of one core",
+    help="environment steps; of cloning, updates  [default: 100,000; of a clip 3,000,000, of which "
+    "a million takes 10 to 20 minutes of one core]",
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option("--seeds", default=1, show_default=True, type=click.IntRange(min=1))
 @click.option("--out", default="runs/train", show_default=True, type=options.PATH)
-def train(
-    algorithm: str, env_id: str, clip: str | None, samples: int, seed: int, out: Path
-) -> None:
-    """Learn a motion clip: VAIL or GAIL on differences to it, or DeepMimic's hand-made reward.
-    Running it again continues a training that was stopped.
+@click.option("--workers", default=None, type=click.IntRange(min=1), help="jobs at a time")
+@click.option("--backend", type=click.Choice(("local", "ray")), default="local", show_default=True)
+@click.option("--address", default=None, help="of a Ray cluster: auto, ray://host:10001")
+def train(method: str, env_id: str, demos: str | None, clip: str | None, **given: object) -> None:
+    """Learn ENV_ID from demonstrations, by any method; or a motion clip, by VAIL or GAIL on
+    differences to it or by DeepMimic's hand-made reward. Running it again continues a training that
+    was stopped, and ends with a page of its curves.
     """
+    if given["module"]:
+        env_id = f"{given['module']}:{env_id}"
+    known = known_id(env_id, "ENV_ID")
+    try:
+        if demos is None:
+            _train_clip(method, known, clip, given)
+        else:
+            _train_demos(method, env_id if ":" in env_id else known, demos, clip, given)
+    except REFUSALS as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _train_demos(
+    method: str, env_id: str, demos: str, clip: str | None, given: dict[str, object]
+) -> None:
+    from sb3_vdb.experiments.framework.job import Workers
+    from sb3_vdb.experiments.training.run import TrainingRun, TrainingSettings
+    from sb3_vdb.experiments.training.study import train_all
+    from sb3_vdb_envs.cores import available_cores
+
+    if method == "deepmimic" or clip is not None:
+        raise click.UsageError("a clip and deepmimic need no demonstrations; leave --demos out")
+    values: object = given["settings"]
+    assert isinstance(values, tuple)
+    chosen = env_arguments(values, "--set")
+    generator = {n: v for n, v in chosen.items() if n.startswith(OF_ALGORITHM)}
+    kwargs: object = given["env_args"]
+    assert isinstance(kwargs, tuple)
+    settings = TrainingSettings(
+        demos=demos if ":" in demos else str(Path(demos).expanduser().absolute()),
+        steps=_number(given["samples"] or SAMPLES),
+        n_envs=_number(given["n_envs"]),
+        algorithm=None if given["algo"] is None else str(given["algo"]),
+        normalize=bool(given["normalize"]),
+        env_kwargs=env_arguments(kwargs),
+        arguments={n: v for n, v in chosen.items() if n not in generator},
+        algorithm_arguments={n.removeprefix(OF_ALGORITHM): v for n, v in generator.items()},
+    )
+    first, out = _number(given["seed"]), Path(str(given["out"])).expanduser().absolute()
+    seeds = range(first, first + _number(given["seeds"]))
+    runs = [TrainingRun(out, method, env_id, seed, settings) for seed in seeds]
+    address = None if given["address"] is None else str(given["address"])
+    n = _number(given["workers"] or available_cores())
+    report = train_all(runs, Workers(n, "ray" if given["backend"] == "ray" else "local", address))
+    for run in runs:
+        result = run.result()
+        click.echo(f"{run.name}: {result}\n{run.folder}")
+    click.echo(report)
+
+
+def _number(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _train_clip(method: str, env_id: str, clip: str | None, given: dict[str, object]) -> None:
     from sb3_vdb.experiments.motion_imitation.study import train_one
 
-    env_id = known_id(env_id, "ENV_ID")
     found = HUMANOID.fullmatch(env_id)
     if found is None:
         raise click.BadParameter(
-            f"{env_id} has no motion clip to learn from in MuJoCo; choose sb3_vdb/HumanoidRun-v0 "
-            "or another of its kind, or sb3_vdb/HumanoidMocap-v0 with --clip",
+            f"{env_id} has no motion clip to learn from in MuJoCo; give demonstrations with "
+            "--demos, or choose sb3_vdb/HumanoidRun-v0 or another of its kind, or "
+            "sb3_vdb/HumanoidMocap-v0 with --clip",
             param_hint="ENV_ID",
+        )
+    unused = [name for name in ("settings", "env_args", "algo", "normalize") if given[name]]
+    if method not in CLIP_METHODS or unused or _number(given["seeds"]) > 1:
+        raise click.UsageError(
+            f"from a clip, the methods are {', '.join(CLIP_METHODS)}, of one seed, with the "
+            "study's settings; give --demos for the others"
         )
     skill = found.group(1)
     if (skill == ANY_CLIP) != (clip is not None):
@@ -56,7 +149,18 @@ def train(
             "--clip with sb3_vdb/HumanoidMocap-v0, and only there",
             param_hint="--clip",
         )
+    samples = _number(given["samples"] or CLIP_SAMPLES)
+    out = Path(str(given["out"])).absolute()
+    click.echo(train_one(method, skill, clip, _number(given["seed"]), samples, out))
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+def plot(folder: Path) -> None:
+    """Make the page of a folder of `sb3-vdb train --demos` anew, also while runs go on."""
+    from sb3_vdb.experiments.training.study import write_report
+
     try:
-        click.echo(train_one(algorithm, skill, clip, seed, samples, out.absolute()))
+        click.echo(write_report(folder.absolute()))
     except REFUSALS as error:
         raise click.ClickException(str(error)) from error

@@ -1,4 +1,6 @@
-"""Evaluations during a training: a table that goes on with the training, and its clock."""
+"""Evaluations during a training: a table that goes on with the training, its clock, and what it has
+from the trainer's log.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,30 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from stable_baselines3.common.logger import Logger
 
 from sb3_vdb.files import reading, write_text
+
+# what the table of evaluations has from the trainer's log
+LOGGED = {
+    "discriminator/kl": "kl",
+    "discriminator/beta": "beta",
+    "discriminator/information_limit": "information_limit",
+    "discriminator/accuracy_expert": "accuracy_expert",
+    "discriminator/accuracy_generator": "accuracy_generator",
+    "discriminator/mean_code_acc_expert": "mean_code_accuracy_expert",
+    "discriminator/mean_code_acc_gen": "mean_code_accuracy_generator",
+    "reward/q10": "reward_q10",
+    "reward/q50": "reward_q50",
+    "reward/q90": "reward_q90",
+    "reward/task_rank_correlation": "task_rank_correlation",
+}
+
+
+def logged_figures(logger: Logger) -> dict[str, float]:
+    """Return those of :data:`LOGGED` that a trainer has logged since its last line."""
+    values = logger.name_to_value
+    return {short: values[name] for name, short in LOGGED.items() if name in values}
 
 
 class EvaluationLog:

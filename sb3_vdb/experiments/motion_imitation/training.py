@@ -16,7 +16,7 @@ from sb3_vdb.baselines import DeepMimicPolicy, DeepMimicPPO
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.evaluation import ImitationResult, evaluate_imitation
 from sb3_vdb.experiments.framework.checkpoints import load_model, save_model
-from sb3_vdb.experiments.framework.evaluations import EvaluationLog
+from sb3_vdb.experiments.framework.evaluations import LOGGED, EvaluationLog, logged_figures
 from sb3_vdb.experiments.humanoid.table import evaluate_everywhere
 from sb3_vdb.experiments.humanoid.training import (
     EVALUATION_SEED,
@@ -37,19 +37,6 @@ CHECKPOINT, EVALUATIONS, POLICY = "checkpoint.zip", "evaluations.csv", "policy.p
 REWARD = "reward.pt"  # what was learned, beside the policy
 ENV_KWARGS = {"drift": True}
 PHASE_SHIFTS = 16  # of a cycle, over which the error is minimised
-# what the table of evaluations has from the trainer's log
-LOGGED = {
-    "discriminator/kl": "kl",
-    "discriminator/beta": "beta",
-    "discriminator/accuracy_expert": "accuracy_expert",
-    "discriminator/accuracy_generator": "accuracy_generator",
-    "discriminator/mean_code_acc_expert": "mean_code_accuracy_expert",
-    "discriminator/mean_code_acc_gen": "mean_code_accuracy_generator",
-    "reward/q10": "reward_q10",
-    "reward/q50": "reward_q50",
-    "reward/q90": "reward_q90",
-    "reward/task_rank_correlation": "task_rank_correlation",
-}
 Learner = AdversarialTrainer | DeepMimicPPO
 
 
@@ -244,8 +231,7 @@ class EvaluateAndSave(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
-        values = self.logger.name_to_value
-        self._logged = {short: values[name] for name, short in LOGGED.items() if name in values}
+        self._logged = logged_figures(self.logger)
 
     def _on_rollout_start(self) -> None:
         if self.num_timesteps >= self._next:

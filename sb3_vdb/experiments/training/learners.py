@@ -1,0 +1,111 @@
+"""What learns, made from the name of a method, an environment and demonstrations."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.vec_env import VecEnv
+
+from sb3_vdb.adversarial.trainer import AdversarialTrainer
+from sb3_vdb.baselines import BehaviouralCloning, SQILDictReplayBuffer, SQILReplayBuffer
+from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.methods import Method
+from sb3_vdb.saved_models import named_algorithm
+
+Learner = AdversarialTrainer | BehaviouralCloning | BaseAlgorithm
+# what other options say
+FIXED = (
+    *("demonstrations", "venv", "gen_algo", "env", "policy", "seed", "device", "log_dir"),
+    *("replay_buffer_class", "replay_buffer_kwargs", "_init_setup_model"),
+)
+ROUND = 2048  # environment steps in a rollout of an on-policy generator, unless `n_steps` is set
+
+
+def make_learner(
+    method: Method,
+    algorithm: str | None,
+    venv: VecEnv,
+    demonstrations: Demonstrations,
+    seed: int,
+    arguments: Mapping[str, Any],
+    algorithm_arguments: Mapping[str, Any],
+) -> Learner:
+    """Make what learns, untrained.
+
+    :param method: which one
+    :param algorithm: ``"SAC"`` or ``"module:Class"``; None for the method's own
+    :param venv: environments to learn in
+    :param demonstrations: the expert's
+    :param seed: of everything
+    :param arguments: of the method, in place of its own
+    :param algorithm_arguments: of the algorithm, in place of SB3's defaults
+    :raises ValueError: an argument is unknown or does not fit
+    """
+    kind, given = method.kind, {**method.arguments, **arguments}
+    _check_names(kind, given)
+    if kind is BehaviouralCloning:
+        _refuse_algorithm(algorithm, algorithm_arguments)
+        return BehaviouralCloning(venv, demonstrations, seed=seed, device="cpu", **given)
+    assert method.algorithm is not None
+    made: type[BaseAlgorithm] = named_algorithm(algorithm or method.algorithm)
+    chosen = {**_defaults(made, venv.num_envs), **algorithm_arguments}
+    _check_names(made, chosen, "algo.")
+    common: dict[str, Any] = {"seed": seed, "device": "cpu", **chosen}
+    if kind is SQILReplayBuffer:
+        has_parts = isinstance(venv.observation_space, spaces.Dict)
+        common["replay_buffer_class"] = SQILDictReplayBuffer if has_parts else SQILReplayBuffer
+        common["replay_buffer_kwargs"] = {"demonstrations": demonstrations, **given}
+        return made(policy_of(venv), venv, **common)
+    generator = made(policy_of(venv), venv, **common)
+    trainer: AdversarialTrainer = kind(
+        demonstrations, venv, generator, **{"seed": seed, "device": "cpu", **given}
+    )
+    return trainer
+
+
+def policy_of(venv: VecEnv) -> str:
+    """Name SB3's policy for observations."""
+    space = venv.observation_space
+    if isinstance(space, spaces.Dict):
+        return "MultiInputPolicy"
+    return "CnnPolicy" if is_image_space(space) else "MlpPolicy"
+
+
+def _defaults(algorithm: type[BaseAlgorithm], n_envs: int) -> dict[str, Any]:
+    """Shorten the rollouts of an on-policy algorithm, after which discriminators learn."""
+    if not issubclass(algorithm, OnPolicyAlgorithm):
+        return {}
+    return {"n_steps": max(1, ROUND // n_envs)}
+
+
+def _refuse_algorithm(algorithm: str | None, arguments: Mapping[str, Any]) -> None:
+    if algorithm is not None or arguments:
+        raise ValueError(
+            "cloning has no generator; leave --algo out, and --set with names that begin with algo."
+        )
+
+
+def _check_names(kind: type[Any], given: Mapping[str, Any], prefix: str = "") -> None:
+    """Refuse arguments that a class does not have.
+
+    :raises ValueError: naming those that it has
+    """
+    known: set[str] = set()
+    for each in kind.__mro__:
+        if "__init__" in vars(each):
+            known |= set(inspect.signature(vars(each)["__init__"]).parameters)
+    if kind is SQILReplayBuffer:
+        known = {"expert_share"}
+    known -= {*FIXED, "self", "arguments", "named", "args", "kwargs"}
+    for name in given:
+        if name not in known:
+            raise ValueError(
+                f"{kind.__name__} has no argument `{name}` (--set {prefix}{name}=...); it has "
+                f"{', '.join(sorted(known))}"
+            )
