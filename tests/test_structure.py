@@ -24,7 +24,7 @@ FLOORS = (
     "recovered_reward stored_episodes",
     "baselines evaluation",
     "adversarial pretrained vmail",
-    "saved_models",
+    "methods saved_models",
     "sb3_vdb",  # its __init__
     "experiments integrations",
     "cli",
