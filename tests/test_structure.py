@@ -26,7 +26,8 @@ FLOORS = (
     "adversarial pretrained vmail",
     "methods saved_models",
     "sb3_vdb",  # its __init__
-    "experiments integrations",
+    "integrations",
+    "experiments",
     "cli",
 )
 FLOOR_OF = {room: i for i, floor in enumerate(FLOORS) for room in floor.split()}

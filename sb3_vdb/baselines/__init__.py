@@ -1,11 +1,12 @@
 """What the papers compare with: DeepMimic's hand-made reward and that of pixels, behavioural
-cloning, and SQIL.
+cloning, alone or as a warm start, and SQIL.
 """
 
 from sb3_vdb.baselines.behavioural_cloning import BehaviouralCloning, ClonedPolicy
 from sb3_vdb.baselines.deepmimic import DeepMimicPolicy, DeepMimicPPO
 from sb3_vdb.baselines.pixel_reward import PixelReward
 from sb3_vdb.baselines.sqil import SQILDictReplayBuffer, SQILReplayBuffer
+from sb3_vdb.baselines.warm_start import warm_start
 
 __all__ = [
     "BehaviouralCloning",
@@ -15,4 +16,5 @@ __all__ = [
     "PixelReward",
     "SQILDictReplayBuffer",
     "SQILReplayBuffer",
+    "warm_start",
 ]
