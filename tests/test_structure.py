@@ -26,8 +26,7 @@ FLOORS = (
     "adversarial pretrained vmail",
     "methods saved_models",
     "sb3_vdb",  # its __init__
-    "integrations",
-    "experiments",
+    "experiments integrations",
     "cli",
 )
 FLOOR_OF = {room: i for i, floor in enumerate(FLOORS) for room in floor.split()}

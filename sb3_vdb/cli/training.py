@@ -20,6 +20,7 @@ METHOD_NAMES = (
 HUMANOID = re.compile(r"sb3_vdb/Humanoid(\w+)-v0")
 ANY_CLIP = "Mocap"
 OF_ALGORITHM = "algo."
+COPY = "demonstrations.npz"  # of demonstrations in another format
 SAMPLES, CLIP_SAMPLES = 100_000, 3_000_000
 
 
@@ -98,8 +99,9 @@ def _train_demos(
     generator = {n: v for n, v in chosen.items() if n.startswith(OF_ALGORITHM)}
     kwargs: object = given["env_args"]
     assert isinstance(kwargs, tuple)
+    first, out = _number(given["seed"]), Path(str(given["out"])).expanduser().absolute()
     settings = TrainingSettings(
-        demos=demos if ":" in demos else str(Path(demos).expanduser().absolute()),
+        demos=str(_as_npz(demos, out)),
         steps=_number(given["samples"] or SAMPLES),
         n_envs=_number(given["n_envs"]),
         algorithm=None if given["algo"] is None else str(given["algo"]),
@@ -108,7 +110,6 @@ def _train_demos(
         arguments={n: v for n, v in chosen.items() if n not in generator},
         algorithm_arguments={n.removeprefix(OF_ALGORITHM): v for n, v in generator.items()},
     )
-    first, out = _number(given["seed"]), Path(str(given["out"])).expanduser().absolute()
     seeds = range(first, first + _number(given["seeds"]))
     runs = [TrainingRun(out, method, env_id, seed, settings) for seed in seeds]
     address = None if given["address"] is None else str(given["address"])
@@ -118,6 +119,19 @@ def _train_demos(
         result = run.result()
         click.echo(f"{run.name}: {result}\n{run.folder}")
     click.echo(report)
+
+
+def _as_npz(demos: str, out: Path) -> Path:
+    """Give the file of demonstrations that a run reads; those of another format are copied into
+    its folder.
+    """
+    from sb3_vdb.integrations.files import guessed_format, read_demonstrations
+
+    if guessed_format(demos) == "npz" and Path(demos).expanduser().is_file():
+        return Path(demos).expanduser().absolute()
+    read = read_demonstrations(demos)
+    out.mkdir(parents=True, exist_ok=True)
+    return read.save(out / COPY)
 
 
 def _number(value: object) -> int:

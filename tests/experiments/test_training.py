@@ -15,6 +15,7 @@ from sb3_vdb.cli.training import METHOD_NAMES
 from sb3_vdb.experiments.training import run as run_module
 from sb3_vdb.experiments.training import study
 from sb3_vdb.experiments.training.run import TrainingRun, TrainingSettings, train
+from sb3_vdb.integrations.tables import to_csv
 from sb3_vdb.methods import METHODS, method
 from sb3_vdb.recovered_reward import RecoveredReward
 from sb3_vdb.saved_models import load_model
@@ -104,7 +105,9 @@ def test_a_run_that_was_stopped_goes_on(demos, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_the_command(demos, tmp_path):
     runner = CliRunner()
-    arguments = ["train", "gail-gp", MAZE, "--demos", demos, "--out", str(tmp_path / "runs")]
+    csv = tmp_path / "maze.csv"
+    to_csv(Demonstrations.load(demos), csv)
+    arguments = ["train", "gail-gp", MAZE, "--demos", str(csv), "--out", str(tmp_path / "runs")]
     arguments += ["--samples", "256", "--n-envs", "2", "--seeds", "2", "--normalize"]
     arguments += ["--set", "grad_penalty_coef=2.5", "--set", "algo.n_steps=64"]
     arguments += ["--set", "demo_batch_size=32", "--algo", "TRPO"]

@@ -21,7 +21,6 @@ from sb3_vdb.experiments.framework.job import Report
 from sb3_vdb.experiments.framework.run import Run, has_result, write_result
 from sb3_vdb.experiments.training.learners import Learner, make_learner
 from sb3_vdb.files import write_bytes
-from sb3_vdb.integrations.files import read_demonstrations
 from sb3_vdb.methods import method as named_method
 from sb3_vdb.run_state import share_statistics
 from sb3_vdb.vec_env import make_vec_env
@@ -35,7 +34,7 @@ SEED_STRIDE, EVALUATION_SEED = 1_000, 900_000
 class TrainingSettings:
     """What a training has beside method, environment and seed.
 
-    :param demos: demonstrations, as :func:`read_demonstrations` takes them
+    :param demos: file that ``Demonstrations.save`` wrote
     :param steps: environment steps; of cloning, updates
     :param n_envs: environments side by side
     :param algorithm: that generates; None for the method's own
@@ -86,7 +85,7 @@ class TrainingRun(Run):
 
     def demonstrations(self) -> Demonstrations:
         """Read what is learned from."""
-        return read_demonstrations(self.settings.demos)
+        return Demonstrations.load(self.settings.demos)
 
     def environments(self, n: int, seed: int, training: bool) -> VecEnv:
         """Make environments, normalised where that is asked for."""
