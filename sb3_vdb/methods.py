@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sb3_vdb.adversarial import AIRL, DAC, GAIL, VAIL, VAIRL
 from sb3_vdb.baselines import BehaviouralCloning, SQILReplayBuffer
 
-SAMPLE_OF_NOISE = "the paper and its released code give no size"
+NO_SIZE = "the paper and its released code give no size"
 
 
 class Method(NamedTuple):
@@ -28,6 +28,7 @@ class Method(NamedTuple):
     source: str
 
 
+#: by the names of the papers' tables
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
         "gail": Method(GAIL, {}, "PPO", "Ho & Ermon 2016"),
@@ -35,13 +36,13 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             GAIL,
             {"input_noise_std": 0.3},
             "PPO",
-            f"VDB paper, 5.1; {SAMPLE_OF_NOISE}: ours, of normalised inputs",
+            f"VDB paper, 5.1; {NO_SIZE}: ours, of normalised inputs",
         ),
         "gail-noise-z": Method(
             GAIL,
             {"hidden_noise_std": 1.0},
             "PPO",
-            f"VDB paper, 5.1; {SAMPLE_OF_NOISE} for motions: 1, as in its image GAN",
+            f"VDB paper, 5.1; {NO_SIZE} for motions: 1, as in its image GAN",
         ),
         "gail-gp": Method(GAIL, {"grad_penalty_coef": 1.0}, "PPO", "VDB paper, appendix C"),
         "vail": Method(VAIL, {"information_limit": 0.5}, "PPO", "VDB paper, 5.1"),
@@ -75,7 +76,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
 def method(name: str) -> Method:
     """Return a method by its name.
 
-    :param name: of :data:`METHODS`
+    :param name: in ``METHODS``
     :raises ValueError: there is no such method
     """
     if name not in METHODS:

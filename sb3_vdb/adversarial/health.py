@@ -6,11 +6,12 @@ import copy
 import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3_vdb.adversarial.discriminator_learner import DiscriminatorLearner
+from sb3_vdb.adversarial.trainer import AdversarialTrainer
 from sb3_vdb.arguments import one_of, positive_int
 
 WINDOW = 20  # rounds that are looked at
@@ -82,17 +83,6 @@ def _mean(rounds: Sequence[Mapping[str, float]], name: str) -> float:
     return sum(each[name] for each in rounds) / len(rounds)
 
 
-class HasDiscriminator(Protocol):
-    """What the callback needs of a trainer."""
-
-    discriminator: Any
-    rounds: Any
-
-    @property
-    def n_rounds(self) -> int:
-        """Rounds so far."""
-
-
 class HealthCallback(BaseCallback):
     """Watches the discriminator of GAIL, VAIL, AIRL, VAIRL or DAC: ``trainer.learn(steps,
     HealthCallback(trainer, action="stop"))``.
@@ -114,7 +104,7 @@ class HealthCallback(BaseCallback):
 
     def __init__(
         self,
-        trainer: HasDiscriminator,
+        trainer: AdversarialTrainer,
         action: Action = "warn",
         window: int = WINDOW,
         max_roll_backs: int = 3,

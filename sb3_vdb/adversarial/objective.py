@@ -29,7 +29,7 @@ class Objective(NamedTuple):
     :param grad_penalty_target: what is penalised
     :param information_limit: I_c in nats; None for no bottleneck
     :param loss_kind: ``"cross_entropy"`` or ``"least_squares"``
-    :param grad_penalty_kind: name of the formula in :mod:`sb3_vdb.vdb.penalties`
+    :param grad_penalty_kind: ``"zero_centered"`` (eq. 15) or ``"one_centered"`` (WGAN-GP)
     """
 
     batch_size: int
