@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 import click
 
@@ -11,6 +12,9 @@ from sb3_vdb.cli import options
 from sb3_vdb.cli.ids import known_id
 from sb3_vdb.cli.options import REFUSALS
 from sb3_vdb.cli.policies import env_arguments
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 CLIP_METHODS = ("vail", "gail", "deepmimic")
 METHOD_NAMES = (
@@ -22,6 +26,24 @@ ANY_CLIP = "Mocap"
 OF_ALGORITHM = "algo."
 COPY = "demonstrations.npz"  # of demonstrations in another format
 SAMPLES, CLIP_SAMPLES = 100_000, 3_000_000
+
+
+class Given(TypedDict):
+    """Values of the options."""
+
+    algo: str | None
+    settings: tuple[str, ...]
+    env_args: tuple[str, ...]
+    module: str | None
+    n_envs: int
+    normalize: bool
+    samples: int | None
+    seed: int
+    seeds: int
+    out: Path
+    workers: int | None
+    backend: Literal["local", "ray"]
+    address: str | None
 
 
 @click.command()
@@ -66,58 +88,52 @@ SAMPLES, CLIP_SAMPLES = 100_000, 3_000_000
 @click.option("--workers", default=None, type=click.IntRange(min=1), help="jobs at a time")
 @click.option("--backend", type=click.Choice(("local", "ray")), default="local", show_default=True)
 @click.option("--address", default=None, help="of a Ray cluster: auto, ray://host:10001")
-def train(method: str, env_id: str, demos: str | None, clip: str | None, **given: object) -> None:
+def train(
+    method: str, env_id: str, demos: str | None, clip: str | None, **given: Unpack[Given]
+) -> None:
     """Learn ENV_ID from demonstrations, by any method; or a motion clip, by VAIL or GAIL on
     differences to it or by DeepMimic's hand-made reward. Running it again continues a training that
     was stopped, and ends with a page of its curves.
     """
-    if given["module"]:
+    if given["module"] is not None:
         env_id = f"{given['module']}:{env_id}"
     known = known_id(env_id, "ENV_ID")
     try:
         if demos is None:
             _train_clip(method, known, clip, given)
+        elif method == "deepmimic" or clip is not None:
+            raise click.UsageError("a clip and deepmimic need no demonstrations; leave --demos out")
         else:
-            _train_demos(method, env_id if ":" in env_id else known, demos, clip, given)
+            _train_demos(method, env_id if ":" in env_id else known, demos, given)
     except REFUSALS as error:
         raise click.ClickException(str(error)) from error
 
 
-def _train_demos(
-    method: str, env_id: str, demos: str, clip: str | None, given: dict[str, object]
-) -> None:
+def _train_demos(method: str, env_id: str, demos: str, given: Given) -> None:
     from sb3_vdb.experiments.framework.job import Workers
     from sb3_vdb.experiments.training.run import TrainingRun, TrainingSettings
     from sb3_vdb.experiments.training.study import train_all
     from sb3_vdb_envs.cores import available_cores
 
-    if method == "deepmimic" or clip is not None:
-        raise click.UsageError("a clip and deepmimic need no demonstrations; leave --demos out")
-    values: object = given["settings"]
-    assert isinstance(values, tuple)
-    chosen = env_arguments(values, "--set")
+    chosen = env_arguments(given["settings"], "--set")
     generator = {n: v for n, v in chosen.items() if n.startswith(OF_ALGORITHM)}
-    kwargs: object = given["env_args"]
-    assert isinstance(kwargs, tuple)
-    first, out = _number(given["seed"]), Path(str(given["out"])).expanduser().absolute()
+    out = given["out"].expanduser().absolute()
     settings = TrainingSettings(
         demos=str(_as_npz(demos, out)),
-        steps=_number(given["samples"] or SAMPLES),
-        n_envs=_number(given["n_envs"]),
-        algorithm=None if given["algo"] is None else str(given["algo"]),
-        normalize=bool(given["normalize"]),
-        env_kwargs=env_arguments(kwargs),
+        steps=given["samples"] or SAMPLES,
+        n_envs=given["n_envs"],
+        algorithm=given["algo"],
+        normalize=given["normalize"],
+        env_kwargs=env_arguments(given["env_args"]),
         arguments={n: v for n, v in chosen.items() if n not in generator},
         algorithm_arguments={n.removeprefix(OF_ALGORITHM): v for n, v in generator.items()},
     )
-    seeds = range(first, first + _number(given["seeds"]))
+    seeds = range(given["seed"], given["seed"] + given["seeds"])
     runs = [TrainingRun(out, method, env_id, seed, settings) for seed in seeds]
-    address = None if given["address"] is None else str(given["address"])
-    n = _number(given["workers"] or available_cores())
-    report = train_all(runs, Workers(n, "ray" if given["backend"] == "ray" else "local", address))
+    workers = Workers(given["workers"] or available_cores(), given["backend"], given["address"])
+    report = train_all(runs, workers)
     for run in runs:
-        result = run.result()
-        click.echo(f"{run.name}: {result}\n{run.folder}")
+        click.echo(f"{run.name}: {run.result()}\n{run.folder}")
     click.echo(report)
 
 
@@ -134,12 +150,7 @@ def _as_npz(demos: str, out: Path) -> Path:
     return read.save(out / COPY)
 
 
-def _number(value: object) -> int:
-    assert isinstance(value, int)
-    return value
-
-
-def _train_clip(method: str, env_id: str, clip: str | None, given: dict[str, object]) -> None:
+def _train_clip(method: str, env_id: str, clip: str | None, given: Given) -> None:
     from sb3_vdb.experiments.motion_imitation.study import train_one
 
     found = HUMANOID.fullmatch(env_id)
@@ -150,8 +161,8 @@ def _train_clip(method: str, env_id: str, clip: str | None, given: dict[str, obj
             "sb3_vdb/HumanoidMocap-v0 with --clip",
             param_hint="ENV_ID",
         )
-    unused = [name for name in ("settings", "env_args", "algo", "normalize") if given[name]]
-    if method not in CLIP_METHODS or unused or _number(given["seeds"]) > 1:
+    others = given["settings"] or given["env_args"] or given["algo"] or given["normalize"]
+    if method not in CLIP_METHODS or others or given["seeds"] > 1:
         raise click.UsageError(
             f"from a clip, the methods are {', '.join(CLIP_METHODS)}, of one seed, with the "
             "study's settings; give --demos for the others"
@@ -163,9 +174,8 @@ def _train_clip(method: str, env_id: str, clip: str | None, given: dict[str, obj
             "--clip with sb3_vdb/HumanoidMocap-v0, and only there",
             param_hint="--clip",
         )
-    samples = _number(given["samples"] or CLIP_SAMPLES)
-    out = Path(str(given["out"])).absolute()
-    click.echo(train_one(method, skill, clip, _number(given["seed"]), samples, out))
+    samples = given["samples"] or CLIP_SAMPLES
+    click.echo(train_one(method, skill, clip, given["seed"], samples, given["out"].absolute()))
 
 
 @click.command()
