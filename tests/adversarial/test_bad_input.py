@@ -155,9 +155,7 @@ def test_a_recurrent_generator_under_airl_is_refused(demos):
 
 
 def test_relabelling_that_is_impossible_is_refused(demos):
-    with pytest.raises(ValueError, match="`relabel` is True, which needs an on-policy"):
-        make_trainer("GAIL", "SAC", demos, relabel=True)
-    with pytest.raises(ValueError, match="VecNormalize"):
+    with pytest.raises(ValueError, match=r"`relabel` is True, which needs.*VecNormalize"):
         make_trainer("GAIL", "PPO", demos, relabel=True, venv=VecNormalize(make_vec_env(MAZE, 2)))
 
 

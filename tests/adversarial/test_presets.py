@@ -16,7 +16,7 @@ def make(kind, demos, **arguments):
     return kind(demos, venv, generator, **({"demo_batch_size": 16} | arguments))
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", [name for name in PRESETS if name != "dac"])  # see test_dac
 def test_a_preset_is_made_of_a_trainers_arguments(name, demos):
     trainer = make(VAIRL, demos, **preset(name) | {"demo_batch_size": 16})
     assert trainer.dual.information_limit == {"paper-S-maze": 0.05}.get(name, 0.5)
