@@ -103,8 +103,7 @@ METHODS: Mapping[str, MotionMethod] = {
 ADAPTIVE = "VAIL-difference"
 # what stands in one figure, by what its name has behind the skill's
 GROUPS: Mapping[str, Sequence[str]] = {
-    "": [*HAND_MADE, ADAPTIVE, "GAIL-difference", FOREIGN],
+    "": [name for name in METHODS if "beta" not in name],
     "_fixed_beta": [ADAPTIVE, *(name for name in METHODS if "beta" in name)],
-    "_frames": [name for name in METHODS if METHODS[name].discriminator],
 }
 SALIENT = (ADAPTIVE, "GAIL-difference", "VAIL", "GAIL")  # figure 5
