@@ -9,7 +9,8 @@ import pytest
 import torch as th
 from gymnasium import spaces
 from stable_baselines3 import DQN, PPO, SAC, TD3
-from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
+from stable_baselines3.common import buffers
+from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from sb3_vdb import AIRL, GAIL, VAIL, Demonstrations, View
@@ -63,7 +64,7 @@ def make(
     if generator is PPO:
         options |= {"n_steps": 10, "batch_size": 10}
     else:
-        options |= {"learning_starts": 20, "buffer_size": 300, "batch_size": 16}
+        options |= {"learning_starts": 20, "buffer_size": 300, "batch_size": 16, "train_freq": 1}
     model = generator(policy, venv, **options)
     sees = {}
     if observation is not VECTORS:
@@ -141,11 +142,19 @@ def test_steps_are_paid_when_taken_where_they_cannot_be_later():
         make(normalize="rewards", relabel=True)
 
 
-def test_a_buffer_of_several_steps_is_left_alone():
+class Own(ReplayBuffer):
+    """Somebody's own buffer, which may store or draw in another way."""
+
+
+@pytest.mark.parametrize("kind", [Own, getattr(buffers, "NStepReplayBuffer", None)])
+def test_other_buffers_are_left_alone(kind):
+    if kind is None:
+        pytest.skip("this Stable-Baselines3 has none of several steps")
     venv = DummyVecEnv([lambda: Noise()])
     demos = Demonstrations.from_rollouts(RandomPolicy(FORCES, 1, 0), venv, n_episodes=4)
-    model = SAC("MlpPolicy", venv, n_steps=3, buffer_size=300, learning_starts=20)
-    assert type(model.replay_buffer) is NStepReplayBuffer
+    options = {"replay_buffer_class": Own} if kind is Own else {"n_steps": 3}
+    model = SAC("MlpPolicy", venv, buffer_size=300, learning_starts=20, **options)
+    assert type(model.replay_buffer) is kind
     trainer = GAIL(demos, venv, model, demo_batch_size=16, gen_train_timesteps=32)
     assert not trainer.relabels
     with pytest.raises(ValueError, match='`generator_samples` is "replay", and SAC has no'):
