@@ -152,6 +152,7 @@ def train(run: TrainingRun, report: Report) -> None:
     else:
         model = learner.gen_algo if isinstance(learner, AdversarialTrainer) else learner
         start = model.num_timesteps
+        evaluation.begin(start)
         if start < run.settings.steps:
             callback = _EvaluateAndSave(evaluation)
             learner.learn(run.settings.steps - start, callback, reset_num_timesteps=start == 0)
@@ -265,9 +266,6 @@ class _EvaluateAndSave(BaseCallback):
         super().__init__()
         self.evaluation = evaluation
         self.logged: dict[str, float] = {}
-
-    def _init_callback(self) -> None:
-        self.evaluation.begin(self.model.num_timesteps)
 
     def _on_step(self) -> bool:
         return True
