@@ -89,11 +89,19 @@ WITHOUT_PENALTY = {"grad_penalty_coef": 0.0, **EXPERT_SIDE}
 PAPERS_PENALTY = {"grad_penalty_coef": 1.0, **EXPERT_SIDE}
 PHASE_FUNCTIONED = {"trunk_class": PhaseTrunk}
 
+LIMITS = (1.0, 2.0, 4.0)  # nats, beside the paper's 0.5
+
 METHODS: Mapping[str, MotionMethod] = {
     "DeepMimic": MotionMethod(None),
     "BC": MotionMethod(None),  # of the policy that ships
     "VAIL-difference": MotionMethod(VAIL, differences),
     "GAIL-difference": MotionMethod(GAIL, differences),
+    **{
+        f"VAIL-difference, I_c {limit:g}": MotionMethod(
+            VAIL, differences, {"information_limit": limit}
+        )
+        for limit in LIMITS
+    },
     "VAIL": MotionMethod(VAIL, changes=WITHOUT_PENALTY, discriminator=PHASE_FUNCTIONED),
     "VAIL-GP": MotionMethod(VAIL, changes=PAPERS_PENALTY, discriminator=PHASE_FUNCTIONED),
     "GAIL": MotionMethod(GAIL, changes=WITHOUT_PENALTY, discriminator=PHASE_FUNCTIONED),

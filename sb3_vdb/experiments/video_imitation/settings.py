@@ -21,6 +21,7 @@ from sb3_vdb.networks import PatchTrunk, PhaseTrunk
 from sb3_vdb.views import Join, Picture, PictureDifference, Vector, View
 
 PHASE = Vector("phase", normalize=False)
+LIMITS = (1.0, 2.0, 4.0)  # nats, beside the paper's 0.5
 FIXED_BETAS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)  # beside the adaptive one, figure 6
 
 
@@ -82,6 +83,12 @@ METHODS: Mapping[str, MotionMethod] = {
     **{name: MotionMethod(None) for name in HAND_MADE},
     "VAIL-difference": MotionMethod(VAIL, differences),
     "GAIL-difference": MotionMethod(GAIL, differences),
+    **{
+        f"VAIL-difference, I_c {limit:g}": MotionMethod(
+            VAIL, differences, {"information_limit": limit}
+        )
+        for limit in LIMITS
+    },
     FOREIGN: MotionMethod(VAIL, differences),
     "VAIL-difference, pixels": _of_pictures(VAIL, view=pixel_differences),
     "VAIL": _of_pictures(VAIL, WITHOUT_PENALTY),
@@ -103,7 +110,8 @@ METHODS: Mapping[str, MotionMethod] = {
 ADAPTIVE = "VAIL-difference"
 # what stands in one figure, by what its name has behind the skill's
 GROUPS: Mapping[str, Sequence[str]] = {
-    "": [name for name in METHODS if "beta" not in name],
+    "": [name for name in METHODS if "beta" not in name and "I_c" not in name],
+    "_limit": [ADAPTIVE, *(name for name in METHODS if "I_c" in name), "GAIL-difference"],
     "_fixed_beta": [ADAPTIVE, *(name for name in METHODS if "beta" in name)],
 }
 SALIENT = (ADAPTIVE, "GAIL-difference", "VAIL", "GAIL")  # figure 5
