@@ -3,13 +3,16 @@
 import pickle
 import subprocess
 import sys
+from copy import deepcopy
+from inspect import signature
 
 import gymnasium as gym
 import numpy as np
 import pytest
 from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env as make_sb3_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.monitor import Monitor, load_results
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
 from sb3_vdb import Demonstrations, GymnasiumVecEnv, make_vec_env
@@ -137,6 +140,56 @@ def test_make_vec_env_batches_what_it_can_and_monitors_it():
     assert isinstance(make_vec_env("Pendulum-v1", 2), DummyVecEnv)
     with pytest.raises(ValueError, match="`n_envs`"):
         make_vec_env(MAZE, 0)
+
+
+def test_make_vec_env_has_the_arguments_of_sb3s():
+    """In the same order, so that one can be exchanged for the other."""
+    theirs = list(signature(make_sb3_vec_env).parameters)
+    assert list(signature(make_vec_env).parameters)[: len(theirs)] == theirs
+
+
+@pytest.mark.parametrize("monitor", [True, False])
+def test_a_wrapper_is_put_around_every_environment(monitor):
+    venv = make_vec_env(
+        MAZE,
+        2,
+        seed=0,
+        wrapper_class=gym.wrappers.RescaleAction,
+        wrapper_kwargs={"min_action": -2.0, "max_action": 2.0},
+        env_kwargs={"force_limit": 0.5},
+        monitor=monitor,
+    )
+    assert venv.env_is_wrapped(gym.wrappers.RescaleAction) == [True, True]
+    assert venv.action_space.high.max() == 2.0
+    assert [each.spec.kwargs["force_limit"] for each in venv.envs] == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("env_id", [MAZE, "Pendulum-v1"])
+def test_monitor_files_begin_with_the_index_and_seeds_do_not(env_id, tmp_path):
+    venv = make_vec_env(env_id, 2, seed=3, start_index=4, monitor_dir=str(tmp_path / "logs"))
+    assert (venv.reset() == make_vec_env(env_id, 2, seed=3).reset()).all()
+    actions = np.zeros((2, *venv.action_space.shape), np.float32)
+    for _ in range(200):
+        venv.step(actions)
+    venv.close()
+    assert (tmp_path / "logs" / "4.monitor.csv").exists()
+    assert len(load_results(str(tmp_path / "logs"))) >= 2
+
+
+def test_what_a_batch_cannot_monitor_is_refused():
+    make_vec_env(MAZE, 2, monitor_kwargs={"info_keywords": ()})
+    with pytest.raises(ValueError, match="`info_keywords` alone, got reset_keywords"):
+        make_vec_env(MAZE, 2, monitor_kwargs={"reset_keywords": ("a",)})
+    with pytest.raises(ValueError, match="need `monitor=True`"):
+        make_vec_env(MAZE, 2, monitor_dir="logs", monitor=False)
+
+
+@pytest.mark.parametrize("monitor", [True, False])
+def test_specs_make_environments(monitor):
+    assert isinstance(make_vec_env(gym.spec(MAZE), 2, monitor=monitor).unwrapped, GymnasiumVecEnv)
+    changed = deepcopy(gym.spec("CartPole-v1"))
+    changed.max_episode_steps = 7
+    assert make_vec_env(changed, 2, monitor=monitor).envs[0].spec.max_episode_steps == 7
 
 
 def test_environment_arguments_reach_the_batch():

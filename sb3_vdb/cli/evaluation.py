@@ -45,7 +45,7 @@ def evaluate(
     try:
         policy = load_model(model, algo, vec_normalize, env_id)
         set_random_seed(seed)  # of the policy's noise
-        venv = make_vec_env(env_id, min(episodes, MAX_ENVS), seed, env_kwargs)
+        venv = make_vec_env(env_id, min(episodes, MAX_ENVS), seed, env_kwargs=env_kwargs)
         try:
             check_fits(policy, venv)
             result = evaluate_returns(policy, venv, episodes, deterministic=not stochastic)

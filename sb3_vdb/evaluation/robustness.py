@@ -99,7 +99,7 @@ def evaluate_plants(
     for name, plant in plants.items():
         kwargs = {**(env_kwargs or {}), **plant}
         with closing(
-            make_vec_env(env_id, n, seed, kwargs, monitor=False, every_step_infos=True)
+            make_vec_env(env_id, n, seed, env_kwargs=kwargs, monitor=False, every_step_infos=True)
         ) as venv:
             results[name] = evaluate_imitation(policy, venv)
     return results

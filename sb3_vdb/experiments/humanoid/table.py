@@ -140,9 +140,7 @@ def evaluate_everywhere(
         run.note_versions()
         env_id = f"sb3_vdb/{simulator.prefix}{run.skill}{simulator.suffix}-v0"
         kwargs = {"timestep": simulator.timestep, **chosen, **simulator.env_kwargs}
-        venv = make_vec_env(
-            env_id, simulator.episodes, EVALUATION_SEED + 1000, kwargs, every_step_infos=True
-        )
+        venv = make_vec_env(env_id, simulator.episodes, env_kwargs=kwargs, every_step_infos=True)
         venv.seed(EVALUATION_SEED + 1000)
         policy = saved_models.load_model(path, env_id=env_id)
         result = evaluate_imitation(

@@ -179,11 +179,12 @@ class TransferSettings:
 
     def train_mazes(self, n: int, seed: int) -> VecEnv:
         """Make mazes in which the reward is learned."""
-        return make_vec_env(self.train_env, n, seed, {"force_limit": self.force_limit})
+        return make_vec_env(self.train_env, n, seed, env_kwargs={"force_limit": self.force_limit})
 
     def test_mazes(self, n: int, seed: int) -> VecEnv:
         """Make flipped mazes."""
-        return make_vec_env(self.test_env, n, seed, {"force_limit": self.test_force_limit})
+        kwargs = {"force_limit": self.test_force_limit}
+        return make_vec_env(self.test_env, n, seed, env_kwargs=kwargs)
 
     def shortened(self, share: float) -> TransferSettings:
         """Return the same with only a share of every phase's iterations, for trying it out."""

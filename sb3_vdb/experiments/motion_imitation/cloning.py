@@ -50,7 +50,7 @@ def clone_motion(run: MotionRun, progress: Progress | None = None) -> Path:
     learner.learn(N_UPDATES)
     log.stop()
     test_venv = make_vec_env(
-        run.env_id, N_EPISODES, EVALUATION_SEED, {"threads": 1}, every_step_infos=True
+        run.env_id, N_EPISODES, EVALUATION_SEED, env_kwargs={"threads": 1}, every_step_infos=True
     )
     result = evaluate_imitation(learner, test_venv, phase_shifts=PHASE_SHIFTS)
     log.add(demonstrations.n_steps, **result._asdict())

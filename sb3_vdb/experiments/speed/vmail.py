@@ -77,7 +77,7 @@ def _model(
 ) -> VMAIL:
     look = look or _look(name)
     demonstrations = Demonstrations.from_recording(TASK, look, progress_bar=False, rerender=True)
-    venv = make_vec_env(f"sb3_vdb/{TASK}Pixels-v0", 1, 0, {**look, "threads": 1})
+    venv = make_vec_env(f"sb3_vdb/{TASK}Pixels-v0", 1, seed=0, env_kwargs={**look, "threads": 1})
     arguments: dict[str, Any] = {"engine": "eager", **preset(name), **changes, "device": device}
     sizes = (each.get("policy_kwargs", {}) for each in (preset(name), changes))
     arguments["policy_kwargs"] = {key: value for each in sizes for key, value in each.items()}
@@ -199,7 +199,8 @@ def _acting(device: str) -> pd.DataFrame:
         assert model.env is not None
         model.collect_rollouts(model.env, callback, model.num_timesteps + DECISIONS)
 
-    alone = make_vec_env(f"sb3_vdb/{TASK}Pixels-v0", 1, 0, {**_look(name), "threads": 1})
+    look = {**_look(name), "threads": 1}
+    alone = make_vec_env(f"sb3_vdb/{TASK}Pixels-v0", 1, seed=0, env_kwargs=look)
     alone.reset()
     actions = model.env.action_space.sample()[None]
 

@@ -117,7 +117,12 @@ class VideoRun(MotionRun):
         """
         kwargs = {**self.env_kwargs, "random_start": True, "threads": 1}
         return make_vec_env(
-            self.env_id, N_EPISODES, EVALUATION_SEED, kwargs, monitor=False, every_step_infos=True
+            self.env_id,
+            N_EPISODES,
+            EVALUATION_SEED,
+            env_kwargs=kwargs,
+            monitor=False,
+            every_step_infos=True,
         )
 
     def evaluate(self, policy: Path) -> None:

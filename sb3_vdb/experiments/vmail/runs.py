@@ -103,7 +103,8 @@ def _environments(
     run: PixelRun, look: dict[str, Any], n: int, seed: int, steps: int | None = None
 ) -> VecEnv:
     limit = {} if steps is None else {"max_episode_steps": steps}
-    return make_vec_env(run.settings.env_id, n, seed, {**look, **run.settings.env_kwargs, **limit})
+    kwargs = {**look, **run.settings.env_kwargs, **limit}
+    return make_vec_env(run.settings.env_id, n, seed, env_kwargs=kwargs)
 
 
 def train(run: PixelRun, report: Report) -> None:

@@ -1,30 +1,16 @@
-"""SB3 environments from Gymnasium ids and vector environments, batched where the environment can
-be.
-"""
+"""A Gymnasium vector environment as SB3 environments."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
-from stable_baselines3.common.env_util import make_vec_env as make_sb3_vec_env
-from stable_baselines3.common.vec_env import (
-    DummyVecEnv,
-    SubprocVecEnv,
-    VecEnv,
-    VecEnvWrapper,
-    VecMonitor,
-    VecNormalize,
-)
+from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
-from sb3_vdb.arguments import seed_or_none
-from sb3_vdb.environments import importable_id, is_batched, registered_id
 from sb3_vdb.transitions import Observations, map_parts, parts_of
 
 GYMNASIUM_1 = int(gym.__version__.split(".")[0]) >= 1
@@ -256,127 +242,3 @@ class GymnasiumVecEnv(VecEnv):
     ) -> list[bool]:
         """Return False for each: sub-environments of a batch have no wrappers of their own."""
         return [False for _ in self._get_indices(indices)]
-
-
-def action_repeat_of(venv: VecEnv) -> int | None:
-    """Read how many frames of the environment an action lasts, from its attribute
-    ``action_repeat``; None where it says nothing. Other processes can be asked with SB3 2.4 and
-    later.
-    """
-    base: Any = wrappers(venv)[-1]
-    if isinstance(base, SubprocVecEnv):
-        asked = hasattr(base, "has_attr") and base.has_attr("action_repeat")
-        repeat = base.get_attr("action_repeat", 0)[0] if asked else None
-    else:
-        inner = getattr(base, "env", base)
-        inner = inner.envs[0] if hasattr(inner, "envs") else inner
-        repeat = getattr(getattr(inner, "unwrapped", inner), "action_repeat", None)
-    return None if repeat is None else int(repeat)
-
-
-def as_vec_env(env: Any, name: str = "venv") -> VecEnv:
-    """Return SB3 environments as they are, and wrap a single Gymnasium environment, or a vector
-    environment of Gymnasium's, into them.
-
-    :param env: environments
-    :param name: of the argument, for the message
-    :raises ValueError: it is no environment
-    """
-    if isinstance(env, VecEnv):
-        return env
-    # in Gymnasium 0.29 vector environments are environments as well
-    if isinstance(env, gym.Env) and not isinstance(env, gym.vector.VectorEnv):
-        return DummyVecEnv([lambda: env])
-    if hasattr(env, "single_observation_space"):
-        return GymnasiumVecEnv(env)
-    raise ValueError(
-        f"`{name}` must be SB3 environments (a VecEnv) or a gymnasium.Env, got "
-        f"{type(env).__name__}; make it with sb3_vdb.make_vec_env(id, n_envs)"
-    )
-
-
-def lowest_normalize(venv: VecEnv) -> VecNormalize | None:
-    """Find the innermost ``VecNormalize`` of a stack, below which observations and rewards are
-    raw.
-    """
-    layers = [each for each in wrappers(venv) if isinstance(each, VecNormalize)]
-    return layers[-1] if layers else None
-
-
-def below_normalize(venv: VecEnv) -> VecEnv:
-    """Return what is below the lowest ``VecNormalize``, or everything where there is none: its
-    observations are raw, as demonstrations hold and discriminators see them.
-    """
-    parent = lowest_normalize(venv)
-    return venv if parent is None else parent.venv
-
-
-def wrappers(venv: VecEnv) -> list[VecEnv]:
-    """List the environment and everything it wraps, outermost first."""
-    stack = [venv]
-    while isinstance(stack[-1], VecEnvWrapper):
-        stack.append(stack[-1].venv)
-    return stack
-
-
-def make_vec_env(
-    env_id: str | Callable[..., gym.Env[Any, Any]],
-    n_envs: int = 1,
-    seed: int | None = None,
-    env_kwargs: dict[str, Any] | None = None,
-    monitor: bool = True,
-    every_step_infos: bool = False,
-    vec_env_cls: type[DummyVecEnv | SubprocVecEnv] | None = None,
-    vec_env_kwargs: dict[str, Any] | None = None,
-) -> VecEnv:
-    """Make SB3 environments of an id: one batch for the ids of this package that can be batched,
-    else SB3's ``DummyVecEnv``.
-
-    :param env_id: as ``gym.make`` takes it: ``"Id-v0"``, ``"Id"``, ``"module:Id-v0"``; or a class
-        or function that makes an environment
-    :param n_envs: number of environments
-    :param seed: seed of the first environment; the others take the following ones
-    :param env_kwargs: arguments of the environment
-    :param monitor: record returns and lengths of episodes (what SB3 logs as
-        ``rollout/ep_rew_mean``)
-    :param every_step_infos: whether a batch gives infos at every step, as single environments do,
-        and not only at the end of episodes; slow for large batches
-    :param vec_env_cls: make single environments in this class instead of a batch, for example
-        ``SubprocVecEnv``, one process each
-    :param vec_env_kwargs: its arguments
-    :raises ValueError: ``n_envs`` is not positive, the seed is none, or the id is not registered
-    """
-    if n_envs < 1:
-        raise ValueError(f"`n_envs` must be at least 1, got {n_envs}")
-    seed = seed_or_none("seed", seed)
-    kwargs, vector_class = dict(env_kwargs or {}), vec_env_cls or DummyVecEnv
-    if isinstance(env_id, str):
-        known = registered_id(env_id)
-        if vec_env_cls is None and is_batched(known, kwargs):
-            batch = GymnasiumVecEnv(_make_batch(known, n_envs, kwargs), every_step_infos)
-            batch.seed(seed)
-            return VecMonitor(batch) if monitor else batch
-        env_id = importable_id(env_id)
-    if monitor:
-        return make_sb3_vec_env(
-            env_id,
-            n_envs=n_envs,
-            seed=seed,
-            env_kwargs=env_kwargs,
-            vec_env_cls=vec_env_cls,
-            vec_env_kwargs=vec_env_kwargs,
-        )
-    make = partial(gym.make, env_id) if isinstance(env_id, str) else env_id
-    venv = vector_class([partial(make, **kwargs)] * n_envs, **(vec_env_kwargs or {}))
-    venv.seed(seed)
-    return venv
-
-
-def _make_batch(env_id: str, n_envs: int, kwargs: dict[str, Any]) -> Any:
-    """Make the batch of an id with these arguments, in Gymnasium's own way in both versions."""
-    if GYMNASIUM_1:
-        return gym.make_vec(env_id, num_envs=n_envs, **kwargs)
-    # 0.29 has other names, and takes the time limit from the spec alone
-    spec, kwargs = copy.deepcopy(gym.spec(env_id)), dict(kwargs)
-    spec.max_episode_steps = kwargs.pop("max_episode_steps", spec.max_episode_steps)
-    return gym.make_vec(spec, num_envs=n_envs, vectorization_mode="custom", vector_kwargs=kwargs)
