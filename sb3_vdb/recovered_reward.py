@@ -5,6 +5,7 @@ with the same spaces.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +211,12 @@ class RecoveredReward:
         :return: the path written to, with the suffix ``.pt`` if it had none
         """
         path = with_default_suffix(path, ".pt")
-        content = {
+        write_bytes(path, to_bytes(self.content(), FORMAT, VERSION))
+        return path
+
+    def content(self) -> dict[str, Any]:
+        """Return all that a file of it holds: tensors and plain values by name."""
+        return {
             "description": self.discriminator.describe(),
             "observation_space": space_to_dict(self.discriminator.observation_space),
             "action_space": space_to_dict(self.discriminator.action_space),
@@ -221,8 +227,6 @@ class RecoveredReward:
             "capped": bool(self.capped),
             "weights": self.discriminator.state_dict(),
         }
-        write_bytes(path, to_bytes(content, FORMAT, VERSION))
-        return path
 
     @classmethod
     def load(cls, path: str | Path, device: th.device | str = "cpu") -> RecoveredReward:
@@ -236,6 +240,20 @@ class RecoveredReward:
         path = with_default_suffix(path, ".pt")
         source = str(path)
         data = load_tensors(path.read_bytes(), source, FORMAT, VERSION, device, ENTRIES)
+        return cls.of_content(data, source, device)
+
+    @classmethod
+    def of_content(
+        cls, data: Mapping[str, Any], source: str, device: th.device | str = "cpu"
+    ) -> RecoveredReward:
+        """Make the reward that :meth:`content` described.
+
+        :param data: with all entries of :data:`ENTRIES`
+        :param source: where it came from, for the messages
+        :param device: where its networks go
+        :raises DamagedFileError: an entry is not sound
+        :raises ValueError: it names a class that is not here or not imported
+        """
         check_entries(data["description"], DESCRIPTION, source)
         with reading(source):
             observation_space, action_space = (

@@ -60,6 +60,23 @@ def load_tensors(
         except pickle.UnpicklingError as error:  # its message advises to run them
             found = "it is damaged, or holds objects other than tensors and plain values"
             raise damaged(source, found, remedy) from error
+    check_content(data, source, expected_format, version, entries, remedy)
+    return dict(data)
+
+
+def check_content(
+    data: Any,
+    source: str,
+    expected_format: str,
+    version: int,
+    entries: Kinds | None = None,
+    remedy: str = COPY_AGAIN,
+) -> None:
+    """See whether what a file holds is of a format, a version, and whole; see
+    :func:`load_tensors`.
+
+    :raises DamagedFileError: it is not
+    """
     if not isinstance(data, dict) or data.get("format") != expected_format:
         kind = data.get("format") if isinstance(data, dict) else type(data).__name__
         raise damaged(source, f"it is no {expected_format} file, but one of {kind!r}", remedy)
@@ -70,7 +87,6 @@ def load_tensors(
             "use the sb3_vdb that wrote it",
         )
     check_entries(data, entries or {}, source, remedy)
-    return data
 
 
 def load_weights(module: th.nn.Module, weights: Mapping[str, Any], source: str) -> None:

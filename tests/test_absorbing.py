@@ -7,7 +7,7 @@ import torch as th
 from gymnasium import spaces
 from stable_baselines3 import PPO
 
-from sb3_vdb import GAIL, Demonstrations, make_vec_env
+from sb3_vdb import GAIL, Demonstrations, Trajectory, make_vec_env
 from sb3_vdb.adversarial.objective import Objective
 from sb3_vdb.demonstrations.absorbing import (
     AbsorbingStates,
@@ -54,6 +54,21 @@ def played(env, action):
         observations.append(observation)
         ends.append(end)
     return observations, ends
+
+
+@pytest.mark.parametrize(("horizon", "n_absorbing", "length"), [(10, 1, 3), (10, 4, 6), (4, 4, 4)])
+def test_an_episode_may_end_soon_after_its_absorbing_state(horizon, n_absorbing, length):
+    """Two steps lead to the door; expert and agent have the same."""
+    env = AbsorbingStates(Door(), horizon, n_absorbing)
+    observations, ends = played(env, 1)
+    assert ends == [[False, False]] * (length - 1) + [[False, True]]
+    assert [each.tolist() for each in observations[2:]] == [[0.0, 1.0]] * (length - 1)
+    expert = Trajectory(np.array([[1.0], [2.0], [3.0]], np.float32), np.array([1, 1]), None, True)
+    [extended] = with_absorbing_states(
+        Demonstrations([expert]), horizon, Door.action_space, n_absorbing=n_absorbing
+    )
+    assert not extended.terminal
+    np.testing.assert_array_equal(extended.observations, np.stack(observations))
 
 
 @pytest.mark.parametrize("action", [0, 1])

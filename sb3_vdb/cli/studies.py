@@ -12,6 +12,8 @@ import click
 
 from sb3_vdb.cli import options
 from sb3_vdb.cli.ids import known_id
+from sb3_vdb.experiments.control_tasks.settings import ROWS as CONTROL_ROWS
+from sb3_vdb.experiments.control_tasks.settings import TASKS as CONTROL_TASKS
 from sb3_vdb.experiments.maze_transfer.presets import MAZE_PRESETS
 from sb3_vdb.experiments.maze_transfer.settings import MAZE_METHODS, MAZES
 from sb3_vdb.experiments.maze_transfer.variations import VARIATIONS
@@ -111,6 +113,21 @@ STUDIES: Mapping[str, Study] = {
             ),
             options.share(),
             *options.table(5, None, "run folder  [default: runs/maze-ablation-<preset>]"),
+        ],
+    ),
+    "control-tasks": Study(
+        "control_tasks.study:control_tasks",
+        "Standard tasks of control from ten episodes of an expert: GAIL, VAIL, DAC, SQIL and "
+        f"cloning; in the second stack also GAIL of imitation. {AGAIN}",
+        [
+            options.several(
+                "--task",
+                "tasks",
+                "[default: Pendulum, InvertedPendulum and Hopper]",
+                click.Choice([*CONTROL_TASKS]),
+            ),
+            options.several("--method", "methods", "all by default", click.Choice([*CONTROL_ROWS])),
+            *options.table(5, "runs/control-tasks"),
         ],
     ),
     "humanoid": Study(

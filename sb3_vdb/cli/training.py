@@ -37,6 +37,7 @@ class Given(TypedDict):
     module: str | None
     n_envs: int
     normalize: bool
+    absorbing: bool
     samples: int | None
     seed: int
     seeds: int
@@ -70,6 +71,9 @@ class Given(TypedDict):
 @click.option("--import", "module", default=None, help="module that registers the environment")
 @click.option("--n-envs", default=8, show_default=True, type=click.IntRange(min=1))
 @click.option("--normalize", is_flag=True, help="normalise what the policy sees (VecNormalize)")
+@click.option(
+    "--absorbing", is_flag=True, help="absorbing states where episodes end by themselves, as in DAC"
+)
 @click.option(
     "--clip",
     default=None,
@@ -124,6 +128,7 @@ def _train_demos(method: str, env_id: str, demos: str, given: Given) -> None:
         n_envs=given["n_envs"],
         algorithm=given["algo"],
         normalize=given["normalize"],
+        absorbing=given["absorbing"],
         env_kwargs=env_arguments(given["env_args"]),
         arguments={n: v for n, v in chosen.items() if n not in generator},
         algorithm_arguments={n.removeprefix(OF_ALGORITHM): v for n, v in generator.items()},
@@ -162,6 +167,7 @@ def _train_clip(method: str, env_id: str, clip: str | None, given: Given) -> Non
             param_hint="ENV_ID",
         )
     others = given["settings"] or given["env_args"] or given["algo"] or given["normalize"]
+    others = others or given["absorbing"]
     if method not in CLIP_METHODS or others or given["seeds"] > 1:
         raise click.UsageError(
             f"from a clip, the methods are {', '.join(CLIP_METHODS)}, of one seed, with the "

@@ -28,31 +28,44 @@ class AbsorbingStates(gym.Wrapper[Any, Any, Any, Any]):
     The mark is one more entry of a vector, or a part ``absorbing`` of a Dict: 1 in the absorbing
     state. The termination itself leads to the absorbing state, as in Kostrikov et al. (2019).
 
+    An episode may end a few steps after the absorbing state is reached. Such an end is a time
+    limit as well, over which SB3's algorithms estimate what would follow; so one step is enough
+    for them, and no samples are spent on standing still.
+
     :param env: with observations that are vectors, or a Dict; without a time limit below
         ``horizon``
-    :param horizon: steps of every episode
-    :raises ValueError: other observations, or a horizon that is none
+    :param horizon: most steps of an episode
+    :param n_absorbing: steps in the absorbing state before the episode ends, 1 in the paper's
+        code; None to stay until the horizon
+    :raises ValueError: other observations, or a number that is none
     """
 
-    def __init__(self, env: gym.Env[Any, Any], horizon: int) -> None:
+    def __init__(
+        self, env: gym.Env[Any, Any], horizon: int, n_absorbing: int | None = None
+    ) -> None:
         super().__init__(env)
         self.horizon = positive_int("horizon", horizon)
+        self.n_absorbing = (
+            horizon if n_absorbing is None else positive_int("n_absorbing", n_absorbing)
+        )
         self.observation_space = _marked_space(env.observation_space)
-        self._absorbed, self._t = False, 0
+        self._absorbed, self._n_absorbed, self._t = False, 0, 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Begin an episode."""
         observation, info = self.env.reset(seed=seed, options=options)
-        self._absorbed, self._t = False, 0
+        self._absorbed, self._n_absorbed, self._t = False, 0, 0
         return _marked(observation, absorbing=False), info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """Take a step, or stay in the absorbing state."""
         self._t += 1
         if self._absorbed:
-            return self._nothing(), 0.0, False, self._t >= self.horizon, {}
+            self._n_absorbed += 1
+            ended = self._n_absorbed >= self.n_absorbing or self._t >= self.horizon
+            return self._nothing(), 0.0, False, ended, {}
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._absorbed = bool(terminated)
         truncated = bool(truncated and not terminated) or self._t >= self.horizon
@@ -71,16 +84,21 @@ class AbsorbingStates(gym.Wrapper[Any, Any, Any, Any]):
 
 
 def with_absorbing_states(
-    demonstrations: Demonstrations, horizon: int, action_space: spaces.Space[Any], seed: int = 0
+    demonstrations: Demonstrations,
+    horizon: int,
+    action_space: spaces.Space[Any],
+    seed: int = 0,
+    n_absorbing: int | None = None,
 ) -> Demonstrations:
     """Give demonstrations the absorbing states that :class:`AbsorbingStates` gives the agent:
-    episodes that ended by themselves go on to the horizon.
+    episodes that ended by themselves go on to the horizon, or for ``n_absorbing`` steps.
 
     :param demonstrations: raw, of the environment without the wrapper
     :param horizon: of the wrapper
     :param action_space: of the environment; actions in absorbing states do nothing, and are drawn
         at random
     :param seed: of these actions
+    :param n_absorbing: of the wrapper
     :raises ValueError: an episode is longer than the horizon
     """
     horizon = positive_int("horizon", horizon)
@@ -92,7 +110,9 @@ def with_absorbing_states(
                 f"trajectory {i} has {len(each)} steps, and `horizon` is {horizon}; give the "
                 "longest episode's, here and in the environment"
             )
-        n = horizon - len(each) + 1 if each.terminal else 0  # the last observation is one of them
+        left = horizon - len(each)
+        n_steps = left if n_absorbing is None else min(n_absorbing, left)
+        n = n_steps + 1 if each.terminal else 0  # the last observation is one of them
         extended.append(_extended(each, n, action_space))
     return Demonstrations(extended, demonstrations.view)
 

@@ -11,6 +11,8 @@ EXTRAS = {
     "datasets": "data",
     "pyarrow": "data",
     "imitation": "imitation",
+    "safetensors": "hub",
+    "huggingface_hub": "hub",
 }
 
 

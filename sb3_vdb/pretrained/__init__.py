@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,20 @@ def load_policy(path: Path, env_id: str, device: th.device | str = "cpu") -> Dee
     :raises DamagedFileError: truncated, changed, or a file of another kind
     """
     content = load_tensors(path.read_bytes(), str(path), FORMAT, VERSION, device, ENTRIES)
+    return policy_of_content(content, str(path), env_id, device)
+
+
+def policy_of_content(
+    content: Mapping[str, Any], source: str, env_id: str, device: th.device | str = "cpu"
+) -> DeepMimicPolicy:
+    """Make the policy that :func:`policy_content` described.
+
+    :param content: with all entries of :data:`ENTRIES`
+    :param source: where it came from, for the messages
+    :param env_id: environment whose spaces it has
+    :param device: where its networks go
+    :raises DamagedFileError: an entry is not sound
+    """
     env = gym.make(env_id)
     has_parts = isinstance(env.observation_space, gym.spaces.Dict)
     reads: dict[str, Any] = {"features_extractor_kwargs": {"key": PART}} if has_parts else {}
@@ -85,9 +100,9 @@ def load_policy(path: Path, env_id: str, device: th.device | str = "cpu") -> Dee
         **reads,
     )
     env.close()
-    with reading(path):
+    with reading(source):
         weights = {name: value.float() for name, value in content["state_dict"].items()}
-    load_weights(policy, weights, str(path))
+    load_weights(policy, weights, source)
     policy.set_training_mode(False)
     return policy.to(device)
 
@@ -98,6 +113,16 @@ def save_policy(policy: DeepMimicPolicy, path: Path, card: str) -> None:
     :param policy: trained policy
     :param path: file with the suffix ``.pt``
     :param card: Markdown text
+    :raises ValueError: the policy has settings that the file cannot hold
+    """
+    write_bytes(path, to_bytes(policy_content(policy), FORMAT, VERSION))
+    write_text(path.with_suffix(".md"), card)
+
+
+def policy_content(policy: DeepMimicPolicy) -> dict[str, Any]:
+    """Return all that a file of a policy holds, its matrices in half precision.
+
+    :param policy: trained policy
     :raises ValueError: the policy has settings that the file cannot hold
     """
     plain = DeepMimicPolicy(
@@ -119,10 +144,8 @@ def save_policy(policy: DeepMimicPolicy, path: Path, card: str) -> None:
         name: value.half() if value.ndim == 2 else value.cpu()
         for name, value in policy.state_dict().items()
     }
-    content = {
+    return {
         "value_scale": policy.value_scale,
         "net_arch": policy.net_arch,
         "state_dict": weights,
     }
-    write_bytes(path, to_bytes(content, FORMAT, VERSION))
-    write_text(path.with_suffix(".md"), card)

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
@@ -14,6 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from sb3_vdb.adversarial.trainer import AdversarialTrainer
 from sb3_vdb.baselines import BehaviouralCloning
 from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.demonstrations.absorbing import AbsorbingStates, with_absorbing_states
 from sb3_vdb.demonstrations.leaks import warn_of_leaks
 from sb3_vdb.evaluation.returns import EvaluationResult, evaluate_returns
 from sb3_vdb.experiments.framework.evaluations import LOGGED, EvaluationLog, logged_figures
@@ -28,6 +30,7 @@ from sb3_vdb.vec_env import make_vec_env
 CHECKPOINT, EVALUATIONS, REWARD = "checkpoint.zip", "evaluations.csv", "reward.pt"
 MODEL = "model.zip"  # what `sb3-vdb evaluate` and `record` take
 SEED_STRIDE, EVALUATION_SEED = 1_000, 900_000
+N_ABSORBING = 1  # steps, over which the algorithms estimate what follows
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class TrainingSettings:
     :param env_kwargs: of the environment
     :param arguments: of the method, in place of its own
     :param algorithm_arguments: of the algorithm, in place of SB3's defaults
+    :param absorbing: whether absorbing states follow what ends by itself, for one step
     :param n_evaluations: from the first steps to the end
     :param n_episodes: of an evaluation
     """
@@ -54,6 +58,7 @@ class TrainingSettings:
     env_kwargs: dict[str, Any] = field(default_factory=dict)
     arguments: dict[str, Any] = field(default_factory=dict)
     algorithm_arguments: dict[str, Any] = field(default_factory=dict)
+    absorbing: bool = False
     n_evaluations: int = 10
     n_episodes: int = 10
 
@@ -87,9 +92,38 @@ class TrainingRun(Run):
         """Read what is learned from."""
         return Demonstrations.load(self.settings.demos)
 
+    def expert(self, venv: VecEnv) -> Demonstrations:
+        """Read what is learned from, with the absorbing states that the environments have."""
+        demonstrations = self.demonstrations()
+        if not self.settings.absorbing:
+            return demonstrations
+        return with_absorbing_states(
+            demonstrations, self.horizon, venv.action_space, n_absorbing=N_ABSORBING
+        )
+
+    @property
+    def horizon(self) -> int:
+        """Time limit of the environment.
+
+        :raises ValueError: it has none
+        """
+        limit = gym.spec(self.env_id).max_episode_steps
+        limit = self.settings.env_kwargs.get("max_episode_steps", limit)
+        if limit is None:
+            raise ValueError(
+                f"absorbing states need a time limit, and {self.env_id} has none; give one with "
+                "--arg max_episode_steps=1000"
+            )
+        return int(limit)
+
     def environments(self, n: int, seed: int, training: bool) -> VecEnv:
-        """Make environments, normalised where that is asked for."""
-        venv: VecEnv = make_vec_env(self.env_id, n, seed=seed, env_kwargs=self.settings.env_kwargs)
+        """Make environments, with absorbing states and normalised where that is asked for."""
+        around: dict[str, Any] = {}
+        if self.settings.absorbing:
+            wrapped = {"horizon": self.horizon, "n_absorbing": N_ABSORBING}
+            around = {"wrapper_class": AbsorbingStates, "wrapper_kwargs": wrapped}
+        kwargs = self.settings.env_kwargs
+        venv: VecEnv = make_vec_env(self.env_id, n, seed=seed, env_kwargs=kwargs, **around)
         if not self.settings.normalize:
             return venv
         return VecNormalize(venv, training=training, norm_reward=False)
@@ -101,7 +135,7 @@ class TrainingRun(Run):
             named_method(self.method),
             settings.algorithm,
             venv,
-            self.demonstrations(),
+            self.expert(venv),
             self.seed,
             settings.arguments,
             settings.algorithm_arguments,
@@ -120,7 +154,7 @@ class TrainingRun(Run):
             venv.close()
         checked = self.environments(self.settings.n_envs, self.seed, training=True)
         try:
-            warn_of_leaks(self.demonstrations(), _raw(checked))
+            warn_of_leaks(self.expert(checked), _raw(checked))
         finally:
             checked.close()
 

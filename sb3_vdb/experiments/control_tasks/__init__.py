@@ -1,0 +1,1 @@
+"""Standard tasks of control: GAIL, VAIL, DAC, SQIL and cloning, and GAIL of `imitation`."""
