@@ -86,6 +86,18 @@ class LearnedPolicyAndReward:
         kind = checked_reward_type(reward_type or self.reward_type, allowed)
         return RecoveredReward(self.discriminator, kind)
 
+    @property
+    def frozen_reward_type(self) -> str:
+        """The reward that the generator is paid, or, where that depends on the policy, another one
+        of the discriminator's that can be frozen.
+        """
+        fixed = [
+            each
+            for each in self.discriminator.reward_types
+            if "log_probs" not in self.discriminator.reward_needs(each)
+        ]
+        return self.reward_type if self.reward_type in fixed else fixed[0]
+
     def evaluate(
         self, venv: GymEnv, n_eval_episodes: int = 20, deterministic: bool = True
     ) -> EvaluationResult:

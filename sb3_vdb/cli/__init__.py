@@ -6,6 +6,7 @@ import click
 
 from sb3_vdb.cli.demonstrations import demos
 from sb3_vdb.cli.evaluation import evaluate
+from sb3_vdb.cli.installation import check_install
 from sb3_vdb.cli.recording import record, record_demos
 from sb3_vdb.cli.reproduce import bench_command, demo_command, maintain, reproduce
 from sb3_vdb.cli.training import plot, train
@@ -32,6 +33,7 @@ for command in (
     train,
     plot,
     evaluate,
+    check_install,
     record,
     record_demos,
     demos,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sb3_vdb.cli.ids import ids_that_begin
 from sb3_vdb.cli.options import REFUSALS
 from sb3_vdb.integrations.files import (
     FORMATS,
@@ -81,7 +82,7 @@ def view(path: str, source_format: str | None, out: Path) -> None:
 
 @demos.command()
 @click.argument("path")
-@click.argument("env_id")
+@click.argument("env_id", shell_complete=ids_that_begin)
 @click.option("--from", "source_format", type=FORMAT, help="by default what the file says")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 def check(path: str, env_id: str, source_format: str | None, seed: int) -> None:

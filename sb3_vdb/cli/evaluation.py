@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from sb3_vdb.cli.ids import known_id
+from sb3_vdb.cli.ids import ids_that_begin, known_id
 from sb3_vdb.cli.options import REFUSALS
 from sb3_vdb.cli.policies import FILE, check_fits, env_arguments, policy_options
 
@@ -16,7 +16,7 @@ MAX_ENVS = 10  # environments side by side
 
 @click.command()
 @click.argument("model", type=FILE)
-@click.argument("env_id")
+@click.argument("env_id", shell_complete=ids_that_begin)
 @policy_options
 @click.option("--episodes", default=20, show_default=True, type=click.IntRange(min=1))
 @click.option("--stochastic", is_flag=True, help="act with the policy's noise")

@@ -6,8 +6,17 @@ import os
 import sys
 
 import click
+import gymnasium as gym
 
 from sb3_vdb.environments import registered_id
+
+
+def ids_that_begin(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """List the registered ids that the shell can complete a word to.
+
+    :param incomplete: beginning of the word
+    """
+    return sorted(each for each in gym.registry if each.startswith(incomplete))
 
 
 def known_id(env_id: str, hint: str) -> str:

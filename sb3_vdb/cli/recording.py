@@ -9,7 +9,7 @@ import click
 import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
 
-from sb3_vdb.cli.ids import known_id
+from sb3_vdb.cli.ids import ids_that_begin, known_id
 from sb3_vdb.cli.options import REFUSALS
 from sb3_vdb.cli.policies import FILE, check_fits, env_arguments, policy_options, sees
 from sb3_vdb.demonstrations.recording import resolved_arguments
@@ -17,7 +17,7 @@ from sb3_vdb.environments import ENVIRONMENTS, environment
 
 
 @click.command()
-@click.argument("env_id")
+@click.argument("env_id", shell_complete=ids_that_begin)
 @click.option("--pretrained", is_flag=True, help="play the policy that comes with the package")
 @click.option(
     "--method",
@@ -77,7 +77,7 @@ def record(
 
 
 @click.command("record-demos")
-@click.argument("env_id")
+@click.argument("env_id", shell_complete=ids_that_begin)
 @click.option(
     "--model",
     type=FILE,

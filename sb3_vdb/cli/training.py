@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 import click
 
 from sb3_vdb.cli import options
-from sb3_vdb.cli.ids import known_id
+from sb3_vdb.cli.ids import ids_that_begin, known_id
 from sb3_vdb.cli.options import REFUSALS
 from sb3_vdb.cli.policies import env_arguments
 
@@ -38,6 +39,7 @@ class Given(TypedDict):
     n_envs: int
     normalize: bool
     absorbing: bool
+    wandb: str | None
     samples: int | None
     seed: int
     seeds: int
@@ -49,7 +51,7 @@ class Given(TypedDict):
 
 @click.command()
 @click.argument("method", type=click.Choice(METHOD_NAMES))
-@click.argument("env_id")
+@click.argument("env_id", shell_complete=ids_that_begin)
 @click.option(
     "--demos", default=None, help="demonstrations in any format of `sb3-vdb demos`; else a clip"
 )
@@ -73,6 +75,9 @@ class Given(TypedDict):
 @click.option("--normalize", is_flag=True, help="normalise what the policy sees (VecNormalize)")
 @click.option(
     "--absorbing", is_flag=True, help="absorbing states where episodes end by themselves, as in DAC"
+)
+@click.option(
+    "--wandb", default=None, metavar="PROJECT", help="also log to a project of Weights & Biases"
 )
 @click.option(
     "--clip",
@@ -136,7 +141,14 @@ def _train_demos(method: str, env_id: str, demos: str, given: Given) -> None:
     seeds = range(given["seed"], given["seed"] + given["seeds"])
     runs = [TrainingRun(out, method, env_id, seed, settings) for seed in seeds]
     workers = Workers(given["workers"] or available_cores(), given["backend"], given["address"])
-    report = train_all(runs, workers)
+    follow = None
+    if given["wandb"] is not None:
+        from sb3_vdb.integrations.extras import needed
+        from sb3_vdb.integrations.wandb_runs import wandb_run
+
+        needed("wandb")  # before anything is made
+        follow = partial(wandb_run, given["wandb"])
+    report = train_all(runs, workers, follow)
     for run in runs:
         click.echo(f"{run.name}: {run.result()}\n{run.folder}")
     click.echo(report)
@@ -166,8 +178,8 @@ def _train_clip(method: str, env_id: str, clip: str | None, given: Given) -> Non
             "sb3_vdb/HumanoidMocap-v0 with --clip",
             param_hint="ENV_ID",
         )
-    others = given["settings"] or given["env_args"] or given["algo"] or given["normalize"]
-    others = others or given["absorbing"]
+    names = ("settings", "env_args", "algo", "normalize", "absorbing", "wandb")
+    others = any(dict(given)[name] for name in names)
     if method not in CLIP_METHODS or others or given["seeds"] > 1:
         raise click.UsageError(
             f"from a clip, the methods are {', '.join(CLIP_METHODS)}, of one seed, with the "

@@ -13,6 +13,8 @@ EXTRAS = {
     "imitation": "imitation",
     "safetensors": "hub",
     "huggingface_hub": "hub",
+    "rl_zoo3": "zoo",
+    "wandb": "wandb",
 }
 
 

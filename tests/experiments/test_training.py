@@ -2,8 +2,12 @@
 
 import json
 import re
+import sys
+import types
+from contextlib import contextmanager
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +20,7 @@ from sb3_vdb.experiments.training import run as run_module
 from sb3_vdb.experiments.training import study
 from sb3_vdb.experiments.training.run import TrainingRun, TrainingSettings, train
 from sb3_vdb.integrations.tables import to_csv
+from sb3_vdb.integrations.wandb_runs import wandb_run
 from sb3_vdb.methods import METHODS, method
 from sb3_vdb.recovered_reward import RecoveredReward
 from sb3_vdb.saved_models import load_model
@@ -100,6 +105,84 @@ def test_a_run_that_was_stopped_goes_on(demos, tmp_path, monkeypatch):
     assert steps == sorted(set(steps))
     assert steps[-1] == 512
     assert n_added[3] > 0  # it did not begin anew
+
+
+def test_an_off_policy_run_without_a_trainer_goes_on(demos, tmp_path, monkeypatch):
+    run = small_run(tmp_path, demos, "sqil", steps=120, n_evaluations=4)
+    add = run_module._Evaluation.add
+
+    def stop_at_90(self, done):
+        if done >= 90:
+            raise KeyboardInterrupt
+        return add(self, done)
+
+    monkeypatch.setattr(run_module._Evaluation, "add", stop_at_90)
+    with pytest.raises(KeyboardInterrupt):
+        train(run, lambda *_: None)
+    assert (run.folder / "replay.pkl").exists()
+    monkeypatch.setattr(run_module._Evaluation, "add", add)
+    told = []
+    train(run, lambda done, note: told.append(done))
+    assert told[0] >= 60  # it did not begin anew
+    steps = pd.read_csv(run.folder / "evaluations.csv")["steps"].tolist()
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 120
+    assert not (run.folder / "replay.pkl").exists()
+
+
+def test_a_run_has_sb3s_logs(demos, tmp_path):
+    run = small_run(tmp_path, demos, "sqil")
+    train(run, lambda *_: None)
+    names = {path.name.split(".")[0] for path in (run.folder / "log").iterdir()}
+    assert names == {"progress", "events"}
+
+
+def test_something_can_follow_a_run(demos, tmp_path):
+    seen = []
+
+    @contextmanager
+    def follow(name, folder, config):
+        seen.append((name, folder, config["settings.steps"]))
+        yield
+        seen.append((folder / "result.json").exists())
+
+    run = small_run(tmp_path, demos, "bc")
+    train(run, lambda *_: None, follow)
+    assert seen == [(run.name, run.folder, 256), True]
+
+
+def test_weights_and_biases_follow_the_tensorboard_files(tmp_path, monkeypatch):
+    calls = []
+    finished = types.SimpleNamespace(finish=lambda: calls.append("finish"))
+    fake = types.ModuleType("wandb")
+    fake.init = lambda **arguments: calls.append(arguments) or finished
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    for _ in range(2):
+        with wandb_run("maze", "vail_0", tmp_path, {"seed": 0}):
+            pass
+    (first, end, second, _) = calls
+    assert first["sync_tensorboard"] is True
+    assert first["id"] == second["id"]  # a run that goes on is the same run there
+    assert (first["project"], first["name"], first["config"]) == ("maze", "vail_0", {"seed": 0})
+    assert end == "finish"
+
+
+def test_absorbing_states_are_an_option(demos, tmp_path):
+    run = small_run(tmp_path, demos, "dac", absorbing=True)
+    assert run.horizon == 100
+    venv = run.environments(2, 0, training=True)
+    assert venv.observation_space.shape == (3,)
+    assert run.expert(venv)[0].observations.shape[1] == 3
+    train(run, lambda *_: None)
+    assert run.result() is not None
+    endless = TrainingRun(tmp_path, "dac", "Dot-v0", 0, run.settings)
+    monkeyed = gym.envs.registration.EnvSpec("Dot-v0", "tests.vmail.small:Dot")
+    gym.envs.registry["Dot-v0"] = monkeyed
+    try:
+        with pytest.raises(ValueError, match="absorbing states need a time limit, and Dot-v0 has"):
+            endless.environments(1, 0, training=True)
+    finally:
+        del gym.envs.registry["Dot-v0"]
 
 
 @pytest.mark.slow

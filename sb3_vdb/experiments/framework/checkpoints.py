@@ -1,5 +1,5 @@
 """Checkpoints of SB3 algorithms that an interruption cannot damage, and from which an on-policy run
-goes on exactly.
+goes on exactly; an off-policy one as well, with its replay buffer.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import io
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.files import reading, write_bytes
@@ -23,7 +23,7 @@ from sb3_vdb.run_state import (
 from sb3_vdb.tensor_files import load_tensors, to_bytes
 from sb3_vdb.zip_files import check_zip, read_zip, sealed, zipped
 
-Algorithm = TypeVar("Algorithm", bound=OnPolicyAlgorithm)
+Algorithm = TypeVar("Algorithm", bound=BaseAlgorithm)
 FORMAT, VERSION = "sb3_vdb.run", 1
 ANEW = "delete it, and its phase begins anew"
 
@@ -52,9 +52,9 @@ def load_model(algorithm: type[Any], path: Path, env: VecEnv | None = None) -> A
     return algorithm.load(content, env=env, device="cpu")
 
 
-def save_run(model: OnPolicyAlgorithm, path: Path) -> None:
-    """Write an on-policy algorithm between two rollouts, with its environments and torch's, numpy's
-    and Python's random states, atomically.
+def save_run(model: BaseAlgorithm, path: Path) -> None:
+    """Write an algorithm between two rollouts, with its environments and torch's, numpy's
+    and Python's random states, atomically; an off-policy one without its replay buffer.
 
     :param model: in environments that can say in what state they are
     :param path: of the zip file

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from gymnasium import spaces
@@ -12,6 +13,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 
+from sb3_vdb.adversarial.log import log_to
 from sb3_vdb.adversarial.trainer import AdversarialTrainer
 from sb3_vdb.baselines import BehaviouralCloning, SQILDictReplayBuffer, SQILReplayBuffer
 from sb3_vdb.demonstrations import Demonstrations
@@ -35,6 +37,7 @@ def make_learner(
     seed: int,
     arguments: Mapping[str, Any],
     algorithm_arguments: Mapping[str, Any],
+    log_dir: Path | None = None,
 ) -> Learner:
     """Make what learns, untrained.
 
@@ -45,6 +48,7 @@ def make_learner(
     :param seed: of everything
     :param arguments: of the method, in place of its own
     :param algorithm_arguments: of the algorithm, in place of SB3's defaults
+    :param log_dir: folder for csv and TensorBoard files; None for none
     :raises ValueError: an argument is unknown or does not fit
     """
     kind, given = method.kind, {**method.arguments, **arguments}
@@ -61,10 +65,16 @@ def make_learner(
         has_parts = isinstance(venv.observation_space, spaces.Dict)
         common["replay_buffer_class"] = SQILDictReplayBuffer if has_parts else SQILReplayBuffer
         common["replay_buffer_kwargs"] = {"demonstrations": demonstrations, **given}
-        return made(policy_of(venv), venv, **common)
+        model = made(policy_of(venv), venv, **common)
+        if log_dir is not None:
+            log_to(model, str(log_dir), verbose=0, suffix="")
+        return model
     generator = made(policy_of(venv), venv, **common)
     trainer: AdversarialTrainer = kind(
-        demonstrations, venv, generator, **{"seed": seed, "device": "cpu", **given}
+        demonstrations,
+        venv,
+        generator,
+        **{"seed": seed, "device": "cpu", "log_dir": log_dir, **given},
     )
     return trainer
 

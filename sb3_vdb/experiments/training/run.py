@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -10,26 +12,33 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
+from sb3_vdb.adversarial.log import log_to
 from sb3_vdb.adversarial.trainer import AdversarialTrainer
 from sb3_vdb.baselines import BehaviouralCloning
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.demonstrations.absorbing import AbsorbingStates, with_absorbing_states
 from sb3_vdb.demonstrations.leaks import warn_of_leaks
 from sb3_vdb.evaluation.returns import EvaluationResult, evaluate_returns
+from sb3_vdb.experiments.framework.checkpoints import load_run, save_run
 from sb3_vdb.experiments.framework.evaluations import LOGGED, EvaluationLog, logged_figures
 from sb3_vdb.experiments.framework.job import Report
-from sb3_vdb.experiments.framework.run import Run, has_result, write_result
+from sb3_vdb.experiments.framework.run import Run, flat, has_result, write_result
 from sb3_vdb.experiments.training.learners import Learner, make_learner
 from sb3_vdb.files import write_bytes
 from sb3_vdb.methods import method as named_method
 from sb3_vdb.run_state import share_statistics
+from sb3_vdb.saved_models import named_algorithm
 from sb3_vdb.vec_env import make_vec_env
 
 CHECKPOINT, EVALUATIONS, REWARD = "checkpoint.zip", "evaluations.csv", "reward.pt"
+REPLAY, LOG = "replay.pkl", "log"
 MODEL = "model.zip"  # what `sb3-vdb evaluate` and `record` take
 SEED_STRIDE, EVALUATION_SEED = 1_000, 900_000
+# makes what goes on around a training, of the run's name, its folder and its arguments
+Follow = Callable[[str, Path, Mapping[str, Any]], AbstractContextManager[Any]]
 N_ABSORBING = 1  # steps, over which the algorithms estimate what follows
 
 
@@ -128,8 +137,12 @@ class TrainingRun(Run):
             return venv
         return VecNormalize(venv, training=training, norm_reward=False)
 
-    def learner(self, venv: VecEnv) -> Learner:
-        """Make what learns, untrained."""
+    def learner(self, venv: VecEnv, log_dir: Path | None = None) -> Learner:
+        """Make what learns, untrained.
+
+        :param venv: environments to learn in
+        :param log_dir: folder for SB3's logs; None for none
+        """
         settings = self.settings
         return make_learner(
             named_method(self.method),
@@ -139,6 +152,7 @@ class TrainingRun(Run):
             self.seed,
             settings.arguments,
             settings.algorithm_arguments,
+            log_dir,
         )
 
     def try_out(self) -> None:
@@ -163,23 +177,28 @@ def _raw(venv: VecEnv) -> VecEnv:
     return venv.venv if isinstance(venv, VecNormalize) else venv
 
 
-def train(run: TrainingRun, report: Report) -> None:
-    """Train, or go on with a training of GAIL, VAIL, AIRL, VAIRL or DAC that was stopped; cloning
-    and SQIL begin anew.
+def train(run: TrainingRun, report: Report, follow: Follow | None = None) -> None:
+    """Train, or go on with a training that was stopped; cloning begins anew.
 
     The folder gets ``evaluations.csv``, ``model.zip``, ``reward.pt`` where a reward was learned,
-    and ``result.json``.
+    ``result.json``, and SB3's logs in ``log``.
 
     :param run: what to train and where
     :param report: told how far it is
+    :param follow: something that goes on around the training, see :data:`Follow`
     """
     if has_result(run.folder):
         return
+    with nullcontext() if follow is None else follow(run.name, run.folder, flat(run.arguments())):
+        _train(run, report)
+
+
+def _train(run: TrainingRun, report: Report) -> None:
     run.note_versions()
     venv = run.environments(run.settings.n_envs, SEED_STRIDE * run.seed, training=True)
     seed = EVALUATION_SEED + run.seed
     tested = run.environments(min(run.settings.n_episodes, 10), seed, training=False)
-    learner = _resumed(run, venv) or run.learner(venv)
+    learner = _resumed(run, venv) or run.learner(venv, run.folder / LOG)
     evaluation = _Evaluation(run, learner, venv, tested, report)
     if isinstance(learner, BehaviouralCloning):
         _clone(run, learner, evaluation)
@@ -194,9 +213,10 @@ def train(run: TrainingRun, report: Report) -> None:
     last = evaluation.add(_done(run, learner))
     _save(learner, run.folder / MODEL)
     if isinstance(learner, AdversarialTrainer):
-        learner.recovered_reward(_transferable(learner)).save(run.folder / REWARD)
+        learner.recovered_reward(learner.frozen_reward_type).save(run.folder / REWARD)
     write_result(run.folder, {"return": round(last.interquartile_mean, 4), **_success(last)})
-    (run.folder / CHECKPOINT).unlink(missing_ok=True)
+    for name in (CHECKPOINT, REPLAY):
+        (run.folder / name).unlink(missing_ok=True)
     for each in (venv, tested):
         each.close()
 
@@ -209,21 +229,29 @@ def _success(result: EvaluationResult) -> dict[str, float]:
     return {} if result.success_rate is None else {"success_rate": result.success_rate}
 
 
-def _transferable(trainer: AdversarialTrainer) -> str:
-    """Name the reward that can be frozen: the one that is paid, unless it depends on the policy."""
-    fixed = [
-        each
-        for each in trainer.discriminator.reward_types
-        if "log_probs" not in trainer.discriminator.reward_needs(each)
-    ]
-    return trainer.reward_type if trainer.reward_type in fixed else fixed[0]
-
-
-def _resumed(run: TrainingRun, venv: VecEnv) -> AdversarialTrainer | None:
-    path, kind = run.folder / CHECKPOINT, named_method(run.method).kind
-    if not path.exists() or not issubclass(kind, AdversarialTrainer):
+def _resumed(run: TrainingRun, venv: VecEnv) -> Learner | None:
+    path, method = run.folder / CHECKPOINT, named_method(run.method)
+    if not path.exists():
         return None
-    return kind.load(path, venv)
+    if issubclass(method.kind, AdversarialTrainer):
+        trainer: AdversarialTrainer = method.kind.load(path, venv)
+        return trainer
+    assert method.algorithm is not None
+    model: Any = load_run(named_algorithm(run.settings.algorithm or method.algorithm), path, venv)
+    model.load_replay_buffer(run.folder / REPLAY)
+    log_to(model, str(run.folder / LOG), verbose=0, suffix=f"_{model.num_timesteps}")
+    return model  # type: ignore[no-any-return]
+
+
+def _checkpoint(learner: Learner, folder: Path) -> None:
+    """Keep what a stopped training goes on from."""
+    if isinstance(learner, AdversarialTrainer):
+        learner.save(folder / CHECKPOINT)
+    elif isinstance(learner, OffPolicyAlgorithm):
+        temporary = folder / f"unfinished_{REPLAY}"
+        learner.save_replay_buffer(temporary)
+        temporary.replace(folder / REPLAY)
+        save_run(learner, folder / CHECKPOINT)
 
 
 def _save(learner: Learner, path: Path) -> None:
@@ -314,5 +342,4 @@ class _EvaluateAndSave(BaseCallback):
             return
         evaluation.logged = self.logged
         evaluation.add(done)
-        if isinstance(evaluation.learner, AdversarialTrainer):
-            evaluation.learner.save(evaluation.run.folder / CHECKPOINT)
+        _checkpoint(evaluation.learner, evaluation.run.folder)

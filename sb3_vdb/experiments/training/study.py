@@ -22,7 +22,13 @@ from sb3_vdb.experiments.framework.run import (
     read_config,
     versions_of,
 )
-from sb3_vdb.experiments.training.run import EVALUATIONS, TrainingRun, TrainingSettings, train
+from sb3_vdb.experiments.training.run import (
+    EVALUATIONS,
+    Follow,
+    TrainingRun,
+    TrainingSettings,
+    train,
+)
 from sb3_vdb.files import check_entries, reading
 
 REPORT, CURVES = "report.html", "curves.png"
@@ -36,17 +42,21 @@ PANELS = {
 JUDGED = 3  # last evaluations, of whose figures the advice is made
 
 
-def train_all(runs: Sequence[TrainingRun], workers: Workers) -> Path:
+def train_all(runs: Sequence[TrainingRun], workers: Workers, follow: Follow | None = None) -> Path:
     """Train what is missing, and write the report.
 
     :param runs: at least one, in one folder
     :param workers: how many at a time, and where
+    :param follow: something that goes on around each training; can be pickled
     :return: the report
     :raises ValueError: a folder holds another run, or something does not fit
     """
     runs[0].try_out()
     with claimed(runs[0].out, runs):
-        run_jobs([Job(run.name, run.settings.steps, partial(train, run)) for run in runs], workers)
+        jobs = [
+            Job(run.name, run.settings.steps, partial(train, run, follow=follow)) for run in runs
+        ]
+        run_jobs(jobs, workers)
     return write_report(runs[0].out)
 
 
