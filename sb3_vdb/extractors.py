@@ -8,10 +8,15 @@ from typing import Any
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.torch_layers import (
+    BaseFeaturesExtractor,
+    CombinedExtractor,
+    NatureCNN,
+)
 
 from sb3_vdb.arguments import positive_int, positive_number
 from sb3_vdb.networks.normalizers import BoundsNormalizer, box_bounds
+from sb3_vdb.networks.random_shifts import RandomShift
 
 # SB3 copies what is called `running_` to the target networks of SAC and its kin
 MEAN, VARIANCE, COUNT = "running_mean", "running_var", "running_count"
@@ -73,6 +78,64 @@ class PartsExtractor(BaseFeaturesExtractor):
     def forward(self, observations: dict[str, th.Tensor]) -> th.Tensor:
         """Join the chosen parts, shape (batch, features)."""
         return th.cat([observations[key].flatten(start_dim=1) for key in self.keys], dim=1)
+
+
+class ShiftedCNN(NatureCNN):
+    """SB3's convolutional extractor on pictures that are shifted at random while the policy learns
+    (DrQ, Kostrikov et al. 2021), and left as they are while it acts.
+
+    ``SAC("CnnPolicy", env, policy_kwargs=dict(features_extractor_class=ShiftedCNN))``
+
+    *Differences from DrQ*: one shift of a picture an update (K = 1, M = 1); the target networks of
+    SB3's algorithms see pictures as they are.
+
+    :param observation_space: pictures, channels first
+    :param features_dim: width of its output
+    :param shift: most pixels of a shift
+    :param normalized_image: as for SB3's ``NatureCNN``
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        features_dim: int = 512,
+        shift: int = 4,
+        normalized_image: bool = False,
+    ) -> None:
+        super().__init__(observation_space, features_dim, normalized_image)  # type: ignore[arg-type]
+        self.shift = RandomShift(shift)
+
+    def forward(self, observations: th.Tensor) -> th.Tensor:
+        """Compute features, shape (batch, features_dim)."""
+        return super().forward(self.shift(observations))
+
+
+class ShiftedCombinedExtractor(CombinedExtractor):
+    """:class:`ShiftedCNN` for the pictures of a Dict observation; the other parts are flattened.
+
+    :param observation_space: a Dict
+    :param cnn_output_dim: width of the output for a picture
+    :param shift: most pixels of a shift
+    :param normalized_image: as for SB3's ``CombinedExtractor``
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        cnn_output_dim: int = 256,
+        shift: int = 4,
+        normalized_image: bool = False,
+    ) -> None:
+        super().__init__(observation_space, cnn_output_dim, normalized_image)
+        self.shift = RandomShift(shift)
+
+    def forward(self, observations: dict[str, th.Tensor]) -> th.Tensor:
+        """Join the features of all parts, shape (batch, features)."""
+        shifted = {
+            name: self.shift(part) if isinstance(self.extractors[name], NatureCNN) else part
+            for name, part in observations.items()
+        }
+        return super().forward(shifted)
 
 
 class RunningNormExtractor(BaseFeaturesExtractor):

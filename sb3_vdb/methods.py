@@ -20,12 +20,14 @@ class Method(NamedTuple):
     :param arguments: of it, beside its defaults
     :param algorithm: that generates, unless another one is chosen; None where nothing does
     :param source: of the numbers
+    :param shifts_pictures: whether pictures are shifted at random while it learns, as in DA-DAC
     """
 
     kind: type[Any]
     arguments: Mapping[str, Any]
     algorithm: str | None
     source: str
+    shifts_pictures: bool = False
 
 
 #: by the names of the papers' tables
@@ -64,9 +66,13 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             "PPO",
             "VDB paper, 5.2 and appendix D",
         ),
-        "dac": Method(DAC, {}, "SAC", "Kostrikov et al. 2019, their code"),
+        "dac": Method(DAC, {}, "SAC", "Kostrikov et al. 2019, their code", shifts_pictures=True),
         "sqil": Method(
-            SQILReplayBuffer, {"expert_share": 0.5}, "SAC", "Reddy et al. 2020, algorithm 1"
+            SQILReplayBuffer,
+            {"expert_share": 0.5},
+            "SAC",
+            "Reddy et al. 2020, algorithm 1",
+            shifts_pictures=True,
         ),
         "bc": Method(BehaviouralCloning, {}, None, "mean squared error"),
     }

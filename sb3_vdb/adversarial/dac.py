@@ -57,4 +57,9 @@ class DAC(GAIL):
                 "pays what comes after an end; put AbsorbingStates around the environment and "
                 "with_absorbing_states around the demonstrations (sb3_vdb.demonstrations.absorbing)"
             )
-        super().__init__(demonstrations, venv, gen_algo, **{**preset("dac"), **arguments})
+        defaults = preset("dac")
+        networks = dict(arguments.pop("discriminator_kwargs", None) or {})
+        if "trunk_class" not in networks:  # whose arguments the preset's are not
+            networks = {**defaults["discriminator_kwargs"], **networks}
+        defaults["discriminator_kwargs"] = networks
+        super().__init__(demonstrations, venv, gen_algo, **{**defaults, **arguments})

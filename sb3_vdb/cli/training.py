@@ -39,6 +39,7 @@ class Given(TypedDict):
     n_envs: int
     normalize: bool
     absorbing: bool
+    see: tuple[str, ...]
     wandb: str | None
     samples: int | None
     seed: int
@@ -75,6 +76,12 @@ class Given(TypedDict):
 @click.option("--normalize", is_flag=True, help="normalise what the policy sees (VecNormalize)")
 @click.option(
     "--absorbing", is_flag=True, help="absorbing states where episodes end by themselves, as in DAC"
+)
+@click.option(
+    "--see",
+    multiple=True,
+    metavar="PART",
+    help="part of a Dict observation that the discriminator sees; several times [default: all]",
 )
 @click.option(
     "--wandb", default=None, metavar="PROJECT", help="also log to a project of Weights & Biases"
@@ -134,6 +141,7 @@ def _train_demos(method: str, env_id: str, demos: str, given: Given) -> None:
         algorithm=given["algo"],
         normalize=given["normalize"],
         absorbing=given["absorbing"],
+        parts=given["see"],
         env_kwargs=env_arguments(given["env_args"]),
         arguments={n: v for n, v in chosen.items() if n not in generator},
         algorithm_arguments={n.removeprefix(OF_ALGORITHM): v for n, v in generator.items()},
@@ -178,7 +186,7 @@ def _train_clip(method: str, env_id: str, clip: str | None, given: Given) -> Non
             "sb3_vdb/HumanoidMocap-v0 with --clip",
             param_hint="ENV_ID",
         )
-    names = ("settings", "env_args", "algo", "normalize", "absorbing", "wandb")
+    names = ("settings", "env_args", "algo", "normalize", "absorbing", "see", "wandb")
     others = any(dict(given)[name] for name in names)
     if method not in CLIP_METHODS or others or given["seeds"] > 1:
         raise click.UsageError(

@@ -15,6 +15,7 @@ from sb3_vdb.networks.observation_parts import as_parts, is_picture, row_of, spa
 from sb3_vdb.networks.observations import ObservationDecoder, ObservationEncoder, Observations
 from sb3_vdb.networks.phase_functioned import PhaseLinear, PhaseTrunk
 from sb3_vdb.networks.pictures import PICTURE_NETS, PictureNet, PictureSettings
+from sb3_vdb.networks.random_shifts import RandomShift, randomly_shifted
 from sb3_vdb.networks.trunks import ConvTrunk, DenseTrunk, PatchTrunk, make_trunk
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "PhaseTrunk",
     "PictureNet",
     "PictureSettings",
+    "RandomShift",
     "RunningNormalizer",
     "as_parts",
     "initialize",
@@ -38,6 +40,7 @@ __all__ = [
     "make_normalizer",
     "make_trunk",
     "mlp",
+    "randomly_shifted",
     "row_of",
     "space_parts",
 ]

@@ -17,6 +17,7 @@ from torch import nn
 from sb3_vdb.networks.convolutions import ConvEncoder
 from sb3_vdb.networks.layouts import PatchLayout, patch_size
 from sb3_vdb.networks.patches import PatchEncoder
+from sb3_vdb.networks.random_shifts import RandomShift
 
 Shape = tuple[int, ...]
 
@@ -70,13 +71,17 @@ class ConvTrunk(nn.Module):
     :param input_shape: channels, height and width of a picture, with height = width
     :param depth: channels of the first layer; they double from layer to layer
     :param features_dim: width of the dense layer
+    :param shift: pixels by which pictures are shifted at random while it learns
     :raises ValueError: the input is no square picture, or it is too small
     """
 
-    def __init__(self, input_shape: Shape, depth: int = 16, features_dim: int = 256) -> None:
+    def __init__(
+        self, input_shape: Shape, depth: int = 16, features_dim: int = 256, shift: int = 0
+    ) -> None:
         super().__init__()
         check_square(input_shape, "ConvTrunk")
         channels, height, width = input_shape
+        self.shift = RandomShift(shift)
         encoder = ConvEncoder((channels, height, width), depth)
         self.layers = nn.Sequential(encoder, nn.Linear(encoder.output_dim, features_dim), nn.ReLU())
         self.features_dim = features_dim
@@ -85,7 +90,7 @@ class ConvTrunk(nn.Module):
         """Compute features, shape (batch, features_dim), of pictures (batch, channels, height,
         width).
         """
-        return self.layers(inputs)
+        return self.layers(self.shift(inputs))
 
 
 class PatchTrunk(nn.Module):
@@ -96,13 +101,17 @@ class PatchTrunk(nn.Module):
     :param input_shape: channels, height and width of a picture, with height = width
     :param depth: half the width of a patch's vector
     :param features_dim: width of the dense layer
+    :param shift: pixels by which pictures are shifted at random while it learns
     :raises ValueError: the input is no square picture, or has no 8 x 8 equal patches
     """
 
-    def __init__(self, input_shape: Shape, depth: int = 16, features_dim: int = 128) -> None:
+    def __init__(
+        self, input_shape: Shape, depth: int = 16, features_dim: int = 128, shift: int = 0
+    ) -> None:
         super().__init__()
         check_square(input_shape, "PatchTrunk")
         channels, height, width = input_shape
+        self.shift = RandomShift(shift)
         encoder = PatchEncoder((channels, height, width), depth)
         self.layout = PatchLayout(patch_size(height))
         self.layers = nn.Sequential(encoder, nn.Linear(encoder.output_dim, features_dim), nn.ReLU())
@@ -112,7 +121,7 @@ class PatchTrunk(nn.Module):
         """Compute features, shape (batch, features_dim), of pictures (batch, channels, height,
         width).
         """
-        return self.layers(self.layout.arrange(inputs))
+        return self.layers(self.layout.arrange(self.shift(inputs)))
 
 
 def check_square(input_shape: Shape, name: str) -> None:

@@ -13,17 +13,19 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from sb3_vdb import Demonstrations, make_vec_env
+from sb3_vdb import Demonstrations, Trajectory, make_vec_env
 from sb3_vdb.cli import main
 from sb3_vdb.cli.training import METHOD_NAMES
 from sb3_vdb.experiments.training import run as run_module
 from sb3_vdb.experiments.training import study
+from sb3_vdb.experiments.training.learners import make_learner
 from sb3_vdb.experiments.training.run import TrainingRun, TrainingSettings, train
 from sb3_vdb.integrations.tables import to_csv
 from sb3_vdb.integrations.wandb_runs import wandb_run
 from sb3_vdb.methods import METHODS, method
 from sb3_vdb.recovered_reward import RecoveredReward
 from sb3_vdb.saved_models import load_model
+from sb3_vdb.views import Join, Vector
 from sb3_vdb_envs.maze import WaypointController
 
 MAZE = "sb3_vdb/CMaze-v0"
@@ -40,6 +42,29 @@ def demos(tmp_path_factory):
     venv = make_vec_env(MAZE, 2, seed=1)
     recorded = Demonstrations.from_rollouts(WaypointController("c_maze"), venv, n_episodes=3)
     return str(recorded.save(tmp_path_factory.mktemp("demos") / "maze.npz"))
+
+
+class Pair(gym.Env):
+    """Two parts that never change."""
+
+    observation_space = gym.spaces.Dict(
+        {
+            name: gym.spaces.Box(-1.0, 1.0, (n,), np.float32)
+            for name, n in (("goal", 1), ("place", 2))
+        }
+    )
+    action_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    def _see(self):
+        return {
+            name: np.zeros(part.shape, np.float32) for name, part in self.observation_space.items()
+        }
+
+    def reset(self, *, seed=None, options=None):
+        return self._see(), {}
+
+    def step(self, action):
+        return self._see(), 0.0, False, False, {}
 
 
 def small_run(folder, demos, name="vail", **changes):
@@ -165,6 +190,25 @@ def test_weights_and_biases_follow_the_tensorboard_files(tmp_path, monkeypatch):
     assert first["id"] == second["id"]  # a run that goes on is the same run there
     assert (first["project"], first["name"], first["config"]) == ("maze", "vail_0", {"seed": 0})
     assert end == "finish"
+
+
+def test_a_discriminator_sees_the_parts_that_are_named(tmp_path):
+    """Of Dict observations; and those of vectors keep a method's own networks."""
+    venv = make_vec_env(Pair, 2, seed=0)
+    seen = {"place": np.zeros((5, 2), np.float32), "goal": np.ones((5, 1), np.float32)}
+    demos = Demonstrations([Trajectory(seen, np.zeros((4, 1), np.float32), None, False)])
+
+    def kwargs(parts):
+        made = make_learner(METHODS["dac"], None, venv, demos, 0, {}, SIZES["SAC"], parts=parts)
+        assert made.discriminator.trunk_kwargs["net_arch"] == (256, 256)
+        return made.discriminator.view.observation
+
+    assert kwargs(()) == Join((Vector("goal"), Vector("place")))
+    assert kwargs(("place",)) == Vector("place")
+    with pytest.raises(ValueError, match="there is no part 'speed'; there are goal, place"):
+        kwargs(("speed",))
+    with pytest.raises(ValueError, match="there are no parts place: observations are Box"):
+        make_learner(METHODS["gail"], None, make_vec_env(MAZE), demos, 0, {}, {}, parts=("place",))
 
 
 def test_absorbing_states_are_an_option(demos, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,11 @@ from sb3_vdb.adversarial.log import log_to
 from sb3_vdb.adversarial.trainer import AdversarialTrainer
 from sb3_vdb.baselines import BehaviouralCloning, SQILDictReplayBuffer, SQILReplayBuffer
 from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.extractors import ShiftedCNN, ShiftedCombinedExtractor
 from sb3_vdb.methods import Method
+from sb3_vdb.networks import ConvTrunk
 from sb3_vdb.saved_models import named_algorithm
+from sb3_vdb.views import Join, Picture, Vector, View
 
 Learner = AdversarialTrainer | BehaviouralCloning | BaseAlgorithm
 # what other options say
@@ -26,6 +29,7 @@ FIXED = (
     *("demonstrations", "venv", "gen_algo", "env", "policy", "seed", "device", "log_dir"),
     *("replay_buffer_class", "replay_buffer_kwargs", "_init_setup_model"),
 )
+SHIFT = 4  # pixels, for methods that shift pictures
 ROUND = 2048  # environment steps in a rollout of an on-policy generator, unless `n_steps` is set
 
 
@@ -38,6 +42,7 @@ def make_learner(
     arguments: Mapping[str, Any],
     algorithm_arguments: Mapping[str, Any],
     log_dir: Path | None = None,
+    parts: Sequence[str] = (),
 ) -> Learner:
     """Make what learns, untrained.
 
@@ -49,6 +54,7 @@ def make_learner(
     :param arguments: of the method, in place of its own
     :param algorithm_arguments: of the algorithm, in place of SB3's defaults
     :param log_dir: folder for csv and TensorBoard files; None for none
+    :param parts: of Dict observations, that the discriminator sees; all by default
     :raises ValueError: an argument is unknown or does not fit
     """
     kind, given = method.kind, {**method.arguments, **arguments}
@@ -61,6 +67,8 @@ def make_learner(
     chosen = {**_defaults(made, venv.num_envs), **algorithm_arguments}
     _check_names(made, chosen, "algo.")
     common: dict[str, Any] = {"seed": seed, "device": "cpu", **chosen}
+    if method.shifts_pictures and has_pictures(venv):
+        common["policy_kwargs"] = {**_shifted(venv), **common.get("policy_kwargs", {})}
     if kind is SQILReplayBuffer:
         has_parts = isinstance(venv.observation_space, spaces.Dict)
         common["replay_buffer_class"] = SQILDictReplayBuffer if has_parts else SQILReplayBuffer
@@ -69,14 +77,50 @@ def make_learner(
         if log_dir is not None:
             log_to(model, str(log_dir), verbose=0, suffix="")
         return model
+    seen = _seen(method, venv, parts) | dict(given.pop("discriminator_kwargs", {}))
     generator = made(policy_of(venv), venv, **common)
-    trainer: AdversarialTrainer = kind(
-        demonstrations,
-        venv,
-        generator,
-        **{"seed": seed, "device": "cpu", "log_dir": log_dir, **given},
-    )
+    named = {"seed": seed, "device": "cpu", "log_dir": log_dir}
+    if seen:
+        given["discriminator_kwargs"] = seen
+    trainer: AdversarialTrainer = kind(demonstrations, venv, generator, **{**named, **given})
     return trainer
+
+
+def has_pictures(venv: VecEnv) -> bool:
+    """Say whether an observation is a picture, or has one among its parts."""
+    space = venv.observation_space
+    parts = space.spaces.values() if isinstance(space, spaces.Dict) else [space]
+    return any(is_image_space(part) for part in parts)
+
+
+def _seen(method: Method, venv: VecEnv, parts: Sequence[str]) -> dict[str, Any]:
+    """Say what a discriminator sees, and by which networks, beside a method's own.
+
+    :raises ValueError: a part is not there
+    """
+    space, chosen = venv.observation_space, dict(method.arguments.get("discriminator_kwargs", {}))
+    if has_pictures(venv):
+        chosen["trunk_class"] = ConvTrunk
+        if method.shifts_pictures:
+            chosen["trunk_kwargs"] = {"shift": SHIFT}
+    if not isinstance(space, spaces.Dict):
+        if parts:
+            raise ValueError(f"there are no parts {', '.join(parts)}: observations are {space}")
+        return chosen
+    unknown = [name for name in parts if name not in space.spaces]
+    if unknown:
+        raise ValueError(f"there is no part {unknown[0]!r}; there are {', '.join(space.spaces)}")
+    views = tuple(
+        Picture(name) if is_image_space(space[name]) else Vector(name)
+        for name in parts or space.spaces
+    )
+    return {**chosen, "view": View(views[0] if len(views) == 1 else Join(views))}
+
+
+def _shifted(venv: VecEnv) -> dict[str, Any]:
+    """Name the extractor that shifts pictures at random while the policy learns."""
+    has_parts = isinstance(venv.observation_space, spaces.Dict)
+    return {"features_extractor_class": ShiftedCombinedExtractor if has_parts else ShiftedCNN}
 
 
 def policy_of(venv: VecEnv) -> str:

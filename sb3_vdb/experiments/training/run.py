@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -55,6 +55,7 @@ class TrainingSettings:
     :param arguments: of the method, in place of its own
     :param algorithm_arguments: of the algorithm, in place of SB3's defaults
     :param absorbing: whether absorbing states follow what ends by itself, for one step
+    :param parts: of Dict observations, that the discriminator sees; all by default
     :param n_evaluations: from the first steps to the end
     :param n_episodes: of an evaluation
     """
@@ -68,6 +69,7 @@ class TrainingSettings:
     arguments: dict[str, Any] = field(default_factory=dict)
     algorithm_arguments: dict[str, Any] = field(default_factory=dict)
     absorbing: bool = False
+    parts: Sequence[str] = ()
     n_evaluations: int = 10
     n_episodes: int = 10
 
@@ -153,6 +155,7 @@ class TrainingRun(Run):
             settings.arguments,
             settings.algorithm_arguments,
             log_dir,
+            settings.parts,
         )
 
     def try_out(self) -> None:
