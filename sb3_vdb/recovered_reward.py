@@ -248,7 +248,7 @@ class RecoveredReward:
     ) -> RecoveredReward:
         """Make the reward that :meth:`content` described.
 
-        :param data: with all entries of :data:`ENTRIES`
+        :param data: with all entries of ``ENTRIES``
         :param source: where it came from, for the messages
         :param device: where its networks go
         :raises DamagedFileError: an entry is not sound

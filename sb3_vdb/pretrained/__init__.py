@@ -82,7 +82,7 @@ def policy_of_content(
 ) -> DeepMimicPolicy:
     """Make the policy that :func:`policy_content` described.
 
-    :param content: with all entries of :data:`ENTRIES`
+    :param content: with all entries of ``ENTRIES``
     :param source: where it came from, for the messages
     :param env_id: environment whose spaces it has
     :param device: where its networks go

@@ -242,7 +242,7 @@ def _resumed(run: TrainingRun, venv: VecEnv) -> Learner | None:
     assert method.algorithm is not None
     model: Any = load_run(named_algorithm(run.settings.algorithm or method.algorithm), path, venv)
     model.load_replay_buffer(run.folder / REPLAY)
-    log_to(model, str(run.folder / LOG), verbose=0, suffix=f"_{model.num_timesteps}")
+    log_to(model, str(run.folder / LOG), verbose=0, suffix=f"_from_{model.num_timesteps}")
     return model  # type: ignore[no-any-return]
 
 
