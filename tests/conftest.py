@@ -53,6 +53,8 @@ def pytest_collection_modifyitems(items):
         is_ours = item.path.is_relative_to(folder)
         if is_ours and str(item.path.relative_to(folder)) in ON_BOTH_STACKS:
             item.add_marker(pytest.mark.stacks)
+    # the long ones first, so that no worker waits at the end for one that began late
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def make_batch(env_id: str, n: int, **kwargs):

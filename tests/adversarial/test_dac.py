@@ -90,7 +90,9 @@ def test_it_learns():
     demos = Demonstrations.from_rollouts(
         WaypointController("c_maze"), make_vec_env(MAZE, 4, seed=1), n_episodes=8
     )
-    model = SAC("MlpPolicy", venv, learning_starts=500, seed=0, device="cpu")
-    trainer = DAC(demos, venv, model, seed=0).learn(3_000)
+    small = {"policy_kwargs": {"net_arch": [64, 64]}, "batch_size": 64}
+    model = SAC("MlpPolicy", venv, learning_starts=500, seed=0, device="cpu", **small)
+    networks = {"trunk_kwargs": {"net_arch": (64, 64)}}
+    trainer = DAC(demos, venv, model, seed=0, discriminator_kwargs=networks).learn(3_000)
     returns = trainer.evaluate(make_vec_env(MAZE, 4, seed=2), n_eval_episodes=8).returns
     assert np.mean(returns) > -35.0
