@@ -87,7 +87,8 @@ def _trainer(run: ControlRun, venv: Any) -> tuple[Any, PPO]:
     )
     trainer = GAIL(
         demonstrations=theirs,
-        demo_batch_size=DEMO_BATCH_SIZE,
+        # with fewer samples than a batch its loader goes round for ever
+        demo_batch_size=min(DEMO_BATCH_SIZE, run.demonstrations().n_steps),
         gen_replay_buffer_capacity=REPLAY_CAPACITY,
         n_disc_updates_per_round=N_DISC_UPDATES,
         venv=venv,

@@ -169,6 +169,25 @@ def learned_videos(benchmarks: Path) -> pd.DataFrame:
     return by_seed(runs, keys, "joint_error", others, digits=3)
 
 
+def control_tasks(benchmarks: Path) -> pd.DataFrame:
+    """Return the methods on standard tasks: the task's return at the end of training."""
+    folder = benchmarks / "control-tasks"
+    if not (folder / "table.csv").exists():
+        return pd.DataFrame({"method": ["not run yet"]})
+    runs = pd.read_csv(folder / "table.csv")
+    experts = pd.read_csv(folder / "experts.csv").set_index("task")["return"]
+
+    def others(group: pd.DataFrame) -> dict[str, Any]:
+        return {
+            "expert": number(float(experts[group["task"].iloc[0]]), 0),
+            "steps": f"{round(group['steps'].median(), -3):,.0f}",
+            "minutes": number(group["minutes"].mean(), 1),
+        }
+
+    keys = {"task": "task", "method": "method"}
+    return by_seed(runs, keys, "return", others, digits=0)
+
+
 def learned_motions_elsewhere(benchmarks: Path) -> pd.DataFrame:
     """Return the same policies' errors in every simulator, one column each."""
     rows = pd.read_csv(benchmarks / "motion-imitation" / "summary.csv")
@@ -313,6 +332,7 @@ STUDY_TABLES: Mapping[str, Table] = {
     "plants": plants,
     "learned-motions-elsewhere": learned_motions_elsewhere,
     "learned-videos": learned_videos,
+    "control-tasks": control_tasks,
     "foreign-videos": partial(plain, "video-imitation/foreign_videos.csv", FOREIGN_VIDEOS),
     "pixel-maze": partial(pixels, ["vmail-maze", "vmail-maze-fewer"]),
     "pixel-maze-ablation": partial(pixels, ["vmail-maze-ablation"]),
