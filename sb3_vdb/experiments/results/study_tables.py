@@ -10,44 +10,19 @@ from typing import Any
 import pandas as pd
 
 from sb3_vdb.experiments.maze_transfer.settings import PAPER_RETURNS
-from sb3_vdb.experiments.motion_imitation.settings import PAPER_ERRORS
 from sb3_vdb.experiments.results.claims import METHOD_NAMES
-from sb3_vdb.experiments.results.markdown import MINUS, estimate, every, mean_and_std, number
+from sb3_vdb.experiments.results.learned_tables import (
+    control_tasks,
+    learned_motions,
+    learned_motions_elsewhere,
+    learned_videos,
+    plants,
+    pushes,
+)
+from sb3_vdb.experiments.results.markdown import MINUS, estimate, mean_and_std, number
+from sb3_vdb.experiments.results.seed_rows import by_seed
 
 Table = Callable[[Path], pd.DataFrame]
-ESTIMATE = "interquartile mean [95 %]"
-
-
-def by_seed(
-    runs: pd.DataFrame,
-    keys: Mapping[str, str],
-    value: str,
-    others: Callable[[pd.DataFrame], Mapping[str, Any]] = lambda group: {},
-    before: Callable[[pd.DataFrame], Mapping[str, Any]] = lambda group: {},
-    digits: int | None = None,
-) -> pd.DataFrame:
-    """Return one row a group of runs: what its seeds say together, and every one of them.
-
-    :param runs: one row a run
-    :param keys: columns that tell groups apart, and what the page calls them
-    :param value: column of the result
-    :param others: columns after it
-    :param before: columns before it
-    :param digits: decimal places of the result
-    """
-    groups = [group for _, group in runs.groupby(list(keys), sort=False)]
-    return pd.DataFrame(
-        [
-            {
-                **{shown: group[key].iloc[0] for key, shown in keys.items()},
-                **before(group),
-                ESTIMATE: estimate(group[value], digits),
-                "every seed": every(group[value], digits),
-                **others(group),
-            }
-            for group in groups
-        ]
-    )
 
 
 def _paper_return(group: pd.DataFrame) -> dict[str, str]:
@@ -132,98 +107,6 @@ def motions(benchmarks: Path) -> pd.DataFrame:
 
     runs = runs[runs["simulator"] == "MuJoCo 1/240 s"]
     return by_seed(runs, {"skill": "skill"}, "joint_error", others, paper, digits=3)
-
-
-def learned_motions(benchmarks: Path) -> pd.DataFrame:
-    """Return motions that were learned from a clip, beside the hand-made reward's at its budget."""
-    runs = pd.read_csv(benchmarks / "motion-imitation" / "table.csv")
-
-    def others(group: pd.DataFrame) -> dict[str, Any]:
-        paper = PAPER_ERRORS.get(group["method"].iloc[0], {}).get(group["skill"].iloc[0], "")
-        return {
-            "paper": paper,
-            "full episodes": f"{group['full_share'].mean():.0%}",
-            "pose (m)": number(group["pose_error"].mean(), 3),
-            "minutes": number(group["minutes"].median(), 0),
-        }
-
-    runs = runs[runs["simulator"] == "MuJoCo 1/240 s"]
-    keys = {"skill": "skill", "method": "method"}
-    return by_seed(runs, keys, "joint_error", others, digits=3)
-
-
-def learned_videos(benchmarks: Path) -> pd.DataFrame:
-    """Return motions that were learned from a video, by where they were tested."""
-    runs = pd.read_csv(benchmarks / "video-imitation" / "table.csv")
-
-    def others(group: pd.DataFrame) -> dict[str, Any]:
-        return {
-            "before a fall": number(group["joint_error_alive"].mean(), 3),
-            "full episodes": f"{group['full_share'].mean():.0%}",
-            "speed (m/s)": number(group["root_speed"].mean(), 1),
-            "samples (M)": number(group["samples"].max() / 1e6, 1),
-            "minutes": number(group["minutes"].median(), 0),
-        }
-
-    keys = {"method": "method", "simulator": "tested in"}
-    return by_seed(runs, keys, "joint_error", others, digits=3)
-
-
-def control_tasks(benchmarks: Path) -> pd.DataFrame:
-    """Return the methods on standard tasks: the task's return at the end of training."""
-    folder = benchmarks / "control-tasks"
-    if not (folder / "table.csv").exists():
-        return pd.DataFrame({"method": ["not run yet"]})
-    runs = pd.read_csv(folder / "table.csv")
-    experts = pd.read_csv(folder / "experts.csv").set_index("task")["return"]
-
-    def others(group: pd.DataFrame) -> dict[str, Any]:
-        return {
-            "expert": number(float(experts[group["task"].iloc[0]]), 0),
-            "steps": f"{round(group['steps'].median(), -3):,.0f}",
-            "minutes": number(group["minutes"].mean(), 1),
-        }
-
-    keys = {"task": "task", "method": "method"}
-    return by_seed(runs, keys, "return", others, digits=0)
-
-
-def learned_motions_elsewhere(benchmarks: Path) -> pd.DataFrame:
-    """Return the same policies' errors in every simulator, one column each."""
-    rows = pd.read_csv(benchmarks / "motion-imitation" / "summary.csv")
-    wide = rows.pivot_table(
-        index=["skill", "method"], columns="simulator", values="IQM", sort=False
-    )
-    return wide.map(partial(number, digits=3)).reset_index().rename_axis(columns=None)
-
-
-def _by_plant(file: str, columns: str, value: str, benchmarks: Path) -> pd.DataFrame:
-    """Return what policies bear, one row a policy and one column a push or a plant."""
-    rows = pd.read_csv(benchmarks / "motion-imitation" / file)
-    wide = rows.pivot_table(index=["skill", "method"], columns=columns, values=value, sort=False)
-    return wide.reset_index().rename_axis(columns=None)
-
-
-def pushes(benchmarks: Path) -> pd.DataFrame:
-    """Return the shares that survive a push."""
-    if not (benchmarks / "motion-imitation" / "pushes.csv").exists():
-        return pd.DataFrame({"policy": ["not run yet"]})
-    wide = _by_plant("pushes.csv", "force", "survived", benchmarks)
-    shares = {force: f"{force:.0f} N" for force in wide.columns[2:]}
-    for force in shares:
-        wide[force] = [f"{share:.0%}" for share in wide[force]]
-    return wide.rename(columns=shares)
-
-
-def plants(benchmarks: Path) -> pd.DataFrame:
-    """Return the errors with masses and friction that are off."""
-    if not (benchmarks / "motion-imitation" / "plants.csv").exists():
-        return pd.DataFrame({"policy": ["not run yet"]})
-    long = pd.read_csv(benchmarks / "motion-imitation" / "plants.csv")
-    long = long.assign(policy=long["skill"] + ", " + long["method"])
-    wide = long.pivot_table(index="plant", columns="policy", values="joint_error", sort=False)
-    shown = wide.map(partial(number, digits=3))
-    return shown.rename_axis("what is off").reset_index().rename_axis(columns=None)
 
 
 def motions_elsewhere(benchmarks: Path) -> pd.DataFrame:
