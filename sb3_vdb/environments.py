@@ -66,6 +66,22 @@ def importable_id(env_id: str) -> str:
     return env_id if row is None else f"{ENVIRONMENTS_MODULE}:{row.id}"
 
 
+def time_limit(env_id: str, arguments: Mapping[str, Any]) -> int:
+    """Return the steps after which an episode is truncated.
+
+    :param env_id: as ``gym.make`` takes it
+    :param arguments: of the environment
+    :raises ValueError: it has no limit
+    """
+    limit = arguments.get("max_episode_steps", gym.spec(registered_id(env_id)).max_episode_steps)
+    if limit is None:
+        raise ValueError(
+            f"absorbing states need a time limit, and {env_id} has none; give one with "
+            "--arg max_episode_steps=1000"
+        )
+    return int(limit)
+
+
 def is_batched(env_id: str, arguments: Mapping[str, Any]) -> bool:
     """Say whether copies of an environment can be made as one batch that restarts as SB3 needs it.
 

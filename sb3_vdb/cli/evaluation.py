@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 import pandas as pd
@@ -19,6 +20,7 @@ MAX_ENVS = 10  # environments side by side
 @click.argument("env_id", shell_complete=ids_that_begin)
 @policy_options
 @click.option("--episodes", default=20, show_default=True, type=click.IntRange(min=1))
+@click.option("--absorbing", is_flag=True, help="of a policy that `train --absorbing` made")
 @click.option("--stochastic", is_flag=True, help="act with the policy's noise")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.option("--out", type=click.Path(path_type=Path), default=None, help="also write this csv")
@@ -29,6 +31,7 @@ def evaluate(
     vec_normalize: Path | None,
     arguments: tuple[str, ...],
     episodes: int,
+    absorbing: bool,
     stochastic: bool,
     seed: int,
     out: Path | None,
@@ -36,6 +39,8 @@ def evaluate(
     """Play a saved policy and print the return of every episode, and their interquartile mean."""
     from stable_baselines3.common.utils import set_random_seed
 
+    from sb3_vdb.demonstrations.absorbing import AbsorbingStates
+    from sb3_vdb.environments import time_limit
     from sb3_vdb.evaluation import evaluate_returns
     from sb3_vdb.files import write_text
     from sb3_vdb.saved_models import load_model
@@ -45,7 +50,12 @@ def evaluate(
     try:
         policy = load_model(model, algo, vec_normalize, env_id)
         set_random_seed(seed)  # of the policy's noise
-        venv = make_vec_env(env_id, min(episodes, MAX_ENVS), seed, env_kwargs=env_kwargs)
+        around: dict[str, Any] = {}
+        if absorbing:
+            wrapped = {"horizon": time_limit(env_id, env_kwargs), "n_absorbing": 1}
+            around = {"wrapper_class": AbsorbingStates, "wrapper_kwargs": wrapped}
+        n = min(episodes, MAX_ENVS)
+        venv = make_vec_env(env_id, n, seed, env_kwargs=env_kwargs, **around)
         try:
             check_fits(policy, venv)
             result = evaluate_returns(policy, venv, episodes, deterministic=not stochastic)

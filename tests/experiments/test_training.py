@@ -219,6 +219,10 @@ def test_absorbing_states_are_an_option(demos, tmp_path):
     assert run.expert(venv)[0].observations.shape[1] == 3
     train(run, lambda *_: None)
     assert run.result() is not None
+    words = ["evaluate", str(run.folder / "model.zip"), MAZE, "--episodes", "2"]
+    assert CliRunner().invoke(main, words).exit_code == 1  # it sees one entry more
+    done = CliRunner().invoke(main, [*words, "--absorbing"])
+    assert done.exit_code == 0, done.output
     endless = TrainingRun(tmp_path, "dac", "Dot-v0", 0, run.settings)
     monkeyed = gym.envs.registration.EnvSpec("Dot-v0", "tests.vmail.small:Dot")
     gym.envs.registry["Dot-v0"] = monkeyed

@@ -9,7 +9,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -21,6 +20,7 @@ from sb3_vdb.baselines import BehaviouralCloning
 from sb3_vdb.demonstrations import Demonstrations
 from sb3_vdb.demonstrations.absorbing import AbsorbingStates, with_absorbing_states
 from sb3_vdb.demonstrations.leaks import warn_of_leaks
+from sb3_vdb.environments import time_limit
 from sb3_vdb.evaluation.returns import EvaluationResult, evaluate_returns
 from sb3_vdb.experiments.framework.checkpoints import load_run, save_run
 from sb3_vdb.experiments.framework.evaluations import LOGGED, EvaluationLog, logged_figures
@@ -118,14 +118,7 @@ class TrainingRun(Run):
 
         :raises ValueError: it has none
         """
-        limit = gym.spec(self.env_id).max_episode_steps
-        limit = self.settings.env_kwargs.get("max_episode_steps", limit)
-        if limit is None:
-            raise ValueError(
-                f"absorbing states need a time limit, and {self.env_id} has none; give one with "
-                "--arg max_episode_steps=1000"
-            )
-        return int(limit)
+        return time_limit(self.env_id, self.settings.env_kwargs)
 
     def environments(self, n: int, seed: int, training: bool) -> VecEnv:
         """Make environments, with absorbing states and normalised where that is asked for."""
