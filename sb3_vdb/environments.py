@@ -73,7 +73,7 @@ def time_limit(env_id: str, arguments: Mapping[str, Any]) -> int:
     :param arguments: of the environment
     :raises ValueError: it has no limit
     """
-    limit = arguments.get("max_episode_steps", gym.spec(registered_id(env_id)).max_episode_steps)
+    limit = arguments.get("max_episode_steps", registry[registered_id(env_id)].max_episode_steps)
     if limit is None:
         raise ValueError(
             f"absorbing states need a time limit, and {env_id} has none; give one with "
