@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gymnasium import spaces
 from sb3_contrib import TRPO
 from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -16,7 +17,7 @@ from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from sb3_vdb.adversarial.trainer import AdversarialTrainer
-from sb3_vdb.baselines import SQILReplayBuffer
+from sb3_vdb.baselines import SQILDictReplayBuffer, SQILReplayBuffer
 from sb3_vdb.integrations.extras import needed
 from sb3_vdb.integrations.files import read_demonstrations
 from sb3_vdb.methods import METHODS, Method
@@ -89,9 +90,10 @@ class _Adversarial:
             base: Any = super()
             return base.learn(total_timesteps, callback, **arguments)
         if self.trainer is None:
-            given = {"seed": this.seed, **self.method.arguments, **self.method_kwargs}
+            given = {"seed": this.seed, "device": this.device, **self.method.arguments}
+            given |= self.method_kwargs
             expert = read_demonstrations(_file_of(self.demonstrations))
-            self.trainer = self.method.kind(expert, this.get_env(), this, device="cpu", **given)
+            self.trainer = self.method.kind(expert, this.get_env(), this, **given)
         for each in callback if isinstance(callback, list) else [callback]:
             if isinstance(each, EvalCallback):  # which wants environments of one kind
                 each.eval_env, each.warn = self.trainer.prepare_eval_env(each.eval_env), False
@@ -133,7 +135,9 @@ class _Sqil:
         if _init_setup_model:
             expert = read_demonstrations(_file_of(demonstrations))
             given = {**self.method.arguments, **(method_kwargs or {})}
-            generator_kwargs["replay_buffer_class"] = SQILReplayBuffer
+            has_parts = isinstance(env.observation_space, spaces.Dict)
+            buffer = SQILDictReplayBuffer if has_parts else SQILReplayBuffer
+            generator_kwargs["replay_buffer_class"] = buffer
             generator_kwargs["replay_buffer_kwargs"] = {"demonstrations": expert, **given}
         super().__init__(  # type: ignore[call-arg]
             policy, env, _init_setup_model=_init_setup_model, **generator_kwargs

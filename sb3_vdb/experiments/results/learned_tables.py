@@ -69,6 +69,7 @@ def control_tasks(benchmarks: Path) -> pd.DataFrame:
 
     def others(group: pd.DataFrame) -> dict[str, Any]:
         return {
+            "best on the way": number(group["best"].mean(), 0),
             "expert": number(float(experts[group["task"].iloc[0]]), 0),
             "steps": f"{round(group['steps'].median(), -3):,.0f}",
             "minutes": number(group["minutes"].mean(), 1),
