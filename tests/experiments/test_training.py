@@ -211,6 +211,21 @@ def test_a_discriminator_sees_the_parts_that_are_named(tmp_path):
         make_learner(METHODS["gail"], None, make_vec_env(MAZE), demos, 0, {}, {}, parts=("place",))
 
 
+def test_off_policy_generators_learn_as_often_as_they_step(demos, tmp_path):
+    """Whatever the number of environments; what is set is kept."""
+    venv = make_vec_env(MAZE, 2)
+    expert = Demonstrations.load(demos)
+
+    def steps_of(**arguments):
+        sizes = {**SIZES["SAC"], **arguments}
+        return make_learner(
+            METHODS["dac"], None, venv, expert, 0, {}, sizes
+        ).gen_algo.gradient_steps
+
+    assert steps_of() == -1
+    assert steps_of(gradient_steps=1) == 1
+
+
 def test_absorbing_states_are_an_option(demos, tmp_path):
     run = small_run(tmp_path, demos, "dac", absorbing=True)
     assert run.horizon == 100

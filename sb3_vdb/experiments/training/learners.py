@@ -132,10 +132,14 @@ def policy_of(venv: VecEnv) -> str:
 
 
 def _defaults(algorithm: type[BaseAlgorithm], n_envs: int) -> dict[str, Any]:
-    """Shorten the rollouts of an on-policy algorithm, after which discriminators learn."""
-    if not issubclass(algorithm, OnPolicyAlgorithm):
-        return {}
-    return {"n_steps": max(1, ROUND // n_envs)}
+    """Shorten the rollouts of an on-policy algorithm, after which discriminators learn; let an
+    off-policy one that learns after every step of all environments carry out an update for each.
+    """
+    if issubclass(algorithm, OnPolicyAlgorithm):
+        return {"n_steps": max(1, ROUND // n_envs)}
+    known = inspect.signature(algorithm).parameters
+    learns_every_step = "train_freq" in known and known["train_freq"].default == 1
+    return {"gradient_steps": -1} if learns_every_step else {}
 
 
 def _refuse_algorithm(algorithm: str | None, arguments: Mapping[str, Any]) -> None:
