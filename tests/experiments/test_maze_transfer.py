@@ -186,7 +186,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
         "--out",
         str(tmp_path / "run"),
         "--share",
-        "0.05",
+        "0.25",
         "--maze",
         "C",
         "--method",
@@ -213,7 +213,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "random actions" in result.stdout
     curve = read_curve(folder / "AIRL" / "irl", "rollout/ep_rew_mean")
-    np.testing.assert_array_equal(curve["step"], 3000 * np.arange(1, 6))
+    np.testing.assert_array_equal(curve["step"], 3000 * np.arange(1, 26))
 
 
 @pytest.mark.slow
