@@ -60,7 +60,7 @@ def test_every_extra_is_one_of_the_package():
     ("words", "incomplete", "offered"),
     [
         (["train", "vail"], "sb3_vdb/CMazeFlipped-", {"sb3_vdb/CMazeFlipped-v0"}),
-        (["evaluate", "policy.zip"], "sb3_vdb/HumanoidRu", {"sb3_vdb/HumanoidRun-v0"}),
+        (["evaluate", "policy.zip"], "sb3_vdb/HumanoidRun-", {"sb3_vdb/HumanoidRun-v0"}),
         (["train"], "vail-", {"vail-gp"}),
         (["reproduce"], "control", {"control-tasks"}),
     ],

@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch as th
 from torch import nn
 
-from sb3_vdb.arguments import whole_number
-
 
 def randomly_shifted(pictures: th.Tensor, n_pixels: int) -> th.Tensor:
     """Shift each picture by up to so many pixels either way; what comes in at an edge repeats it.
@@ -35,7 +33,9 @@ class RandomShift(nn.Module):
 
     def __init__(self, n_pixels: int) -> None:
         super().__init__()
-        self.n_pixels = whole_number("shift", n_pixels, 0)
+        if not isinstance(n_pixels, int) or n_pixels < 0:
+            raise ValueError(f"`shift` must be a whole number of pixels from 0 on, got {n_pixels}")
+        self.n_pixels = n_pixels
 
     def forward(self, pictures: th.Tensor) -> th.Tensor:
         """Shift, shape (batch, channels, height, width)."""
