@@ -102,7 +102,8 @@ class ShiftedCNN(NatureCNN):
         shift: int = 4,
         normalized_image: bool = False,
     ) -> None:
-        super().__init__(observation_space, features_dim, normalized_image)  # type: ignore[arg-type]
+        pictures: Any = observation_space
+        super().__init__(pictures, features_dim, normalized_image)
         self.shift = RandomShift(shift)
 
     def forward(self, observations: th.Tensor) -> th.Tensor:

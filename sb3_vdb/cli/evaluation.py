@@ -39,8 +39,6 @@ def evaluate(
     """Play a saved policy and print the return of every episode, and their interquartile mean."""
     from stable_baselines3.common.utils import set_random_seed
 
-    from sb3_vdb.demonstrations.absorbing import AbsorbingStates
-    from sb3_vdb.environments import time_limit
     from sb3_vdb.evaluation import evaluate_returns
     from sb3_vdb.files import write_text
     from sb3_vdb.saved_models import load_model
@@ -50,11 +48,7 @@ def evaluate(
     try:
         policy = load_model(model, algo, vec_normalize, env_id)
         set_random_seed(seed)  # of the policy's noise
-        around: dict[str, Any] = {}
-        if absorbing:
-            wrapped = {"horizon": time_limit(env_id, env_kwargs), "n_absorbing": 1}
-            around = {"wrapper_class": AbsorbingStates, "wrapper_kwargs": wrapped}
-        n = min(episodes, MAX_ENVS)
+        around, n = _around(env_id, env_kwargs) if absorbing else {}, min(episodes, MAX_ENVS)
         venv = make_vec_env(env_id, n, seed, env_kwargs=env_kwargs, **around)
         try:
             check_fits(policy, venv)
@@ -69,3 +63,12 @@ def evaluate(
     with pd.option_context("display.float_format", "{:.2f}".format):
         click.echo(table.to_string(index=False))
     click.echo(result.summary())
+
+
+def _around(env_id: str, env_kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Give the arguments of ``make_vec_env`` that put absorbing states around environments."""
+    from sb3_vdb.demonstrations.absorbing import AbsorbingStates
+    from sb3_vdb.environments import time_limit
+
+    wrapped = {"horizon": time_limit(env_id, env_kwargs), "n_absorbing": 1}
+    return {"wrapper_class": AbsorbingStates, "wrapper_kwargs": wrapped}
