@@ -265,7 +265,10 @@ def test_the_command_records_mazes_with_their_own_controller(tmp_path):
             ["sb3_vdb/WalkerWalkPixels-v0", *arguments],
             "no scripted expert, only maze;",
         ),
-        (["sb3_vdb/CMazePixels-v0", *arguments[1:]], "give either --model or --scripted"),
+        (
+            ["sb3_vdb/CMazePixels-v0", *arguments[1:]],
+            "give one of --model, --scripted and --planner",
+        ),
     ):
         refused = CliRunner().invoke(main, ["record-demos", *others])
         assert refused.exit_code == 1

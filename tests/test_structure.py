@@ -19,7 +19,7 @@ FLOORS = (
     "schedules space_dicts tensor_files transitions vdb",
     "finite_steps finite_weights",
     "extractors policy_files reward_vec_env trpo vec_env views",
-    "acting restarts",
+    "acting planners restarts",
     "demonstrations discriminators replay_state run_state",
     "recovered_reward stored_episodes",
     "baselines evaluation",

@@ -90,6 +90,15 @@ def check_action_shape(shape: tuple[int, ...], expected: tuple[int, ...] | None)
         raise ValueError(f"the actions have shape {shape}, the action space has {expected}")
 
 
+def repeated(state: dict[str, Any], n: int) -> dict[str, Any]:
+    """Give the state of n copies that are all where one is.
+
+    :param state: of a batch of one, arrays of shape (1, ...)
+    :param n: how many
+    """
+    return {name: np.repeat(value, n, axis=0) for name, value in state.items()}
+
+
 class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
     """A batch with time limit, autoreset, seeds and a state that can be saved.
 
@@ -235,6 +244,25 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
 
     def _after_step(self, observations: Observations) -> None:
         """Do what a subclass needs with the observations that reset and step return."""
+
+    def place(self, env: gym.Env[Any, Any]) -> None:
+        """Put every copy where a single environment is, for planners; clocks, seeds and time limits
+        take no part.
+
+        :param env: of the same id and arguments, within an episode
+        :raises ValueError: it is no environment of this batch's kind
+        """
+        single = getattr(env.unwrapped, "_batch", None)
+        if type(single) is not type(self._batch):
+            raise ValueError(f"{env} is no single copy of this batch; make it with the same id")
+        self._batch.set_state(repeated(single.get_state(), self.num_envs))
+
+    def advance(self, actions: npt.NDArray[np.floating]) -> BatchStep:
+        """Advance every copy by one control step, also those that have ended, and restart none.
+
+        :param actions: shape (num_envs, ...)
+        """
+        return self._batch.step(actions)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Copy the environments where they are; the copy opens a picture of its own."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from gymnasium.envs.registration import register, registry
 
+from sb3_vdb_envs.hands.tasks import BAODING_STEPS, CLAW_STEPS, CLAW_TASKS, ClawRow
 from sb3_vdb_envs.suite.tasks import TASKS, SuiteTask
 from sb3_vdb_envs.table import EnvironmentRow, id_of
 
 # arguments of the suite that change pictures and nothing else: of `render()`, and of observations
 SHOWN_LOOK = ("camera", "preset")
 PIXEL_LOOK = ("image_size", "frame_stack", "supersample", "floor", *SHOWN_LOOK)
+HAND_LOOK = ("preset",)
+HAND_PIXEL_LOOK = ("image_size", "frame_stack", "supersample", "proprioception", *HAND_LOOK)
 MAZE_PIXELS = 64  # height and width of a maze's pictures
 
 
@@ -99,6 +102,52 @@ def _suite_pixels(task: SuiteTask) -> EnvironmentRow:
     )
 
 
+def _claw(row: ClawRow) -> EnvironmentRow:
+    return EnvironmentRow(
+        name=f"{row.name}State",
+        family="hands",
+        entry_point="sb3_vdb_envs.hands.env:ClawStateEnv",
+        vector_entry_point="sb3_vdb_envs.hands.vector_env:claw_states",
+        max_episode_steps=CLAW_STEPS,
+        kwargs={"n_prongs": row.n_prongs, "direction": row.direction},
+        summary=f"{row.title}, observed as state",
+        simulator="mujoco",
+        look=HAND_LOOK,
+    )
+
+
+def _claw_pixels(row: ClawRow) -> EnvironmentRow:
+    state = _claw(row)
+    return state._replace(
+        name=f"{row.name}Pixels",
+        entry_point="sb3_vdb_envs.hands.env:ClawPixelEnv",
+        vector_entry_point="sb3_vdb_envs.hands.vector_env:claw_pixels",
+        summary=f"{row.title}, observed as 64 x 64 pixels",
+        state_twin=state.id,
+        look=HAND_PIXEL_LOOK,
+    )
+
+
+BAODING = EnvironmentRow(
+    name="BaodingState",
+    family="hands",
+    entry_point="sb3_vdb_envs.hands.env:BaodingStateEnv",
+    vector_entry_point="sb3_vdb_envs.hands.vector_env:baoding_states",
+    max_episode_steps=BAODING_STEPS,
+    kwargs={},
+    summary="a hand lets two balls go round each other, observed as state",
+    simulator="hand",
+    look=HAND_LOOK,
+)
+BAODING_PIXELS = BAODING._replace(
+    name="BaodingPixels",
+    entry_point="sb3_vdb_envs.hands.env:BaodingPixelEnv",
+    vector_entry_point="sb3_vdb_envs.hands.vector_env:baoding_pixels",
+    summary="a hand lets two balls go round each other, observed as 64 x 64 pixels",
+    state_twin=BAODING.id,
+    look=HAND_PIXEL_LOOK,
+)
+
 # every looping clip, with the name of its id and what is seen
 MOTIONS = (
     ("Backflip", "backflip", "a flip backwards, every 1.75 s"),
@@ -144,6 +193,9 @@ ENVIRONMENTS: tuple[EnvironmentRow, ...] = (
         simulator="bullet",
     ),
     *(row(task) for task in TASKS for row in (_suite_pixels, _suite)),
+    *(row(task) for task in CLAW_TASKS for row in (_claw_pixels, _claw)),
+    BAODING_PIXELS,
+    BAODING,
 )
 _BY_ID = {row.id: row for row in ENVIRONMENTS}
 

@@ -19,6 +19,7 @@ SIMULATORS: Mapping[str, Simulator] = {
     "mujoco": Simulator("humanoid", ("mujoco",)),
     "bullet": Simulator("bullet", ("pybullet",)),
     "dm_control": Simulator("pixels", ("dm_control", "mujoco")),
+    "hand": Simulator("hands", ("mujoco", "gymnasium_robotics")),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from sb3_vdb.cli.options import REFUSALS
 from sb3_vdb.cli.policies import FILE, check_fits, env_arguments, policy_options, sees
 from sb3_vdb.demonstrations.recording import resolved_arguments
 from sb3_vdb.environments import ENVIRONMENTS, environment
+
+PLANNERS = ("cem", "mppi")
 
 
 @click.command()
@@ -90,6 +93,15 @@ def record(
     is_flag=True,
     help="the environment's own controller, which mazes have, in place of a model",
 )
+@click.option(
+    "--planner",
+    type=click.Choice(PLANNERS),
+    default=None,
+    help="plan on the environment's true dynamics, in place of a model",
+)
+@click.option(
+    "--plan", "plan", multiple=True, help="NAME=VALUE of the planner, for example horizon=6"
+)
 @click.option("--episodes", default=10, show_default=True, type=click.IntRange(min=1))
 @click.option("--least-return", default=None, type=float, help="drop episodes below it")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
@@ -101,6 +113,8 @@ def record_demos(
     vec_normalize: Path | None,
     arguments: tuple[str, ...],
     scripted: bool,
+    planner: str | None,
+    plan: tuple[str, ...],
     episodes: int,
     least_return: float | None,
     seed: int,
@@ -113,12 +127,18 @@ def record_demos(
 
     env_id, kwargs = known_id(env_id, "ENV_ID"), env_arguments(arguments)
     try:
-        if (model is None) != scripted:
-            raise ValueError("give either --model or --scripted")
-        expert = (
-            _controller(env_id) if scripted else _policy(env_id, False, model, algo, vec_normalize)
-        )
-        acting_env = _acting_env(env_id, kwargs, expert.observation_space)
+        if (model is not None) + scripted + (planner is not None) != 1:
+            raise ValueError("give one of --model, --scripted and --planner")
+        if planner is not None:
+            planned = _planner(planner, env_id, kwargs, env_arguments(plan, "--plan"), seed)
+            expert, acting_env = planned, planned.env
+        else:
+            expert = (
+                _controller(env_id)
+                if scripted
+                else _policy(env_id, False, model, algo, vec_normalize)
+            )
+            acting_env = _acting_env(env_id, kwargs, expert.observation_space)
         made = recording.record(
             expert, env_id, episodes, seed, kwargs, acting_env, least_return=least_return
         )
@@ -139,6 +159,39 @@ def _controller(env_id: str) -> Any:
     return load_env_creator(row.scripted_expert)(**state_row.kwargs)
 
 
+def _planner(
+    name: str, env_id: str, kwargs: dict[str, Any], arguments: dict[str, Any], seed: int
+) -> Any:
+    """Make a planner in the state environment of an id.
+
+    :raises ValueError: a bad argument of the planner
+    """
+    from sb3_vdb import planners
+
+    kind = getattr(planners, name.upper())
+    known = [*inspect.signature(kind).parameters][1:]
+    unknown = set(arguments) - (set(known) - {"env_kwargs", "seed"})
+    if unknown:
+        raise ValueError(
+            f"{name} has no argument {', '.join(sorted(unknown))}; it has {', '.join(known)}"
+        )
+    row = environment(env_id)
+    if row is not None and row.state_twin is not None:
+        env_id, kwargs = row.state_twin, _state_arguments(env_id, kwargs)
+    return kind(env_id, env_kwargs=kwargs, seed=seed, **arguments)
+
+
+def _state_arguments(env_id: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Give the arguments that the state environment of an id of pixels shares with it."""
+    row = environment(env_id)
+    assert row is not None
+    assert row.state_twin is not None
+    known = {*resolved_arguments(row.state_twin, None), "max_episode_steps"} - {*row.look}
+    return {
+        name: value for name, value in resolved_arguments(env_id, kwargs).items() if name in known
+    }
+
+
 def _acting_env(env_id: str, kwargs: dict[str, Any], observed: Any) -> Any:
     """Make the environment that an expert with these observations acts in, with the physics and
     frames of ``env_id``.
@@ -149,14 +202,7 @@ def _acting_env(env_id: str, kwargs: dict[str, Any], observed: Any) -> Any:
     row = environment(env_id)
     if row is not None and row.state_twin is not None:
         env.close()
-        known = resolved_arguments(row.state_twin, None)
-        arguments = resolved_arguments(env_id, kwargs)
-        shared = {
-            name: value
-            for name, value in arguments.items()
-            if name in known and name not in row.look
-        }
-        env = gym.make(row.state_twin, **shared)
+        env = gym.make(row.state_twin, **_state_arguments(env_id, kwargs))
         if sees(observed, env.observation_space):
             return env
     raise ValueError(

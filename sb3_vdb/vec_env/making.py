@@ -67,7 +67,7 @@ def make_vec_env(
     if isinstance(made, str):
         known = registered_id(made)
         if vec_env_cls is None and wrapper_class is None and is_batched(known, kwargs):
-            batch = GymnasiumVecEnv(_make_batch(known, n_envs, kwargs), every_step_infos)
+            batch = GymnasiumVecEnv(make_batch(known, n_envs, kwargs), every_step_infos)
             batch.seed(seed)
             if not monitor:
                 return batch
@@ -127,7 +127,7 @@ def _monitored(
     return VecMonitor(batch, path, **arguments)
 
 
-def _make_batch(env_id: str, n_envs: int, kwargs: dict[str, Any]) -> Any:
+def make_batch(env_id: str, n_envs: int, kwargs: dict[str, Any]) -> Any:
     """Make the batch of an id with these arguments, in Gymnasium's own way in both versions."""
     if GYMNASIUM_1:
         return gym.make_vec(env_id, num_envs=n_envs, **kwargs)

@@ -52,6 +52,10 @@ REPRESENTATIVES = (
     "WalkerWalkPixels",
     "QuadrupedEscapeState",
     "QuadrupedEscapePixels",
+    "DClawScrew3CWState",
+    "DClawScrew4CCWPixels",
+    "BaodingState",
+    "BaodingPixels",
 )
 # one task of each heavy model of dm_control
 HEAVIEST = (
@@ -96,8 +100,9 @@ N_STEPS = {
     "humanoid": 40,
     "biped": 40,
     "suite": 10,
+    "hands": 12,
 }  # over an episode of a maze; over some falls
-N_COPIES = {"maze": 4, "mujoco": 8, "bullet": 2, "dm_control": 2}
+N_COPIES = {"maze": 4, "mujoco": 8, "bullet": 2, "dm_control": 2, "hand": 3}
 HEIGHT = 32  # pixels of rendered pictures
 
 
@@ -254,7 +259,7 @@ def test_the_table_knows_twins_looks_and_simulators():
         arguments = inspect.signature(load_env_creator(row.entry_point)).parameters
         assert {*row.look, *row.kwargs} <= set(arguments)
         assert row.name.endswith("Pixels") == (row.state_twin is not None)
-        assert row.extra in (None, "humanoid", "bullet", "pixels")
+        assert row.extra in {None, *(simulator.extra for simulator in SIMULATORS.values())}
         if row.state_twin is not None:
             twin = environment(row.state_twin)
             assert twin.family == row.family

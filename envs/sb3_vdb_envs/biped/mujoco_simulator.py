@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from sb3_vdb_envs.biped.character import (
     HINGES,
-    N_HINGES,
     PLANE,
     TURNING,
     WELDED_ROWS,
@@ -79,8 +78,6 @@ class BipedSimulator(MujocoSimulator):
     :raises ValueError: a timestep that does not divide 1/30 s or is unstable
     """
 
-    n_targets = N_HINGES
-
     def __init__(
         self,
         n: int,
@@ -105,7 +102,7 @@ class BipedSimulator(MujocoSimulator):
         return nearest_targets(targets, present)
 
     def _twin(self) -> BipedSimulator:
-        n, threads = len(self._initial), self._threads or 1
+        n, threads = len(self._initial), self._pool.threads or 1
         return BipedSimulator(n, self._welded, self.timestep, threads, self.plant)
 
 

@@ -7,32 +7,28 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from sb3_vdb_envs.cores import available_cores
 from sb3_vdb_envs.dependencies import require
 from sb3_vdb_envs.humanoid import character, rotations
 from sb3_vdb_envs.humanoid.kinematics import CharacterState
 from sb3_vdb_envs.humanoid.mujoco_model import model_xml
 from sb3_vdb_envs.humanoid.simulator import NOMINAL, Plant, substeps
+from sb3_vdb_envs.rollout_pool import RolloutPool
 
 Array = npt.NDArray[np.float64]
 
 STABLE_TIMESTEP = 1 / 180  # s; above it the feet chatter and policies fall
 CHEST = "chest"  # the body that is pushed
-CHUNKS = 8  # pieces of work a batch is cut into
 
 
 class MujocoSimulator:
-    """Steps all characters as one batch with ``mujoco.rollout``.
-
-    A control step depends on the state alone (the solver starts cold), so a batch of n gives the
-    same numbers, bit for bit, as n single characters, and runs can be resumed exactly.
+    """Steps all characters as one batch with a :class:`.RolloutPool`.
 
     The PD targets of ball joints are corrected once a control step, so that the actuator sees the
     shortest rotation from the present pose to the target instead of the difference of two rotation
     vectors, which is wrong far from zero.
 
-    A subclass simulates another character: it says what its model is, where coordinates stand in
-    its state vector and how many targets it has.
+    A subclass simulates another character: it says what its model is, and where coordinates stand
+    in its state vector.
 
     :param n: number of characters
     :param timestep: s; 1/240 trains, 1/1200 is the paper's
@@ -41,8 +37,6 @@ class MujocoSimulator:
     :raises ValueError: a timestep that does not divide 1/30 s or is unstable
     """
 
-    n_targets = character.N_TARGETS
-
     def __init__(
         self,
         n: int,
@@ -50,35 +44,24 @@ class MujocoSimulator:
         threads: int | None = None,
         plant: Plant = NOMINAL,
     ) -> None:
-        mujoco, rollout = require("mujoco", "humanoid"), require("mujoco.rollout", "humanoid")
-        self.timestep = timestep
-        self._substeps = substeps(timestep, character.CONTROL_RATE)
+        mujoco = require("mujoco", "humanoid")
+        n_substeps = substeps(timestep, character.CONTROL_RATE)
         if timestep > STABLE_TIMESTEP + 1e-9:
             raise ValueError(
                 f"`timestep` {timestep:.5f} s is too long: the feet chatter and policies fall; "
                 "use at most 1/180 s"
             )
-        cores = available_cores() if threads is None else threads
-        self._threads = cores if n > 1 and cores > 1 else 0
-        self.plant = plant
+        self.timestep, self.plant = timestep, plant
         self._model = mujoco.MjModel.from_xml_string(self._xml())
         self._model.body_mass[:] *= plant.mass_scale
         self._model.body_inertia[:] *= plant.mass_scale
         self._model.geom_friction[:] *= plant.friction_scale
-        data = [mujoco.MjData(self._model) for _ in range(max(1, self._threads))]
-        self._data, self._models = data, [self._model] * n
-        self._pool: Any = rollout.Rollout(nthread=self._threads)
-        self._size = mujoco.mj_stateSize(self._model, mujoco.mjtState.mjSTATE_FULLPHYSICS.value)
-        self._control_spec = mujoco.mjtState.mjSTATE_CTRL.value
-        self._force_spec = self._control_spec | mujoco.mjtState.mjSTATE_XFRC_APPLIED.value
+        self._pool = RolloutPool(self._model, n, n_substeps, threads)
         self._chest = 6 * self._model.body(CHEST).id
-        self._forces: Array | None = None  # on the chest in the next control step, N
+        self._forces: Array | None = None  # on the bodies in the next control step
         self._columns: Columns = self._make_columns()
-        self._initial = np.zeros((n, self._size))
+        self._initial = np.zeros((n, self._pool.size))
         self._initial[:, self._columns.quaternions] = 1.0
-        self._states = np.empty((n, self._substeps, self._size))
-        self._controls = np.empty((n, self._substeps, self.n_targets))
-        self._sensors = np.empty((n, self._substeps, 0))
 
     def _xml(self) -> str:
         """Describe the model."""
@@ -94,41 +77,22 @@ class MujocoSimulator:
 
     def put(self, indices: npt.NDArray[np.intp], state: CharacterState) -> None:
         """Place some characters."""
-        rows = np.zeros((len(indices), self._size))
+        rows = np.zeros((len(indices), self._pool.size))
         self._columns.write(rows, state)
         self._initial[indices] = rows
 
     def step(self, targets: Array) -> None:
         """Simulate one control step."""
-        self._controls[:] = self._corrected(targets)[:, None]
-        controls, spec, n = self._controls, self._control_spec, len(self._initial)
-        if self._forces is not None:
-            applied = np.zeros((n, self._substeps, 6 * self._model.nbody))
-            applied[:, :, self._chest : self._chest + 3] = self._forces[:, None]
-            controls, spec = np.concatenate([controls, applied], axis=-1), self._force_spec
-            self._forces = None
-        chunk = max(1, n // CHUNKS)
-        self._pool.rollout(
-            self._models,
-            self._data,
-            self._initial,
-            controls,
-            control_spec=spec,
-            nstep=self._substeps,
-            state=self._states,
-            sensordata=self._sensors,
-            chunk_size=chunk,
-            skip_checks=True,
-        )
-        self._initial[:] = self._states[:, -1]
-        self._initial[:, 0] = 0.0  # nothing depends on the time, and resumed runs stay equal
+        self._pool.step(self._initial, self._corrected(targets), self._forces)
+        self._forces = None
 
     def push(self, forces: Array) -> None:
         """Let forces act on the chests during the next control step.
 
         :param forces: in world axes, N, shape (n, 3)
         """
-        self._forces = np.array(forces, dtype=np.float64)
+        self._forces = np.zeros((len(forces), 6 * self._model.nbody))
+        self._forces[:, self._chest : self._chest + 3] = forces
 
     def _corrected(self, targets: Array) -> Array:
         """Turn the targets of ball joints into log q + log(q^-1 q*), with q the present rotation
@@ -162,13 +126,12 @@ class MujocoSimulator:
 
     def _twin(self) -> MujocoSimulator:
         """Make a simulator of the same characters."""
-        return MujocoSimulator(len(self._initial), self.timestep, self._threads or 1, self.plant)
+        threads = self._pool.threads or 1
+        return MujocoSimulator(len(self._initial), self.timestep, threads, self.plant)
 
     def close(self) -> None:
         """Stop the threads."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
+        self._pool.close()
 
 
 class Columns(Protocol):

@@ -14,7 +14,8 @@ from gymnasium.utils import EzPickle
 
 from sb3_vdb_envs.batched import check_action_shape, check_render_mode
 from sb3_vdb_envs.dependencies import require
-from sb3_vdb_envs.suite.rendering import SuiteRenderer, check_look, hide_floor
+from sb3_vdb_envs.looks import check_frame_stack, check_look, check_supersample
+from sb3_vdb_envs.suite.rendering import SuiteRenderer, hide_floor
 from sb3_vdb_envs.suite.tasks import BY_NAME, legacy_random, load_task, without_opengl
 
 if TYPE_CHECKING:
@@ -341,12 +342,10 @@ class SuitePixelEnv(SuiteEnv, EzPickle):
             self, task, image_size, action_repeat, frame_stack, camera, preset, render_mode,
             render_height, supersample, floor,
         )  # fmt: skip
-        if not isinstance(supersample, (int, np.integer)) or supersample < 1:
-            raise ValueError(f"`supersample` must be a whole number, at least 1, got {supersample}")
+        check_supersample(supersample)
         check_look(preset, image_size, "image_size")
         check_look(preset, image_size * supersample, "image_size x supersample")
-        if frame_stack < 1:
-            raise ValueError(f"`frame_stack` must be at least 1 picture, got {frame_stack}")
+        check_frame_stack(frame_stack)
         super().__init__(task, action_repeat, preset, camera, render_mode, render_height)
         self.image_size, self.frame_stack = image_size, frame_stack
         shape = (image_size, image_size, 3 * frame_stack)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
@@ -121,6 +122,18 @@ class SuiteBatch:
         self._observations = np.array(state["observations"])
         self._frames = np.array(state["frames"], dtype=np.int64)
 
+    def place(self, state: dict[str, Any]) -> None:
+        """Put all copies into the state of one.
+
+        :param state: of :meth:`.SuiteEnv.get_state`
+        """
+
+        def restore(i: int) -> None:
+            self._observations[i] = self.envs[i].set_state(state)
+            self._frames[i] = int(state["frames"])
+
+        self._each(self._everyone, restore)
+
     def render(self) -> tuple[npt.NDArray[np.uint8], ...]:
         """Render one picture of each copy."""
         pictures: list[Any] = [None] * len(self.envs)
@@ -188,6 +201,13 @@ class SuiteVectorEnv(BatchVectorEnv):
                 known.set_state(random)
                 self.batch._randoms[i] = known
         return observations
+
+    def place(self, env: gym.Env[Any, Any]) -> None:
+        """See :meth:`.BatchVectorEnv.place`."""
+        single = env.unwrapped
+        if not isinstance(single, SuiteEnv) or type(single) is not type(self.batch.envs[0]):
+            raise ValueError(f"{env} is no single copy of this batch; make it with the same id")
+        self.batch.place(single.get_state())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SuiteVectorEnv:
         """Copy the environments where they are, with threads of their own."""
