@@ -59,14 +59,16 @@ class BaodingTask:
         self._sites = [self.model.site(f"target{i}").id for i in (1, 2)]
         self._low, self._high = self.model.actuator_ctrlrange.T
         resting = np.zeros(n_controls - len(HAND_START))  # the forearm
-        self._middle = np.array([*resting, *HAND_START])
+        self._start = np.array([*resting, *HAND_START])
+        # two joints of PDDM's start lie a little beyond what their motors can ask for
+        self._middle = np.clip(self._start, self._low, self._high)
         self.n_features = n_controls + 16
 
     def start(self, generator: np.random.Generator) -> tuple[Array, Array]:
         """See :class:`.HandTask`."""
         position, velocity = self.model.qpos0.copy(), np.zeros(self.model.nv)
         noise = generator.uniform(-self.start_noise, self.start_noise, self.n_actions)
-        position[self.joints] = np.clip(self._middle + noise, self._low, self._high)
+        position[self.joints] = self._start + noise
         position[self._balls] = BALL_START
         return position, velocity
 

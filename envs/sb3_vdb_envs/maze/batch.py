@@ -145,13 +145,13 @@ class MazeBatch:
     def get_state(self) -> dict[str, npt.NDArray[np.float64]]:
         """Return everything that the next step depends on, as arrays."""
         return {
-            "positions": self.physics.positions.copy(),
-            "displacements": self.physics.displacements.copy(),
+            "positions": self.physics.positions.T.copy(),
+            "displacements": self.physics.displacements.T.copy(),
             "remaining": self._remaining.copy(),
         }
 
     def set_state(self, state: dict[str, npt.NDArray[np.float64]]) -> None:
         """Restore what :meth:`get_state` returned."""
-        self.physics.positions[:] = state["positions"]
-        self.physics.displacements[:] = state["displacements"]
+        self.physics.positions[:] = state["positions"].T
+        self.physics.displacements[:] = state["displacements"].T
         self._remaining = state["remaining"].copy()
