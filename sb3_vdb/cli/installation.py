@@ -17,6 +17,7 @@ EXTRAS = {
     "humanoid": ("mujoco", "imageio_ffmpeg"),
     "pixels": ("dm_control",),
     "bullet": ("pybullet",),
+    "hands": ("gymnasium_robotics",),
     "data": ("minari", "datasets", "pyarrow"),
     "hub": ("safetensors", "huggingface_hub"),
     "ray": ("ray",),
@@ -93,6 +94,8 @@ TRIALS = (
     Trial("OpenGL", "mujoco", lambda: _picture("sb3_vdb/HumanoidRun-v0")),
     Trial("Bullet", "pybullet", lambda: _steps("sb3_vdb/BulletHumanoidRun-v0")),
     Trial("pixels", "dm_control", lambda: _steps("sb3_vdb/CartpoleSwingupPixels-v0")),
+    Trial("claw", "mujoco", lambda: _steps("sb3_vdb/DClawScrew3CWState-v0")),
+    Trial("hand", "gymnasium_robotics", lambda: _steps("sb3_vdb/BaodingState-v0")),
     Trial("policy", "mujoco", _policy),
 )
 

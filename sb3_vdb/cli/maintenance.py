@@ -91,5 +91,6 @@ TOOLS: Mapping[str, Study] = {
     ),
     "biped-pictures": _pictures("biped", "Frames of the planar biped"),
     "pixel-pictures": _pictures("pixel_presets", "Rendering presets of the pixel environments"),
+    "hand-pictures": _pictures("hands", "Claw and hand"),
     "maze-pictures": _pictures("mazes", "Top views of all mazes"),
 }

@@ -23,6 +23,7 @@ PHASES = 7
 BIPED_FRAMES = 8  # of each clip
 PIXEL_PRESETS = ("fast", "shadow", "default")
 PIXEL_TASKS = ("WalkerWalk", "CheetahRun", "CartpoleSwingup")
+HAND_TASKS = ("DClawScrew3CW", "DClawScrew4CW", "Baoding")
 PIXEL_STEPS = 15  # of fixed random actions, before the picture
 
 
@@ -71,6 +72,26 @@ def _pixels(task: str, preset: str) -> npt.NDArray[np.uint8]:
         observation, *_ = env.step(env.action_space.sample())
     env.close()
     return np.asarray(observation)
+
+
+def hands(out: Path) -> list[Path]:
+    """Write ``hands.png``: tasks of claw and hand in large, and their observations.
+
+    :param out: where it goes
+    :return: the file
+    """
+    with new_figure(out / "hands.png", (6.6, 1.4), dpi=90) as figure:
+        grid = figure.subplots(1, 2 * len(HAND_TASKS))
+        for i, task in enumerate(HAND_TASKS):
+            env = gym.make(f"sb3_vdb/{task}Pixels-v0", render_mode="rgb_array")
+            observation, _ = env.reset(seed=0)
+            picture: Any = env.render()
+            for axes, shown in zip(grid[2 * i : 2 * i + 2], (picture, observation), strict=True):
+                axes.imshow(shown, interpolation="nearest")
+                axes.set_axis_off()
+            grid[2 * i].set_title(task, fontsize=8)
+            env.close()
+    return [out / "hands.png"]
 
 
 def humanoid(out: Path) -> list[Path]:

@@ -6,6 +6,7 @@ This is to them what SB3's ``OffPolicyAlgorithm`` is to SAC and TD3.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Generator
 from typing import TypeVar
 
 import gymnasium as gym
@@ -56,6 +57,10 @@ class SequenceAlgorithm(RunFiles):
 
         :param gradient_steps: how many
         """
+
+    @abstractmethod
+    def _make_learner(self) -> None:
+        """Make what collects and updates with the policy's networks, as they are."""
 
     @property
     def num_env_frames(self) -> int:
@@ -200,6 +205,28 @@ class SequenceAlgorithm(RunFiles):
         :raises NonFiniteError: what comes in, a loss or a weight is not finite; the networks before
             that were saved
         """
+        for _ in self.learning_phases(
+            total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
+        ):
+            pass
+        return self
+
+    def learning_phases(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int = 1,
+        tb_log_name: str = "VMAIL",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> Generator[None, bool | None, None]:
+        """Imitate as :meth:`learn` does, a phase of collecting and training at a time.
+
+        :return: gives way after each phase, and ends where it is sent True; nothing happens before
+            it is asked for the first one
+        :raises ValueError: see :meth:`learn`
+        :raises NonFiniteError: see :meth:`learn`
+        """
         total_timesteps = step_count("total_timesteps", total_timesteps)
         if log_interval is not None:
             positive_int("log_interval", log_interval)
@@ -232,9 +259,10 @@ class SequenceAlgorithm(RunFiles):
                 iteration += 1
                 if log_interval is not None and iteration % log_interval == 0:
                     self.dump_logs()
+            if (yield):
+                break
         callback.on_training_end()
         self._warn_of_constraint()
-        return self
 
     def learn_offline(
         self: SelfSequenceAlgorithm,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch as th
@@ -28,6 +29,7 @@ from sb3_vdb.vmail.network_losses import NetworkLosses
 from sb3_vdb.vmail.policies import NETWORKS, CnnPolicy, MlpPolicy, MultiInputPolicy, VMAILPolicy
 from sb3_vdb.vmail.replay_buffer import SequenceBatch, SequenceReplayBuffer
 from sb3_vdb.vmail.sequence_algorithm import SequenceAlgorithm
+from sb3_vdb.vmail.source_tasks import SourceTasks, transfer
 from sb3_vdb.vmail.update import Update, UpdateSettings
 from sb3_vdb.vmail.vmail_losses import VMAILLosses
 
@@ -255,6 +257,10 @@ class VMAIL(SequenceAlgorithm):
         if self.dual is None and self.information_limit is not None:
             self.dual = DualVariable(self.information_limit, self.beta, self.beta_step_size)
         self._constraint = None if self.dual is None else ConstraintWatch(self.dual)
+        self._make_learner()
+
+    def _make_learner(self) -> None:
+        """Make what collects and updates with the policy's networks."""
         self._collector = Collector(self.policy, self.n_envs)
         losses = self.losses_class(self.policy, self.loss_settings())
         steps = UpdateSettings(
@@ -277,6 +283,30 @@ class VMAIL(SequenceAlgorithm):
         """
         rate = self.lr_schedule if network == "model" else getattr(self, f"{network}_learning_rate")
         return value_at(rate, self._current_progress_remaining)
+
+    # ------------------------------------------------------------------ transfer
+
+    @staticmethod
+    def learn_tasks(
+        tasks: Mapping[str, SequenceAlgorithm], total_timesteps: int, **kwargs: Any
+    ) -> SourceTasks:
+        """Learn several source tasks with one world model (Algorithm 2, line 3).
+
+        :param tasks: by name, each newly made with its environment and demonstrations
+        :param total_timesteps: decisions in each task's environment
+        :param kwargs: of :meth:`.SourceTasks.learn`
+        :return: the tasks, whose ``transfer(demonstrations, ...)`` learns a target
+        :raises ValueError: the tasks cannot share a world model
+        """
+        return SourceTasks(tasks).learn(total_timesteps, **kwargs)
+
+    def transfer(
+        self, demonstrations: Demonstrations, gradient_steps: int, **changes: Any
+    ) -> SequenceAlgorithm:
+        """Learn a target task from its demonstrations inside this model, without a step in an
+        environment; see :meth:`.SourceTasks.transfer`.
+        """
+        return transfer([self], demonstrations, gradient_steps, **changes)
 
     # ------------------------------------------------------------------ training
 
