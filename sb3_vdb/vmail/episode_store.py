@@ -20,7 +20,7 @@ from sb3_vdb.stored_episodes import StoredEpisode
 from sb3_vdb.vmail.memory import Place, allocate
 
 ACTIONS, REWARDS = "actions", "rewards"  # after the parts of the observation
-PREFIX = "observations/"
+PREFIX, BEFORE = "observations/", "before"
 Fields = Mapping[str, tuple[tuple[int, ...], th.dtype]]  # shape and type of a row's entries
 
 
@@ -54,10 +54,22 @@ class EpisodeStore:
     :param capacity: number of rows
     :param sequence_length: rows of a sequence; shorter episodes are kept and never sampled
     :param place: where the memory is
+    :param belief_dim: width of the belief that is kept with each row; 0 for none
     """
 
-    def __init__(self, fields: Fields, capacity: int, sequence_length: int, place: Place) -> None:
+    def __init__(
+        self,
+        fields: Fields,
+        capacity: int,
+        sequence_length: int,
+        place: Place,
+        belief_dim: int = 0,
+    ) -> None:
         self.capacity, self.sequence_length = capacity, sequence_length
+        # features of the belief before each row's action, zeros where none was inferred yet
+        self.before: th.Tensor | None = None
+        if belief_dim:
+            self.before = allocate((capacity, belief_dim), th.float32, place, BEFORE)
         self.rows = {
             name: allocate((capacity, *shape), dtype, place, name.replace("/", "_"))
             for name, (shape, dtype) in fields.items()
@@ -97,6 +109,8 @@ class EpisodeStore:
         self.ids = [*compress(self.ids, kept), uuid4().hex]
         for name, values in rows.items():
             self.rows[name][begin:end] = th.as_tensor(values)
+        if self.before is not None:
+            self.before[begin:end] = 0.0
         self.position = end
         self._index()
 

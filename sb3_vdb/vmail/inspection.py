@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import gymnasium as gym
@@ -148,6 +148,25 @@ def expert_likeness(model: VMAIL, rows: Mapping[str, th.Tensor]) -> float:
     :param rows: as for :func:`predict_pictures`
     """
     return float(_logits(model, *_filtered(model, rows)).sigmoid().mean())
+
+
+@th.no_grad()
+def logits_by_age(
+    model: VMAIL, episodes: Sequence[Mapping[str, th.Tensor]]
+) -> npt.NDArray[np.float32]:
+    """Compute the discriminator's logits along whole episodes, the belief's age being the number of
+    observations that it has seen. Along the expert's they should not fall.
+
+    :param model: what judges
+    :param episodes: as for :func:`predict_pictures`
+    :return: means over the episodes that are so long, shape (longest,)
+    """
+    along = [_logits(model, *_filtered(model, rows)).cpu().numpy() for rows in episodes]
+    longest = max(len(each) for each in along)
+    return np.array(
+        [np.mean([each[age] for each in along if age < len(each)]) for age in range(longest)],
+        dtype=np.float32,
+    )
 
 
 def _logits(model: VMAIL, belief: Belief, actions: th.Tensor) -> th.Tensor:

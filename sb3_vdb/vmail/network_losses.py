@@ -37,6 +37,8 @@ class NetworkLosses(ABC):
             )
         self.policy, self.settings = policy, settings
         self.loops: dict[str, Callable[..., Any]] = {"observe": policy.world_model.rssm.observe}
+        # features of the last beliefs, shape (time, batch, feat_dim), where they are kept
+        self.inferred: th.Tensor | None = None
 
     @abstractmethod
     def __call__(self, batch: SequenceBatch, expert: SequenceBatch, beta: th.Tensor) -> Losses:
@@ -46,6 +48,21 @@ class NetworkLosses(ABC):
         :param expert: sequences of the expert
         :param beta: dual variable of the discriminator's bottleneck, scalar
         """
+
+    def observe(self, embed: th.Tensor, actions: th.Tensor, before: th.Tensor | None) -> Belief:
+        """Infer beliefs along sequences, from what was believed before them where that is kept.
+
+        :param embed: embedded observations, shape (time, batch, embed_dim)
+        :param actions: ``actions[t]`` led to observation t, shape (time, batch, action_dim)
+        :param before: see :class:`.SequenceBatch`
+        """
+        if before is None:
+            return self.loops["observe"](embed, actions)
+        belief: Belief = self.loops["observe"](
+            embed, actions, self.policy.world_model.rssm.state_of(before)
+        )
+        self.inferred = belief.state.feat.detach()
+        return belief
 
     def stored_pairs(self, belief: Belief, actions: th.Tensor) -> th.Tensor:
         """Return features of beliefs after the burn-in and the actions taken in them, side by side,

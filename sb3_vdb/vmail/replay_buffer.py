@@ -37,10 +37,13 @@ class SequenceBatch(NamedTuple):
 
     :param observations: raw, shape ``(time, batch, *space)`` a part
     :param actions: ``actions[t]`` led to observation t, shape (time, batch, action_dim), in [-1, 1]
+    :param before: features of the belief before the first action, shape (batch, feat_dim), zeros
+        where none is known; None where beliefs are not kept
     """
 
     observations: dict[str, th.Tensor]
     actions: th.Tensor
+    before: th.Tensor | None = None
 
     def joined(self, other: SequenceBatch) -> SequenceBatch:
         """Return these sequences, and behind them the others."""
@@ -48,7 +51,10 @@ class SequenceBatch(NamedTuple):
             name: th.cat([part, other.observations[name]], dim=1)
             for name, part in self.observations.items()
         }
-        return SequenceBatch(observations, th.cat([self.actions, other.actions], dim=1))
+        before = None
+        if self.before is not None and other.before is not None:
+            before = th.cat([self.before, other.before])
+        return SequenceBatch(observations, th.cat([self.actions, other.actions], dim=1), before)
 
 
 class SequenceReplayBuffer:
@@ -62,6 +68,7 @@ class SequenceReplayBuffer:
     :param place: where the memory is
     :param device: device of the batches
     :param seed: seed of what is sampled
+    :param belief_dim: width of the belief that is kept with each observation; 0 for none
     """
 
     def __init__(
@@ -74,15 +81,23 @@ class SequenceReplayBuffer:
         place: Place,
         device: th.device,
         seed: int | None = None,
+        belief_dim: int = 0,
     ) -> None:
         self.fields = row_fields(observation_space, action_dim)
         self.sequence_length, self.place, self.device = sequence_length, place, device
-        self.policy = EpisodeStore(self.fields, buffer_size, sequence_length, place)
-        self.expert = EpisodeStore(self.fields, 0, sequence_length, place)
+        self.belief_dim = belief_dim
+        self.policy, self.expert = self._make_store(buffer_size), self._make_store(0)
+        # the rows of the last batches, in the order in which they were sampled
+        self._sampled: list[tuple[EpisodeStore, npt.NDArray[np.int64]]] = []
         self.rng = np.random.default_rng(seed)
         self.kept_as: list[str] = []  # names of the last two tables in a folder, newest last
         self._warned = False  # of episodes that are too short
         self.open_episodes: list[dict[str, list[npt.NDArray[Any]]]] = [{} for _ in range(n_envs)]
+
+    def _make_store(self, capacity: int) -> EpisodeStore:
+        return EpisodeStore(
+            self.fields, capacity, self.sequence_length, self.place, self.belief_dim
+        )
 
     # ------------------------------------------------------------------ filling
 
@@ -92,7 +107,7 @@ class SequenceReplayBuffer:
         :param episodes: each at least ``sequence_length`` observations long; not checked here
         """
         n_rows = sum(len(each.actions) + 1 for each in episodes)
-        self.expert = EpisodeStore(self.fields, n_rows, self.sequence_length, self.place)
+        self.expert = self._make_store(n_rows)
         for each in episodes:
             self.expert.add(episode_rows(each))
 
@@ -101,7 +116,7 @@ class SequenceReplayBuffer:
 
         :param n_expert_rows: room for the expert
         """
-        self.expert = EpisodeStore(self.fields, n_expert_rows, self.sequence_length, self.place)
+        self.expert = self._make_store(n_expert_rows)
         self.policy.clear()
         self.open_episodes = [{} for _ in self.open_episodes]
 
@@ -203,6 +218,7 @@ class SequenceReplayBuffer:
         share = self.expert_share() if expert_fraction is None else expert_fraction
         if not self.policy.n_long_enough:
             share = 1.0
+        self._sampled = []
         n_expert = int(self.rng.binomial(batch_size, share)) if share < 1.0 else batch_size
         parts = [
             self._gather(store, store.sample(n, self.rng))
@@ -217,12 +233,31 @@ class SequenceReplayBuffer:
 
     def _gather(self, store: EpisodeStore, indices: npt.NDArray[np.int64]) -> SequenceBatch:
         index = th.as_tensor(indices, device=store.rows[ACTIONS].device)
+        before = None
+        if store.before is not None:
+            self._sampled.append((store, indices))
+            before = store.before[index[0]].to(self.device)
         observations = {
             name.removeprefix(PREFIX): rows[index].to(self.device, non_blocking=True)
             for name, rows in store.rows.items()
             if name.startswith(PREFIX)
         }
-        return SequenceBatch(observations, store.rows[ACTIONS][index].to(self.device))
+        return SequenceBatch(observations, store.rows[ACTIONS][index].to(self.device), before)
+
+    def write_beliefs(self, feat: th.Tensor) -> None:
+        """Keep what was inferred along the last batches, for sequences that begin in the middle of
+        them.
+
+        :param feat: features of the beliefs along the sequences of the last :meth:`sample` and of
+            the :meth:`sample_expert` since, side by side, shape (sequence_length, batch, feat_dim)
+        """
+        begin = 0
+        for store, indices in self._sampled:
+            assert store.before is not None
+            end = begin + indices.shape[1]
+            index = th.as_tensor(indices[1:], device=store.before.device)
+            store.before[index] = feat[:-1, begin:end].to(store.before.device)
+            begin = end
 
     def check_ready(self) -> None:
         """Refuse to learn from a buffer without demonstrations of sufficient length.

@@ -28,7 +28,7 @@ from sb3_vdb.files import (
     replacing,
     write_text,
 )
-from sb3_vdb.vmail.episode_store import ACTIONS, EpisodeStore
+from sb3_vdb.vmail.episode_store import ACTIONS, BEFORE, EpisodeStore
 from sb3_vdb.vmail.replay_buffer import SequenceReplayBuffer
 
 FORMAT, VERSION = "sb3_vdb.replay", 1
@@ -37,6 +37,7 @@ REMEDY = "use an earlier one, or begin anew"
 # names in a folder
 PROGRESS = r"\d+-\d+"
 PART = r"(episode|open)_[0-9a-f]{32}\.npz"
+BELIEF_DIM = "belief_dim"  # entry of the header: width of beliefs, 0 or missing for none
 SUM = "sha256"  # entry of a folder's table: of the others
 HEADER = {
     "version": int,
@@ -237,8 +238,15 @@ def _arrays(rows: Mapping[str, th.Tensor]) -> Rows:
 
 
 def _open_rows(replay: SequenceReplayBuffer) -> Rows:
-    """Return the rows of the episodes that are still going on."""
-    return {
+    """Return what changes from one file to the next: the rows of the episodes that are still going
+    on, and beliefs where they are kept.
+    """
+    beliefs: Rows = {}
+    for name in STORES if replay.belief_dim else ():
+        store: EpisodeStore = getattr(replay, name)
+        assert store.before is not None
+        beliefs[f"{name}/{BEFORE}"] = store.before[: _n_rows(store.get_table())].cpu().numpy()
+    return beliefs | {
         f"open{env}/{field}": np.stack(values)
         for env, rows in enumerate(replay.open_episodes)
         for field, values in rows.items()
@@ -252,6 +260,7 @@ def _header(replay: SequenceReplayBuffer) -> dict[str, Any]:
         "version": VERSION,
         "fields": {name: list(shape) for name, (shape, _) in replay.fields.items()},
         "rng": replay.rng.bit_generator.state,
+        BELIEF_DIM: replay.belief_dim,
         "open": [len(rows.get(ACTIONS, ())) for rows in replay.open_episodes],
         **{name: getattr(replay, name).get_table() for name in STORES},
     }
@@ -267,6 +276,11 @@ def _check(replay: SequenceReplayBuffer, header: dict[str, Any], path: str | Pat
         raise ValueError(
             f"{path} holds rows of {header['fields']}, this algorithm has {fields}; make it "
             "with the environment of the saved run"
+        )
+    if header.get(BELIEF_DIM, 0) != replay.belief_dim:
+        raise ValueError(
+            f"{path} keeps beliefs of {header.get(BELIEF_DIM, 0)} numbers, this algorithm of "
+            f"{replay.belief_dim}; make it with the `stored_beliefs` and sizes of the saved run"
         )
     if header["policy"]["capacity"] > replay.policy.capacity:
         raise ValueError(
@@ -364,7 +378,11 @@ def _headers(replay: SequenceReplayBuffer, n_rows: int) -> dict[str, ArrayHeader
 def _read_open(
     arrays: ArrayFile, replay: SequenceReplayBuffer, header: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Read the rows of the episodes that were still going on."""
+    """Read the rows of the episodes that were still going on, and beliefs into their place."""
+    for name in STORES if replay.belief_dim else ():
+        before = getattr(replay, name).before
+        wanted_rows = ArrayHeader((_n_rows(header[name]), replay.belief_dim), np.dtype("float32"))
+        _read_into(before, arrays, f"{name}/{BEFORE}", wanted_rows)
     opened = []
     for env, length in enumerate(header["open"]):
         wanted = _headers(replay, length) if length else {}

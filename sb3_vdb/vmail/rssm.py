@@ -86,6 +86,10 @@ class RSSM(nn.Module):
         zeros = self.stoch_in.weight.new_zeros
         return State(zeros(batch_size, self.latent.dim), zeros(batch_size, self.deter_dim))
 
+    def state_of(self, feat: th.Tensor) -> State:
+        """Return the state of features, shape (..., feat_dim)."""
+        return State(*feat.split([self.latent.dim, self.deter_dim], dim=-1))
+
     def _next_deter(self, state: State, action_term: th.Tensor) -> th.Tensor:
         """Compute the deterministic part after an action, whose product ``action_in(action)`` is
         given.

@@ -10,6 +10,7 @@ from collections.abc import Generator
 from typing import TypeVar
 
 import gymnasium as gym
+import torch as th
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 from stable_baselines3.common.utils import configure_logger
@@ -23,7 +24,7 @@ from sb3_vdb.stored_episodes import StoredEpisode, stored_episodes
 from sb3_vdb.vdb import ConstraintWatch
 from sb3_vdb.vec_env import action_repeat_of
 from sb3_vdb.vmail import validation
-from sb3_vdb.vmail.episode_store import row_fields
+from sb3_vdb.vmail.episode_store import BEFORE, row_fields
 from sb3_vdb.vmail.log import Progress, log_progress
 from sb3_vdb.vmail.memory import PlaceName, choose_place, size_of
 from sb3_vdb.vmail.policies import VMAILPolicy
@@ -47,6 +48,7 @@ class SequenceAlgorithm(RunFiles):
     gradient_steps: int
     pretrain_steps: int
     exploration_noise: float | Schedule
+    stored_beliefs: bool
     replay_place: PlaceName
     replay_folder: str | None
     _constraint: ConstraintWatch | None = None
@@ -110,7 +112,9 @@ class SequenceAlgorithm(RunFiles):
         """Make an empty replay buffer, with the demonstrations in the estimate of its size."""
         action_dim = self.policy.action_dim
         fields = row_fields(self.observation_space, action_dim)
-        n_bytes = size_of(fields, self.buffer_size + n_expert_rows)
+        belief_dim = self.policy.world_model.feat_dim if self.stored_beliefs else 0
+        kept = {**fields, BEFORE: ((belief_dim,), th.float32)}
+        n_bytes = size_of(kept, self.buffer_size + n_expert_rows)
         place = choose_place(
             self.replay_place, n_bytes, self.device, self.replay_folder, self.verbose
         )
@@ -123,6 +127,7 @@ class SequenceAlgorithm(RunFiles):
             place,
             self.device,
             self.seed,
+            belief_dim,
         )
 
     def _ready_buffer(self) -> SequenceReplayBuffer:

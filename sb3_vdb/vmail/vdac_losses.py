@@ -17,7 +17,6 @@ from sb3_vdb.vmail.losses import (
 from sb3_vdb.vmail.metrics import PolicyFigures
 from sb3_vdb.vmail.network_losses import NetworkLosses
 from sb3_vdb.vmail.replay_buffer import SequenceBatch
-from sb3_vdb.vmail.rssm import Belief
 
 N_CRITICS = 2
 
@@ -63,7 +62,7 @@ class VDACLosses(NetworkLosses):
         policy, settings = self.policy, self.settings
         both, n = batch.joined(expert), batch.actions.shape[1]
         normalized = policy.world_model.encoder.normalize(both.observations)
-        belief: Belief = self.loops["observe"](policy.world_model.encoder(normalized), both.actions)
+        belief = self.observe(policy.world_model.encoder(normalized), both.actions, both.before)
         model = world_model_loss(policy.world_model, belief, normalized, settings)
         pairs = self.stored_pairs(belief, both.actions).detach()
         adversarial = adversarial_loss(

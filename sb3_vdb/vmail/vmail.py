@@ -73,6 +73,9 @@ class VMAIL(SequenceAlgorithm):
         function of the remaining progress; None gives every episode the same probability
     :param burn_in: first states of each sequence, whose belief has just begun from nothing, that
         neither meet the discriminator nor start imagination; the authors' code takes them all
+    :param stored_beliefs: keep the belief with each observation, and let sequences that begin in
+        the middle of an episode begin from it. Otherwise they begin from nothing, as the paper's,
+        and the discriminator can tell beliefs of the expert from imagined ones by their age.
     :param n_reconstructed: observations of an update that the world model decodes, chosen at
         random; None for all. Decoding is more than a quarter of a small update.
     :param gamma: discount
@@ -151,6 +154,7 @@ class VMAIL(SequenceAlgorithm):
         pretrain_steps: int = 100,
         expert_fraction: float | Schedule | None = None,
         burn_in: int = 0,
+        stored_beliefs: bool = False,
         n_reconstructed: int | None = None,
         gamma: float = 0.99,
         horizon: int = 15,
@@ -207,7 +211,8 @@ class VMAIL(SequenceAlgorithm):
         self.batch_size, self.sequence_length = batch_size, sequence_length
         self.train_freq, self.gradient_steps = train_freq, gradient_steps
         self.pretrain_steps, self.expert_fraction = pretrain_steps, expert_fraction
-        self.burn_in, self.n_reconstructed, self.gamma = burn_in, n_reconstructed, gamma
+        self.burn_in, self.stored_beliefs = burn_in, stored_beliefs
+        self.n_reconstructed, self.gamma = n_reconstructed, gamma
         self.horizon, self.n_imagined = horizon, n_imagined
         self.exploration_noise, self.actor_decay = exploration_noise, actor_decay
         self.returns, self.td_lambda = returns, td_lambda
@@ -326,11 +331,19 @@ class VMAIL(SequenceAlgorithm):
         for _ in range(gradient_steps):
             with self._saving_before_errors():
                 figures.append(self._learner.step(*self.sample_batches(), self._n_updates))
+                self._keep_beliefs()
             self._n_updates += 1
         with self._saving_before_errors():
             self._last_finite.keep()
         if figures:
             self._log_updates(UpdateMetrics(*th.stack(figures).mean(dim=0).tolist()))
+
+    def _keep_beliefs(self) -> None:
+        """Write what the last update inferred into the replay buffer, where it is asked for."""
+        inferred = self._learner.update.losses.inferred
+        if self.stored_beliefs and inferred is not None:
+            assert self.replay_buffer is not None
+            self.replay_buffer.write_beliefs(inferred)
 
     def sample_batches(self) -> tuple[SequenceBatch, SequenceBatch]:
         """Sample what an update learns from: sequences of the joint buffer, and of the expert."""

@@ -78,7 +78,10 @@ class VMAILLosses(NetworkLosses):
         with th.no_grad():
             expert_embed = model.embed(expert.observations)
         embed = th.cat([model.encoder(normalized), expert_embed], dim=1)
-        joint: Belief = self.loops["observe"](embed, th.cat([batch.actions, expert.actions], dim=1))
+        before = None
+        if batch.before is not None and expert.before is not None:
+            before = th.cat([batch.before, expert.before])
+        joint = self.observe(embed, th.cat([batch.actions, expert.actions], dim=1), before)
         n = batch.actions.shape[1]
         belief = joint.map(lambda part: part[:, :n])
         return belief, joint.map(lambda part: part[:, n:].detach()), normalized

@@ -130,7 +130,7 @@ def make_model(kind: str = "pixels", env=None, algorithm=VMAIL, **kwargs) -> VMA
     )
 
 
-def make_maze_model(seed=0, algorithm=VMAIL) -> VMAIL:
+def make_maze_model(seed=0, algorithm=VMAIL, **kwargs) -> VMAIL:
     """In an environment whose state is saved with the model."""
     venv = make_vec_env(MAZE, 2, seed=3)
     rng = np.random.default_rng(0)
@@ -142,7 +142,7 @@ def make_maze_model(seed=0, algorithm=VMAIL) -> VMAIL:
         venv,
         demos,
         policy_kwargs=SIZES,
-        **{**SETTINGS, "seed": seed, "train_freq": 7, "actor_decay": 0.9},
+        **{**SETTINGS, "seed": seed, "train_freq": 7, "actor_decay": 0.9, **kwargs},
     )
 
 

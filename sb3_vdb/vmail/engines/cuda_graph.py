@@ -128,20 +128,24 @@ def capture(run: Callable[[bool], th.Tensor], device: th.device) -> Captured:
 
 
 def _flatten(inputs: UpdateInputs) -> list[th.Tensor]:
-    """List the tensors of inputs: observations and actions of both batches, and the scalars."""
+    """List the tensors of inputs: observations, actions and, where they are kept, beliefs of both
+    batches, and the scalars.
+    """
     parts = [
         part
         for each in (inputs.batch, inputs.expert)
-        for part in (*each.observations.values(), each.actions)
+        for part in (*each.observations.values(), each.actions, each.before)
+        if part is not None
     ]
     return [*parts, inputs.beta, inputs.target_share]
 
 
 def _unflatten(tensors: list[th.Tensor], keys: list[str]) -> UpdateInputs:
     """Undo :func:`_flatten`."""
-    n = len(keys)
-    batch = SequenceBatch(dict(zip(keys, tensors[:n], strict=True)), tensors[n])
-    others = tensors[n + 1 :]
-    expert = SequenceBatch(dict(zip(keys, others[:n], strict=True)), others[n])
-    beta, target_share = others[n + 1 :]
+    *parts, beta, target_share = tensors
+    n, half = len(keys), len(parts) // 2
+    batch, expert = (
+        SequenceBatch(dict(zip(keys, mine, strict=False)), *mine[n:])
+        for mine in (parts[:half], parts[half:])
+    )
     return UpdateInputs(batch, expert, beta, target_share)
