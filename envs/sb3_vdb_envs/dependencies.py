@@ -12,6 +12,7 @@ REQUIREMENTS = {
     "humanoid": ("mujoco>=3.3,<4",),
     "bullet": ("pybullet>=3.2.5",),
     "pixels": ("mujoco>=3.17,<4", "dm_control>=1.0.20"),
+    "box2d": ("box2d>=2.3.10", "pygame-ce>=2.5"),
 }
 HINTS = {
     "bullet": "; wheels exist up to Python 3.11 only, elsewhere use the MuJoCo ids, which need no "

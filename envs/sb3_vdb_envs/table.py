@@ -12,13 +12,15 @@ class Simulator(NamedTuple):
     """What computes the physics of an environment."""
 
     extra: str  # of ``pip install "sb3-vdb[...]"``
-    packages: tuple[str, ...]  # that it needs, and whose versions may change what it computes
+    # distributions that it needs, and whose versions may change what it computes
+    packages: tuple[str, ...]
 
 
 SIMULATORS: Mapping[str, Simulator] = {
     "mujoco": Simulator("humanoid", ("mujoco",)),
     "bullet": Simulator("bullet", ("pybullet",)),
     "dm_control": Simulator("pixels", ("dm_control", "mujoco")),
+    "box2d": Simulator("box2d", ("box2d", "gymnasium")),  # whose CarRacing it is
 }
 
 
