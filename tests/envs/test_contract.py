@@ -22,10 +22,13 @@ from sb3_vdb_envs.vector import row_of
 from tests.conftest import GYMNASIUM_1
 
 
+MODULES = {"box2d": "Box2D"}  # of distributions that are called otherwise
+
+
 def needs_simulator(row):
     """The row, skipped where its simulator is not installed."""
     packages = SIMULATORS[row.simulator].packages if row.simulator else ()
-    installed = all(importable(package) for package in packages)
+    installed = all(importable(MODULES.get(package, package)) for package in packages)
     mark = pytest.mark.skipif(not installed, reason=f"{packages} are not installed")
     return pytest.param(row, marks=[mark, pytest.mark.slow] if row.heavy else [mark], id=row.name)
 
@@ -52,6 +55,8 @@ REPRESENTATIVES = (
     "WalkerWalkPixels",
     "QuadrupedEscapeState",
     "QuadrupedEscapePixels",
+    "CarRacingState",
+    "CarRacingPixels",
 )
 # one task of each heavy model of dm_control
 HEAVIEST = (
@@ -96,8 +101,9 @@ N_STEPS = {
     "humanoid": 40,
     "biped": 40,
     "suite": 10,
+    "racing": 30,
 }  # over an episode of a maze; over some falls
-N_COPIES = {"maze": 4, "mujoco": 8, "bullet": 2, "dm_control": 2}
+N_COPIES = {"maze": 4, "mujoco": 8, "bullet": 2, "dm_control": 2, "box2d": 2}
 HEIGHT = 32  # pixels of rendered pictures
 
 
@@ -254,7 +260,7 @@ def test_the_table_knows_twins_looks_and_simulators():
         arguments = inspect.signature(load_env_creator(row.entry_point)).parameters
         assert {*row.look, *row.kwargs} <= set(arguments)
         assert row.name.endswith("Pixels") == (row.state_twin is not None)
-        assert row.extra in (None, "humanoid", "bullet", "pixels")
+        assert row.extra in (None, "humanoid", "bullet", "pixels", "box2d")
         if row.state_twin is not None:
             twin = environment(row.state_twin)
             assert twin.family == row.family

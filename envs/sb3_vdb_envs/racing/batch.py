@@ -33,7 +33,9 @@ def check_frames(name: str, value: Any, least: int) -> None:
     :raises ValueError: naming argument, value and what is possible
     """
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-        raise ValueError(f"`{name}` must be a whole number of frames, at least {least}, got {value}")
+        raise ValueError(
+            f"`{name}` must be a whole number of frames, at least {least}, got {value}"
+        )
 
 
 class RacingBatch:

@@ -34,7 +34,7 @@ class CarPicture:
         last = [int(np.ceil(m + r)) for m, r in zip(middle, reach, strict=True)]
         self.columns, self.rows = (slice(*each) for each in zip(first, last, strict=True))
         self._samples = n = max(1, round(width / SAMPLE))
-        columns, rows = ((np.arange(b - a) for a, b in zip(first, last, strict=True)))
+        columns, rows = (np.arange(b - a) for a, b in zip(first, last, strict=True))
         fine = [((np.arange(len(each) * n) + 0.5) / n) for each in (columns, rows)]
         # where the samples lie, in pixels of the game's window from the car
         self._right = (fine[0] + first[0] - middle[0]) * width

@@ -1,4 +1,4 @@
-"""One car on one track: gymnasium's game without its pictures, its clock, and what makes it again."""
+"""One car on one track: gymnasium's game without its pictures, and what makes it again."""
 
 from __future__ import annotations
 
