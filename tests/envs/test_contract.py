@@ -21,7 +21,6 @@ from sb3_vdb_envs.suite.tasks import BY_NAME
 from sb3_vdb_envs.vector import row_of
 from tests.conftest import GYMNASIUM_1
 
-
 MODULES = {"box2d": "Box2D"}  # of distributions that are called otherwise
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -170,7 +169,7 @@ class RacingBatch:
             if origin is not None:
                 self._go_through(i, origin, taken)
 
-    def _go_through(self, i: int, origin: dict[str, Any], actions: Sequence[Floats]) -> None:
+    def _go_through(self, i: int, origin: dict[str, Any], actions: Floats) -> None:
         """Carry out an episode's actions; only pictures of the last stack are drawn."""
         race = self.races[i]
         race.begin_again(origin)

@@ -13,7 +13,7 @@ from sb3_vdb_envs.racing.race import EXTRA, car_racing
 
 DYNAMICS = "gymnasium.envs.box2d.car_dynamics"
 REACH = (30.0, 48.0)  # pixels of the game's window that the car reaches sideways and lengthways
-SAMPLE = 2.0  # pixels of the game's window between two samples, about
+SAMPLE = 3.0  # pixels of the game's window between two samples, about
 STRIPE = 1.2  # rad, of a wheel's circumference: the light stripe that shows how it turns
 NOTHING, WHEEL, LIGHT, HULL = 0, 1, 2, 3
 BITS = 16  # of a channel in a sum of samples

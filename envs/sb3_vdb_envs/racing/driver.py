@@ -15,9 +15,9 @@ from sb3_vdb_envs.racing.features import MOTION, N_AHEAD, POINT, state_space
 WHEELBASE = 3.24  # m, the game's car
 HORIZON = 0.25  # s, how far ahead of the car the point lies that it steers to
 NEAREST, FARTHEST = 10.0, 40.0  # m, bounds of that distance
-SIDE_GRIP = 100.0  # m/s^2 that the driver takes bends with
+SIDE_GRIP = 110.0  # m/s^2 that the driver takes bends with
 BRAKING = 80.0  # m/s^2 that it counts on before bends
-TOP_SPEED = 90.0  # m/s
+TOP_SPEED = 110.0  # m/s
 GAS_GAIN, BRAKE_GAIN = 0.2, 0.02  # of all gas or brake, for each m/s too slow or too fast
 
 

@@ -6,6 +6,7 @@ whole field, and a picture is read from the map at the points that its pixels sh
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,6 +49,8 @@ class Ground:
         self._map: npt.NDArray[np.uint8] = self._pygame.surfarray.pixels2d(self._surface).T
         self._plain: set[int] = set()  # tiles in the colour of visited ones
         self._palette = np.zeros(WHITE + 1, dtype=np.uint64)
+        # pixels of the game's window from the car to the farthest corner
+        self._reach = math.hypot(self._game.WINDOW_W / 2, self._game.WINDOW_H * 3 / 4)
         self._grids: dict[int, tuple[npt.NDArray[Any], npt.NDArray[Any]]] = {}
 
     def paint(self, game: Any) -> None:
@@ -96,13 +99,13 @@ class Ground:
         :return: shape (rows, size, 3)
         """
         right, up = self._grid(samples)
-        cos, sin = np.cos(view.angle) / view.zoom, np.sin(view.angle) / view.zoom
         x, y = ((at + self._game.PLAYFIELD) * TEXELS + MARGIN for at in view.position)
-        cos, sin = cos * TEXELS, sin * TEXELS
-        last = self._side - 1
-        columns = np.clip((x + cos * right)[None, :] - (sin * up)[:, None], 0, last)
-        rows = np.clip((y + sin * right)[None, :] + (cos * up)[:, None], 0, last)
-        points = rows.astype(np.int64) * self._side + columns.astype(np.int64)
+        cos, sin = (f(view.angle) * TEXELS / view.zoom for f in (math.cos, math.sin))
+        columns = (x + cos * right)[None, :] - (sin * up)[:, None]
+        rows = (y + sin * right)[None, :] + (cos * up)[:, None]
+        if max(abs(at) for at in view.position) > self._game.PLAYFIELD - self._reach / view.zoom:
+            columns, rows = (np.clip(each, 0, self._side - 1) for each in (columns, rows))
+        points = rows.astype(np.int32) * np.int32(self._side) + columns.astype(np.int32)
         colours = self._palette.take(self._map.reshape(-1).take(points))
         return self._average(colours, samples)
 
@@ -114,7 +117,7 @@ class Ground:
             n, width, height = self._size * samples, self._game.WINDOW_W, self._game.WINDOW_H
             right = (np.arange(n) + 0.5) * width / n - width / 2
             up = height * 3 / 4 - (np.arange(self._rows * samples) + 0.5) * height / n
-            self._grids[samples] = right, up
+            self._grids[samples] = right.astype(np.float32), up.astype(np.float32)
         return self._grids[samples]
 
     def _average(self, colours: npt.NDArray[np.uint64], samples: int) -> npt.NDArray[np.uint8]:
