@@ -16,6 +16,7 @@ SHOWN = ("python", "torch", "stable-baselines3", "sb3-contrib", "gymnasium", "nu
 EXTRAS = {
     "humanoid": ("mujoco", "imageio_ffmpeg"),
     "pixels": ("dm_control",),
+    "box2d": ("Box2D", "pygame"),
     "bullet": ("pybullet",),
     "data": ("minari", "datasets", "pyarrow"),
     "hub": ("safetensors", "huggingface_hub"),
@@ -93,6 +94,7 @@ TRIALS = (
     Trial("OpenGL", "mujoco", lambda: _picture("sb3_vdb/HumanoidRun-v0")),
     Trial("Bullet", "pybullet", lambda: _steps("sb3_vdb/BulletHumanoidRun-v0")),
     Trial("pixels", "dm_control", lambda: _steps("sb3_vdb/CartpoleSwingupPixels-v0")),
+    Trial("racing", "Box2D", lambda: _steps("sb3_vdb/CarRacingPixels-v0")),
     Trial("policy", "mujoco", _policy),
 )
 

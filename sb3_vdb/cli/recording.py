@@ -88,7 +88,7 @@ def record(
 @click.option(
     "--scripted",
     is_flag=True,
-    help="the environment's own controller, which mazes have, in place of a model",
+    help="the environment's own controller, which mazes and races have, in place of a model",
 )
 @click.option("--episodes", default=10, show_default=True, type=click.IntRange(min=1))
 @click.option("--least-return", default=None, type=float, help="drop episodes below it")

@@ -1,4 +1,6 @@
-"""Pictures of environments for the documentation: mazes, joints and clips, rendering presets."""
+"""Pictures of environments for the documentation: mazes, joints and clips, rendering presets,
+races.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ from sb3_vdb_envs import ENVIRONMENTS
 from sb3_vdb_envs.humanoid import MotionClip, character, rotations
 from sb3_vdb_envs.humanoid.kinematics import CharacterState, forward_kinematics, lowest_points
 from sb3_vdb_envs.humanoid.picture import MujocoPicture
+from sb3_vdb_envs.racing import CarDriver
 from sb3_vdb_envs.registration import MOTIONS
 
 ANGLE = 0.8  # rad
@@ -24,6 +27,8 @@ BIPED_FRAMES = 8  # of each clip
 PIXEL_PRESETS = ("fast", "shadow", "default")
 PIXEL_TASKS = ("WalkerWalk", "CheetahRun", "CartpoleSwingup")
 PIXEL_STEPS = 15  # of fixed random actions, before the picture
+RACING_STEPS = (1, 30, 60, 100, 140)  # of the driver, whose pictures are shown
+RACING_HEIGHT = 128  # pixels of a shown picture
 
 
 def mazes(out: Path) -> list[Path]:
@@ -71,6 +76,38 @@ def _pixels(task: str, preset: str) -> npt.NDArray[np.uint8]:
         observation, *_ = env.step(env.action_space.sample())
     env.close()
     return np.asarray(observation)
+
+
+def racing(out: Path) -> list[Path]:
+    """Write ``racing.png``: what is observed of five moments of a lap, enlarged, and below it what
+    the game shows of them.
+
+    :param out: where it goes
+    :return: the file
+    """
+    driven = gym.make("sb3_vdb/CarRacingState-v0", render_mode="rgb_array", render_height=400)
+    seen, driver = gym.make("sb3_vdb/CarRacingPixels-v0"), CarDriver()
+    observation, _ = driven.reset(seed=0)
+    seen.reset(seed=0)
+    columns = []
+    for step in range(1, RACING_STEPS[-1] + 1):
+        action, _ = driver.predict(observation)
+        observation, *_ = driven.step(action)
+        picture, *_ = seen.step(action)
+        if step in RACING_STEPS:
+            shown: Any = driven.render()
+            columns.append(np.concatenate([_square(picture), _square(shown)]))
+    out.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(np.concatenate(columns, axis=1))
+    image.save(out / "racing.png", optimize=True)
+    return [out / "racing.png"]
+
+
+def _square(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Bring a picture to the size in which it is shown."""
+    is_small = len(picture) < RACING_HEIGHT
+    how = Image.Resampling.NEAREST if is_small else Image.Resampling.BOX
+    return np.asarray(Image.fromarray(picture).resize((RACING_HEIGHT, RACING_HEIGHT), how))
 
 
 def humanoid(out: Path) -> list[Path]:

@@ -20,7 +20,7 @@ SETTLING_FRAMES = 50  # the V-MAIL paper's; after them the camera is near
 
 class RacingEnv(BatchOfOneEnv, EzPickle):
     """Gymnasium's ``CarRacing`` (v2 on Gymnasium 0.29, v3 on 1.x) with pictures that are drawn
-    thirty times as fast: the V-MAIL paper's task (section 4).
+    more than ten times as fast: the V-MAIL paper's task (section 4).
 
     ## Description
     A car with rear-wheel drive on a random track, seen from above. Physics, tracks and rewards are

@@ -33,6 +33,19 @@ class View(NamedTuple):
     zoom: float  # pixels of the game's window a metre
 
 
+class Grid(NamedTuple):
+    """Where the samples of a picture's pixels lie, in pixels of the game's window from the car.
+
+    A sample is at ``right + shift``, ``up + lift``: within a pixel, each has a height and a place
+    from left to right of its own, so that n x n of them tell n^2 positions of an edge.
+    """
+
+    right: npt.NDArray[np.float32]  # shape (1, size * samples)
+    up: npt.NDArray[np.float32]  # shape (rows * samples, 1)
+    shift: npt.NDArray[np.float32]  # shape (rows * samples, 1)
+    lift: npt.NDArray[np.float32]  # shape (1, size * samples)
+
+
 class Ground:
     """The map of one track.
 
@@ -51,7 +64,7 @@ class Ground:
         self._palette = np.zeros(WHITE + 1, dtype=np.uint64)
         # pixels of the game's window from the car to the farthest corner
         self._reach = math.hypot(self._game.WINDOW_W / 2, self._game.WINDOW_H * 3 / 4)
-        self._grids: dict[int, tuple[npt.NDArray[Any], npt.NDArray[Any]]] = {}
+        self._grids: dict[int, Grid] = {}
 
     def paint(self, game: Any) -> None:
         """Draw the map of a new track.
@@ -98,26 +111,30 @@ class Ground:
         :param samples: points along each axis of a pixel, whose colours are averaged; a power of 2
         :return: shape (rows, size, 3)
         """
-        right, up = self._grid(samples)
+        grid = self._grid(samples)
         x, y = ((at + self._game.PLAYFIELD) * TEXELS + MARGIN for at in view.position)
         cos, sin = (f(view.angle) * TEXELS / view.zoom for f in (math.cos, math.sin))
-        columns = (x + cos * right)[None, :] - (sin * up)[:, None]
-        rows = (y + sin * right)[None, :] + (cos * up)[:, None]
+        columns = (x + cos * grid.right - sin * grid.lift) + (cos * grid.shift - sin * grid.up)
+        rows = (y + sin * grid.right + cos * grid.lift) + (sin * grid.shift + cos * grid.up)
         if max(abs(at) for at in view.position) > self._game.PLAYFIELD - self._reach / view.zoom:
             columns, rows = (np.clip(each, 0, self._side - 1) for each in (columns, rows))
         points = rows.astype(np.int32) * np.int32(self._side) + columns.astype(np.int32)
         colours = self._palette.take(self._map.reshape(-1).take(points))
         return self._average(colours, samples)
 
-    def _grid(self, samples: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """Return where the samples lie, in pixels of the game's window from the car: to the right,
-        shape (size * samples,), and upwards, shape (rows * samples,).
-        """
+    def _grid(self, samples: int) -> Grid:
+        """Return where the samples of the pixels lie."""
         if samples not in self._grids:
             n, width, height = self._size * samples, self._game.WINDOW_W, self._game.WINDOW_H
-            right = (np.arange(n) + 0.5) * width / n - width / 2
-            up = height * 3 / 4 - (np.arange(self._rows * samples) + 0.5) * height / n
-            self._grids[samples] = right.astype(np.float32), up.astype(np.float32)
+            columns, rows = np.arange(n)[None, :], np.arange(self._rows * samples)[:, None]
+            aside = [((each % samples + 0.5) / samples - 0.5) / n for each in (columns, rows)]
+            grid = (
+                ((columns + 0.5) / n - 0.5) * width,
+                (0.75 - (rows + 0.5) / n) * height,
+                aside[1] * width,
+                aside[0] * height,
+            )
+            self._grids[samples] = Grid(*(each.astype(np.float32) for each in grid))
         return self._grids[samples]
 
     def _average(self, colours: npt.NDArray[np.uint64], samples: int) -> npt.NDArray[np.uint8]:

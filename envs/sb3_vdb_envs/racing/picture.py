@@ -33,7 +33,7 @@ def picture_space(size: int, frame_stack: int) -> spaces.Box:
 
 
 class RacePicture:
-    """Draws what the game's window shows in small, thirty times as fast as the game itself.
+    """Draws what the game's window shows in small, many times as fast as the game itself.
 
     :param size: height and width of the pictures in pixels
     """
