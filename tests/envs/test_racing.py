@@ -1,6 +1,7 @@
 """CarRacing: agreement with Gymnasium's game and pictures, frames, ends, states, the driver."""
 
 import copy
+import gc
 import json
 import sys
 from types import SimpleNamespace
@@ -297,6 +298,27 @@ def test_a_copy_goes_on_where_the_original_is():
     for action in wandering(5, seed=1):
         np.testing.assert_array_equal(env.step(action)[0], copied.step(action)[0])
     np.testing.assert_array_equal(env.reset()[0], copied.reset()[0])
+
+
+def test_restarts_and_closing_free_the_tracks():
+    """Each track has some 300 bodies."""
+    env = RacingEnv()
+    counts = []
+    for seed in range(6):
+        env.reset(seed=seed)
+        gc.collect()
+        counts.append(len(gc.get_objects()))
+    assert counts[-1] - counts[1] < 600
+    for _ in range(4):
+        copy.deepcopy(env)
+    gc.collect()
+    assert len(gc.get_objects()) - counts[-1] < 600
+    env.close()
+    env.close()
+    with pytest.raises(ResetNeeded, match="call reset"):
+        env.step(ROLL)
+    env.reset(seed=0)
+    env.step(ROLL)
 
 
 def test_an_ended_race_waits_for_its_restart():

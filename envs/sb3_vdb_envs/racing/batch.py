@@ -181,6 +181,11 @@ class RacingBatch:
             if step >= len(actions) - self._frame_stack:
                 self._look(i)
 
+    def close(self) -> None:
+        """Free the games; closing twice is legal."""
+        for race in self.races:
+            race.close()
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Copy the races where they are; the copy draws on surfaces of its own."""
         copied = type(self)(*self._arguments)

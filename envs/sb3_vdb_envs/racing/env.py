@@ -114,6 +114,10 @@ class RacingEnv(BatchOfOneEnv, EzPickle):
         """
         return None if self.render_mode is None else self.races.render(0, self.render_height)
 
+    def close(self) -> None:
+        """Free the game; closing twice is legal."""
+        self.races.close()
+
 
 def check_render_height(render_height: int) -> None:
     """Refuse pictures for people without pixels.

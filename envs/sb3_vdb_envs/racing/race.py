@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import sys
 import warnings
 from typing import Any, NamedTuple
 
@@ -55,10 +56,11 @@ class Race:
     :param settling_frames: frames without action at the start of an episode
     """
 
+    game: Any = None  # gymnasium's CarRacing, made anew for each episode
+
     def __init__(self, action_repeat: int, settling_frames: int) -> None:
         self.action_repeat, self.settling_frames = action_repeat, settling_frames
         self._module = car_racing()
-        self.game: Any = None  # gymnasium's CarRacing, made anew for each episode
         self.frames, self.ended, self.lap_finished = 0, True, False
         self._origin: dict[str, Any] | None = None  # state of the generator that made the track
         self._actions: list[npt.NDArray[np.float64]] = []  # since the start of the episode
@@ -74,6 +76,7 @@ class Race:
 
         A world that has been used computes other last digits than a new one.
         """
+        self.close()
         self._origin = copy.deepcopy(dict(generator.bit_generator.state))
         game = self._module.CarRacing()
         game._render = lambda mode: None  # the game draws a picture in each step; see `picture`
@@ -141,6 +144,17 @@ class Race:
         first one, and the actions since then, shape (steps, 3).
         """
         return copy.deepcopy(self._origin), np.array(self._actions).reshape(-1, 3)
+
+    def close(self) -> None:
+        """Free the game. Box2D's bodies hold themselves, which Python's collector cannot see."""
+        if self.game is not None:
+            self.game._destroy()
+        self.game, self.ended = None, True
+
+    def __del__(self) -> None:
+        """Free the game of a race that nobody holds."""
+        if not sys.is_finalizing():
+            self.close()
 
     def begin_again(self, origin: dict[str, Any]) -> None:
         """Start the episode whose generator was in this state."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -60,3 +62,7 @@ class RacingVectorEnv(BatchVectorEnv):
         if self.render_mode is None:
             return None
         return tuple(self.races.render(i, self.render_height) for i in range(self.num_envs))
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Free the games."""
+        self.races.close()
