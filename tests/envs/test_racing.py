@@ -6,7 +6,6 @@ import json
 import sys
 from types import SimpleNamespace
 
-import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.error import DependencyNotInstalled, ResetNeeded
