@@ -26,6 +26,8 @@ ON_BOTH_STACKS = (
     "adversarial/test_save_load.py",
     "envs/test_contract.py",
     "envs/test_maze_env.py",
+    "envs/test_racing.py",
+    "envs/test_racing_driver.py",
     "experiments/test_speed.py",
     "test_acting.py",
     "test_behavioural_cloning.py",

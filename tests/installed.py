@@ -17,10 +17,10 @@ from sb3_vdb.evaluation.videos import check_video_path
 from sb3_vdb.experiments.framework.job import Workers
 from sb3_vdb.experiments.framework.jobs import make_backend
 from sb3_vdb.pretrained import available, load_pretrained
-from sb3_vdb_envs import ENVIRONMENTS
+from sb3_vdb_envs import ENVIRONMENTS, environment
 
 MAZE = "sb3_vdb/CMaze-v0"
-EXTRAS = {"humanoid", "bullet", "pixels"}
+EXTRAS = {"humanoid", "bullet", "pixels", "box2d"}
 
 
 @contextmanager
@@ -61,12 +61,12 @@ def check_simulators() -> None:
 
 
 def check_shipped_files() -> None:
-    assert len(recording.shipped()) == 8
+    assert len(recording.shipped()) == 9
     for name in recording.shipped():
         made = recording.load(name)
         assert len(made.episodes) == 10
         if not made.env_id.startswith("sb3_vdb/CMaze"):
-            with refused(DependencyNotInstalled, "pixels"):
+            with refused(DependencyNotInstalled, environment(made.env_id).extra):
                 sb3_vdb.Demonstrations.from_recording(name, progress_bar=False)
     assert len(available()) == 5
     for name in available():

@@ -13,6 +13,7 @@ REQUIREMENTS = {
     "bullet": ("pybullet>=3.2.5",),
     "pixels": ("mujoco>=3.17,<4", "dm_control>=1.0.20"),
     "hands": ("mujoco>=3.17,<4", "gymnasium-robotics>=1.4,<2"),
+    "box2d": ("box2d>=2.3.10", "pygame-ce>=2.5"),
 }
 HINTS = {
     "bullet": "; wheels exist up to Python 3.11 only, elsewhere use the MuJoCo ids, which need no "

@@ -13,7 +13,7 @@ SHOWN_LOOK = ("camera", "preset")
 PIXEL_LOOK = ("image_size", "frame_stack", "supersample", "floor", *SHOWN_LOOK)
 HAND_LOOK = ("preset",)
 HAND_PIXEL_LOOK = ("image_size", "frame_stack", "supersample", "proprioception", *HAND_LOOK)
-MAZE_PIXELS = 64  # height and width of a maze's pictures
+PIXELS = 64  # height and width of pictures
 
 
 def _maze(name: str, layout: str, summary: str) -> EnvironmentRow:
@@ -33,7 +33,7 @@ def _maze_pixels(name: str, layout: str, title: str) -> EnvironmentRow:
     state = _maze(name, layout, f"the {title} seen from above in 64 x 64 pixels")
     return state._replace(
         name=f"{name}Pixels",
-        kwargs={"layout": layout, "image_size": MAZE_PIXELS},
+        kwargs={"layout": layout, "image_size": PIXELS},
         state_twin=state.id,
         look=("image_size",),
     )
@@ -148,6 +148,32 @@ BAODING_PIXELS = BAODING._replace(
     look=HAND_PIXEL_LOOK,
 )
 
+
+def _racing() -> EnvironmentRow:
+    return EnvironmentRow(
+        name="CarRacingState",
+        family="racing",
+        entry_point="sb3_vdb_envs.racing:RacingEnv",
+        vector_entry_point="sb3_vdb_envs.racing:RacingVectorEnv",
+        max_episode_steps=None,  # the limit is in frames
+        kwargs={},
+        summary="Gymnasium's CarRacing, observed as speeds and the road ahead",
+        simulator="box2d",
+        scripted_expert="sb3_vdb_envs.racing:CarDriver",
+    )
+
+
+def _racing_pixels() -> EnvironmentRow:
+    state = _racing()
+    return state._replace(
+        name="CarRacingPixels",
+        kwargs={"image_size": PIXELS},
+        summary="Gymnasium's CarRacing, observed as 64 x 64 pixels",
+        state_twin=state.id,
+        look=("image_size", "frame_stack"),
+    )
+
+
 # every looping clip, with the name of its id and what is seen
 MOTIONS = (
     ("Backflip", "backflip", "a flip backwards, every 1.75 s"),
@@ -196,6 +222,8 @@ ENVIRONMENTS: tuple[EnvironmentRow, ...] = (
     *(row(task) for task in CLAW_TASKS for row in (_claw_pixels, _claw)),
     BAODING_PIXELS,
     BAODING,
+    _racing_pixels(),
+    _racing(),
 )
 _BY_ID = {row.id: row for row in ENVIRONMENTS}
 

@@ -12,7 +12,8 @@ class Simulator(NamedTuple):
     """What computes the physics of an environment."""
 
     extra: str  # of ``pip install "sb3-vdb[...]"``
-    packages: tuple[str, ...]  # that it needs, and whose versions may change what it computes
+    # distributions that it needs, and whose versions may change what it computes
+    packages: tuple[str, ...]
 
 
 SIMULATORS: Mapping[str, Simulator] = {
@@ -20,6 +21,7 @@ SIMULATORS: Mapping[str, Simulator] = {
     "bullet": Simulator("bullet", ("pybullet",)),
     "dm_control": Simulator("pixels", ("dm_control", "mujoco")),
     "hand": Simulator("hands", ("mujoco", "gymnasium_robotics")),
+    "box2d": Simulator("box2d", ("box2d", "gymnasium")),  # whose CarRacing it is
 }
 
 

@@ -16,6 +16,7 @@ SHOWN = ("python", "torch", "stable-baselines3", "sb3-contrib", "gymnasium", "nu
 EXTRAS = {
     "humanoid": ("mujoco", "imageio_ffmpeg"),
     "pixels": ("dm_control",),
+    "box2d": ("Box2D", "pygame"),
     "bullet": ("pybullet",),
     "hands": ("gymnasium_robotics",),
     "data": ("minari", "datasets", "pyarrow"),
@@ -96,6 +97,7 @@ TRIALS = (
     Trial("pixels", "dm_control", lambda: _steps("sb3_vdb/CartpoleSwingupPixels-v0")),
     Trial("claw", "mujoco", lambda: _steps("sb3_vdb/DClawScrew3CWState-v0")),
     Trial("hand", "gymnasium_robotics", lambda: _steps("sb3_vdb/BaodingState-v0")),
+    Trial("racing", "Box2D", lambda: _steps("sb3_vdb/CarRacingPixels-v0")),
     Trial("policy", "mujoco", _policy),
 )
 

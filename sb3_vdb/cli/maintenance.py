@@ -92,5 +92,6 @@ TOOLS: Mapping[str, Study] = {
     "biped-pictures": _pictures("biped", "Frames of the planar biped"),
     "pixel-pictures": _pictures("pixel_presets", "Rendering presets of the pixel environments"),
     "hand-pictures": _pictures("hands", "Claw and hand"),
+    "racing-pictures": _pictures("racing", "What is observed of a race, and what the game shows"),
     "maze-pictures": _pictures("mazes", "Top views of all mazes"),
 }

@@ -91,7 +91,7 @@ def record(
 @click.option(
     "--scripted",
     is_flag=True,
-    help="the environment's own controller, which mazes have, in place of a model",
+    help="the environment's own controller, which mazes and races have, in place of a model",
 )
 @click.option(
     "--planner",

@@ -1,4 +1,6 @@
-"""Pictures of environments for the documentation: mazes, joints and clips, rendering presets."""
+"""Pictures of environments for the documentation: mazes, joints and clips, rendering presets,
+races.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ from sb3_vdb_envs import ENVIRONMENTS
 from sb3_vdb_envs.humanoid import MotionClip, character, rotations
 from sb3_vdb_envs.humanoid.kinematics import CharacterState, forward_kinematics, lowest_points
 from sb3_vdb_envs.humanoid.picture import MujocoPicture
+from sb3_vdb_envs.racing import CarDriver
 from sb3_vdb_envs.registration import MOTIONS
 
 ANGLE = 0.8  # rad
@@ -25,6 +28,8 @@ PIXEL_PRESETS = ("fast", "shadow", "default")
 PIXEL_TASKS = ("WalkerWalk", "CheetahRun", "CartpoleSwingup")
 HAND_TASKS = ("DClawScrew3CW", "DClawScrew4CW", "Baoding")
 PIXEL_STEPS = 15  # of fixed random actions, before the picture
+RACING_STEPS = (1, 30, 60, 100, 140)  # of the driver, whose pictures are shown
+RACING_HEIGHT = 128  # pixels of a shown picture
 
 
 def mazes(out: Path) -> list[Path]:
@@ -92,6 +97,38 @@ def hands(out: Path) -> list[Path]:
             grid[2 * i].set_title(task, fontsize=8)
             env.close()
     return [out / "hands.png"]
+
+
+def racing(out: Path) -> list[Path]:
+    """Write ``racing.png``: what is observed of five moments of a lap, enlarged, and below it what
+    the game shows of them.
+
+    :param out: where it goes
+    :return: the file
+    """
+    driven = gym.make("sb3_vdb/CarRacingState-v0", render_mode="rgb_array", render_height=400)
+    seen, driver = gym.make("sb3_vdb/CarRacingPixels-v0"), CarDriver()
+    observation, _ = driven.reset(seed=0)
+    seen.reset(seed=0)
+    columns = []
+    for step in range(1, RACING_STEPS[-1] + 1):
+        action, _ = driver.predict(observation)
+        observation, *_ = driven.step(action)
+        picture, *_ = seen.step(action)
+        if step in RACING_STEPS:
+            shown: Any = driven.render()
+            columns.append(np.concatenate([_square(picture), _square(shown)]))
+    out.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(np.concatenate(columns, axis=1))
+    image.save(out / "racing.png", optimize=True)
+    return [out / "racing.png"]
+
+
+def _square(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Bring a picture to the size in which it is shown."""
+    is_small = len(picture) < RACING_HEIGHT
+    how = Image.Resampling.NEAREST if is_small else Image.Resampling.BOX
+    return np.asarray(Image.fromarray(picture).resize((RACING_HEIGHT, RACING_HEIGHT), how))
 
 
 def humanoid(out: Path) -> list[Path]:

@@ -21,11 +21,13 @@ from sb3_vdb_envs.suite.tasks import BY_NAME
 from sb3_vdb_envs.vector import row_of
 from tests.conftest import GYMNASIUM_1
 
+MODULES = {"box2d": "Box2D"}  # of distributions that are called otherwise
+
 
 def needs_simulator(row):
     """The row, skipped where its simulator is not installed."""
     packages = SIMULATORS[row.simulator].packages if row.simulator else ()
-    installed = all(importable(package) for package in packages)
+    installed = all(importable(MODULES.get(package, package)) for package in packages)
     mark = pytest.mark.skipif(not installed, reason=f"{packages} are not installed")
     return pytest.param(row, marks=[mark, pytest.mark.slow] if row.heavy else [mark], id=row.name)
 
@@ -56,6 +58,8 @@ REPRESENTATIVES = (
     "DClawScrew4CCWPixels",
     "BaodingState",
     "BaodingPixels",
+    "CarRacingState",
+    "CarRacingPixels",
 )
 # one task of each heavy model of dm_control
 HEAVIEST = (
@@ -101,8 +105,9 @@ N_STEPS = {
     "biped": 40,
     "suite": 10,
     "hands": 12,
+    "racing": 30,
 }  # over an episode of a maze; over some falls
-N_COPIES = {"maze": 4, "mujoco": 8, "bullet": 2, "dm_control": 2, "hand": 3}
+N_COPIES = {"maze": 4, "mujoco": 8, "bullet": 2, "dm_control": 2, "hand": 3, "box2d": 2}
 HEIGHT = 32  # pixels of rendered pictures
 
 

@@ -270,6 +270,7 @@ STUDY_TABLES: Mapping[str, Table] = {
         plain, "speed_transfer-split.csv", {"part of a round": "part", "share": "share", "ms": "ms"}
     ),
     "speed-pixels": partial(plain, "speed_pixels.csv", SPEED),
+    "speed-racing": partial(plain, "speed_racing.csv", SPEED),
     "speed-trainers": partial(plain, "speed_trainers.csv", {"what": "what", **RATIOS}),
     "speed-imitation": partial(
         plain, "speed_imitation.csv", {"generator": "generator", "what": "what", **RATIOS}

@@ -21,6 +21,7 @@ BENCHMARKS: Mapping[str, str] = {
     "motions": "motions:bench_motions",
     "frames": "frames:bench_frames",
     "pixels": "pixels:bench_pixels",
+    "racing": "racing:bench_racing",
     "trainers": "trainers:bench_trainers",
     "transfer": "maze_transfer:bench_transfer",
     "transfer-split": "maze_transfer:bench_transfer_split",
