@@ -160,6 +160,7 @@ VMAIL_METHODS: Mapping[str, Method] = {
     "VMAIL-gail": Method(VMAIL, {"reward_type": "gail"}),
     "VMAIL-sum": Method(VMAIL, {"returns": "sum"}),
     "VMAIL-cloning": Method(VMAIL, {"bc_coef": 2.0}),
+    "VMAIL-stored-beliefs": Method(VMAIL, {"stored_beliefs": True}),
     "VDAC": Method(VDAC),
 }
 

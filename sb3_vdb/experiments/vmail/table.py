@@ -16,6 +16,7 @@ from sb3_vdb.experiments.framework.page import write_page
 from sb3_vdb.experiments.framework.run import check_all, claimed, nothing_finished, versions_of
 from sb3_vdb.experiments.framework.table import show, spread, summarise, write_tables
 from sb3_vdb.experiments.vmail import pictures
+from sb3_vdb.experiments.vmail.ages import expert_logits, plot_ages
 from sb3_vdb.experiments.vmail.runs import REPLAY, PixelRun, train
 from sb3_vdb.experiments.vmail.settings import TaskSettings
 from sb3_vdb.files import write_bytes
@@ -69,10 +70,16 @@ def write_results(runs: Sequence[PixelRun], docs: Path | None = None) -> pd.Data
         raise nothing_finished(out)
     summary = summarise_runs(table)
     show(summary)
+    ages = expert_logits(runs)
     tables = {"runs": table, "summary": summary, "curves": collect_curves(runs)}
+    if not ages.empty:
+        tables["ages"] = ages
     made_with = versions_of(runs)
     write_tables(out, tables, made_with)
     made = _plot(runs, out / "pictures")
+    for task, own in ages.groupby("task") if not ages.empty else ():
+        made.append(out / "pictures" / f"{task}_ages.png")
+        plot_ages(own, made[-1])
     if docs is not None:
         write_tables(docs, tables, made_with)
         for path in made:
