@@ -23,8 +23,8 @@ class CEM(Planner):
     :param n_iterations: of a step
     :param n_elites: sequences that the Gaussian is fitted to
     :param std: standard deviation that a step begins with, in half widths of the action space
-    :param correlation: of the samples' noise from step to step, in [0, 1); without it the claw
-        turns its valve at a tenth of the speed
+    :param correlation: of the samples' noise from step to step, in [0, 1); joints that are
+        asked for something else at every step hardly move
     :param discount: of each step's reward
     :param env_kwargs: arguments of the environment
     :param seed: of the sequences
