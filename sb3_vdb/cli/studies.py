@@ -21,6 +21,8 @@ from sb3_vdb.experiments.motion_imitation.settings import METHODS as MOTION_METH
 from sb3_vdb.experiments.tuning.settings import TASKS as TUNING_TASKS
 from sb3_vdb.experiments.video_imitation.settings import METHODS as VIDEO_METHODS
 from sb3_vdb.experiments.vmail.settings import SUITES, VMAIL_METHODS
+from sb3_vdb.experiments.vmail_probe.settings import GROUPS as PROBE_GROUPS
+from sb3_vdb.experiments.vmail_probe.settings import VARIANTS as PROBE_VARIANTS
 
 AGAIN = "Running it again continues what is missing."
 MAZE_OPTION = options.several("--maze", "mazes", "both by default", click.Choice(MAZES))
@@ -209,6 +211,31 @@ STUDIES: Mapping[str, Study] = {
         "V-MAIL on the paper's dm_control tasks, on a GPU: the shipped demonstrations are all it "
         "needs.",
         1,
+    ),
+    "vmail-probe": Study(
+        "vmail_probe.study:vmail_probe",
+        "What V-MAIL's world model holds of the true state, now and five decisions ahead, by its "
+        f"settings at equal seconds. {AGAIN}",
+        [
+            click.Option(
+                ["--task"],
+                default="WalkerWalk",
+                show_default=True,
+                type=click.Choice([*PROBE_GROUPS]),
+                help="as in the ids",
+            ),
+            options.several(
+                "--variant", "variants", "all by default", click.Choice([*PROBE_VARIANTS])
+            ),
+            click.Option(
+                ["--seconds"],
+                default=60.0,
+                show_default=True,
+                type=click.FloatRange(0, min_open=True),
+                help="of the processor, for learning",
+            ),
+            *options.table(1, "runs/vmail-probe"),
+        ],
     ),
     "tuning": Study(
         "tuning.table:tuning",

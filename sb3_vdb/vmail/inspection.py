@@ -64,7 +64,7 @@ def rows_of(model: VMAIL, episode: Trajectory) -> dict[str, th.Tensor]:
     return {**parts, "actions": th.as_tensor(actions)}
 
 
-def _filtered(model: VMAIL, rows: Mapping[str, th.Tensor]) -> tuple[Belief, th.Tensor]:
+def filtered(model: VMAIL, rows: Mapping[str, th.Tensor]) -> tuple[Belief, th.Tensor]:
     """Infer beliefs along rows of the replay buffer, modes throughout; returns them with the
     actions, a batch of one.
     """
@@ -104,7 +104,7 @@ def predict_pictures(
             f"the episode has {len(part['actions'])} observations from `start` {start}, and "
             f"`n_context` is {n_context}; lower it"
         )
-    belief, actions = _filtered(model, part)
+    belief, actions = filtered(model, part)
     known = State(*(each[n_context - 1] for each in belief.state))
     with random_state_kept(model.device):
         imagined = model.policy.world_model.rssm.open_loop(known, actions[n_context:])
@@ -132,7 +132,7 @@ def follow(model: VMAIL, rows: Mapping[str, th.Tensor]) -> Course:
     :param model: what judges
     :param rows: as for :func:`predict_pictures`
     """
-    belief, actions = _filtered(model, rows)
+    belief, actions = filtered(model, rows)
     rewards = LOGIT_REWARDS[model.reward_type](_logits(model, belief, actions))
     latent = model.policy.world_model.rssm.latent
     kl = latent.kl(belief.posterior, belief.prior)[:, 0]
@@ -147,7 +147,7 @@ def expert_likeness(model: VMAIL, rows: Mapping[str, th.Tensor]) -> float:
     :param model: what judges
     :param rows: as for :func:`predict_pictures`
     """
-    return float(_logits(model, *_filtered(model, rows)).sigmoid().mean())
+    return float(_logits(model, *filtered(model, rows)).sigmoid().mean())
 
 
 @th.no_grad()
@@ -161,7 +161,7 @@ def logits_by_age(
     :param episodes: as for :func:`predict_pictures`
     :return: means over the episodes that are so long, shape (longest,)
     """
-    along = [_logits(model, *_filtered(model, rows)).cpu().numpy() for rows in episodes]
+    along = [_logits(model, *filtered(model, rows)).cpu().numpy() for rows in episodes]
     longest = max(len(each) for each in along)
     return np.array(
         [np.mean([each[age] for each in along if age < len(each)]) for age in range(longest)],
