@@ -7,6 +7,8 @@ from click.testing import CliRunner
 
 from sb3_vdb import Demonstrations
 from sb3_vdb.cli import main
+from sb3_vdb.demonstrations import recording
+from sb3_vdb.errors import NonFiniteError
 from sb3_vdb.planners import CEM, MPPI, BatchDynamics, SingleDynamics, make_dynamics
 from sb3_vdb.planners.cem import correlated_noise
 from sb3_vdb.planners.mppi import weighted_mean
@@ -72,6 +74,7 @@ def rows(*names):
         "PendulumSwingupState",
         "DClawScrew4CWState",
         "BaodingState",
+        "CarRacingState",
     ),
 )
 def test_a_batch_of_copies_earns_what_single_environments_earn(row):
@@ -80,9 +83,12 @@ def test_a_batch_of_copies_earns_what_single_environments_earn(row):
     env.reset(seed=3)
     rng = np.random.default_rng(0)
     shape = env.action_space.shape
-    for _ in range(3):
-        env.step(rng.uniform(-0.3, 0.3, shape).astype(np.float32))
+    for _ in range(12):
+        *_, info = env.step(rng.uniform(-0.3, 0.3, shape).astype(np.float32))
     dynamics = make_dynamics(row.id, 3)
+    dynamics._copies.place(env)
+    states = [each for each in dynamics._copies._batch.observe()]
+    assert all((each == states[0]).all() for each in states)
     assert isinstance(dynamics, BatchDynamics)
     actions = rng.uniform(-0.3, 0.3, (3, 4, *shape))
     earned = dynamics.returns(env, actions, 1.0)
@@ -130,8 +136,9 @@ def test_the_same_seed_plans_the_same_and_a_new_episode_forgets_the_plan():
     for _ in range(2):
         planner = CEM("sb3_vdb/CMaze-v0", seed=5, **QUICK)
         planner.env.reset(seed=0)
-        plans.append([planner.predict(np.zeros(3))[0] for _ in range(2)])
-        planner.predict(np.zeros((1, 3)), None, np.ones(1, dtype=bool))
+        seen = planner.env.reset(seed=0)[0]
+        plans.append([planner.predict(seen)[0] for _ in range(2)])
+        planner.predict(seen[None], None, np.ones(1, dtype=bool))
         planner.close()
     np.testing.assert_array_equal(*plans)
 
@@ -165,11 +172,13 @@ def test_noise_is_correlated_from_step_to_step_and_standard_normal():
     ("kind", "env_id", "kwargs", "message"),
     [
         (CEM, "sb3_vdb/CMaze-v0", {"horizon": 0}, "`horizon` must be"),
-        (CEM, "sb3_vdb/CMaze-v0", {"n_samples": 1, "n_elites": 2}, "`n_elites` must lie between"),
-        (CEM, "sb3_vdb/CMaze-v0", {"std": 0.0}, "`std` must be positive"),
-        (CEM, "sb3_vdb/CMaze-v0", {"correlation": 1.0}, "`correlation` must lie in"),
+        (CEM, "sb3_vdb/CMaze-v0", {"n_samples": 4, "n_elites": 5}, "`n_elites` must"),
+        (CEM, "sb3_vdb/CMaze-v0", {"n_elites": 2.5}, "`n_elites` must be a whole number"),
+        (MPPI, "sb3_vdb/CMaze-v0", {"temperature": "hot"}, "`temperature` must be"),
+        (CEM, "sb3_vdb/CMaze-v0", {"std": 0.0}, "`std` must be a positive"),
+        (CEM, "sb3_vdb/CMaze-v0", {"correlation": 1.0}, "`correlation` must"),
         (CEM, "sb3_vdb/CMaze-v0", {"discount": 0.0}, "`discount` must lie in"),
-        (MPPI, "sb3_vdb/CMaze-v0", {"temperature": 0.0}, "`temperature` must be positive"),
+        (MPPI, "sb3_vdb/CMaze-v0", {"temperature": 0.0}, "`temperature` must be a positive"),
         (MPPI, "sb3_vdb/CMaze-v0", {"filter_coef": 0.0}, "`filter_coef` must lie in"),
         (MPPI, "sb3_vdb/CMazePixels-v0", {}, "plan in sb3_vdb/CMaze-v0"),
         (MPPI, "sb3_vdb_tests/NoState-v0", {}, "cannot set its state"),
@@ -189,6 +198,48 @@ def test_observations_of_several_environments_are_refused():
     planner.close()
 
 
+def test_a_planner_refuses_what_another_environment_shows():
+    planner = CEM("sb3_vdb/CMaze-v0", **QUICK)
+    with pytest.raises(ValueError, match=r"acting_env=planner\.env"):
+        planner.predict(np.zeros(3, np.float32))
+    observation, _ = planner.env.reset(seed=0)
+    planner.predict(observation)
+    with pytest.raises(ValueError, match=r"acting_env=planner\.env"):
+        planner.predict(observation + 0.1)
+    with pytest.raises(ValueError, match=r"acting_env=planner\.env"):
+        recording.record(planner, "sb3_vdb/CMaze-v0", 1)
+    planner.close()
+
+
+def test_a_planner_can_record_twice():
+    planner = CEM("sb3_vdb/CMaze-v0", env_kwargs={"max_episode_steps": 3}, **QUICK)
+    for _ in range(2):
+        made = recording.record(
+            planner,
+            "sb3_vdb/CMaze-v0",
+            1,
+            env_kwargs={"max_episode_steps": 3},
+            acting_env=planner.env,
+        )
+        assert len(made.episodes[0].actions) == 3
+    planner.close()
+
+
+def test_rewards_that_are_no_numbers_are_named(monkeypatch):
+    planner = MPPI("sb3_vdb_tests/Corridor-v0", n_samples=4)
+    observation, _ = planner.env.reset(seed=0)
+    monkeypatch.setattr(planner.dynamics, "returns", lambda *_: np.full(4, np.nan))
+    with pytest.raises(NonFiniteError, match="no sequence of actions has a finite return"):
+        planner.predict(observation)
+
+
+def test_a_batch_takes_no_copy_of_another_task():
+    maze, other = make_dynamics("sb3_vdb/CMaze-v0", 2), gym.make("sb3_vdb/SMaze-v0")
+    other.reset(seed=0)
+    with pytest.raises(ValueError, match="is no single copy of this batch"):
+        maze.returns(other, np.zeros((2, 1, 2)), 1.0)
+
+
 def test_the_command_line_records_a_planner_for_pictures(tmp_path):
     path = tmp_path / "planned.npz"
     plan = [f"--plan={name}={value}" for name, value in QUICK.items()]
@@ -202,3 +253,7 @@ def test_the_command_line_records_a_planner_for_pictures(tmp_path):
     assert "cem has no argument depth; it has horizon" in refused.output
     refused = CliRunner().invoke(main, [*arguments, "--planner", "cem", "--scripted"])
     assert "give one of --model, --scripted and --planner" in refused.output
+    refused = CliRunner().invoke(main, [*arguments, "--scripted", "--plan", "horizon=3"])
+    assert "--plan is for --planner" in refused.output
+    refused = CliRunner().invoke(main, [*arguments, "--planner", "cem", "--algo", "PPO"])
+    assert "--algo and --vec-normalize are for --model" in refused.output

@@ -72,6 +72,20 @@ def check_render_mode(render_mode: str | None) -> None:
         raise ValueError(f'`render_mode` must be "rgb_array" or None, got {render_mode!r}')
 
 
+def check_whole(name: str, value: Any, least: int, unit: str = "") -> None:
+    """Refuse what is no whole number, or too small.
+
+    :param name: of the argument, for the message
+    :param value: what was passed
+    :param least: the smallest one that is possible
+    :param unit: what it counts
+    :raises ValueError: naming argument, value and what is possible
+    """
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+        of = f" of {unit}" if unit else ""
+        raise ValueError(f"`{name}` must be a whole number{of}, at least {least}, got {value!r}")
+
+
 def check_num_envs(num_envs: int) -> None:
     """Refuse a batch without copies, before it is made.
 
@@ -93,10 +107,17 @@ def check_action_shape(shape: tuple[int, ...], expected: tuple[int, ...] | None)
 def repeated(state: dict[str, Any], n: int) -> dict[str, Any]:
     """Give the state of n copies that are all where one is.
 
-    :param state: of a batch of one, arrays of shape (1, ...)
+    :param state: of a batch of one: arrays of shape (1, ...), or (length, ...) where rows of all
+        copies follow each other
     :param n: how many
     """
-    return {name: np.repeat(value, n, axis=0) for name, value in state.items()}
+    return {name: np.concatenate([value] * n) for name, value in state.items()}
+
+
+def _same_task(env: gym.Env[Any, Any], batch: VectorEnv) -> bool:
+    """Say whether a single environment is of the id of a batch, as far as they know their ids."""
+    specs = env.unwrapped.spec, batch.spec
+    return None in specs or specs[0].id == specs[1].id  # type: ignore[union-attr]
 
 
 class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
@@ -247,14 +268,16 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
 
     def place(self, env: gym.Env[Any, Any]) -> None:
         """Put every copy where a single environment is, for planners; clocks, seeds and time limits
-        take no part.
+        in steps take no part.
 
         :param env: of the same id and arguments, within an episode
         :raises ValueError: it is no environment of this batch's kind
         """
         single = getattr(env.unwrapped, "_batch", None)
-        if type(single) is not type(self._batch):
-            raise ValueError(f"{env} is no single copy of this batch; make it with the same id")
+        if type(single) is not type(self._batch) or not _same_task(env, self):
+            raise ValueError(
+                f"{env} is no single copy of this batch; make it with the same id and arguments"
+            )
         self._batch.set_state(repeated(single.get_state(), self.num_envs))
 
     def advance(self, actions: npt.NDArray[np.floating]) -> BatchStep:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sb3_vdb_envs.batched import check_whole
+
 
 class Preset(NamedTuple):
     """Quality of pictures; None leaves what the task's own model says."""
@@ -33,28 +35,11 @@ def check_look(preset: str, size: int, name: str) -> None:
     """
     if preset not in PRESETS:
         raise ValueError(f"`preset` must be one of {', '.join(PRESETS)}, got {preset!r}")
+    check_whole(name, size, 1, "pixels")
     if not LEAST_SIZE <= size <= LARGEST_SIZE:
         raise ValueError(
             f"`{name}` must lie between {LEAST_SIZE} and {LARGEST_SIZE} pixels, got {size}"
         )
-
-
-def check_frame_stack(frame_stack: int) -> None:
-    """Refuse an observation without a picture.
-
-    :raises ValueError: ``frame_stack`` is below 1
-    """
-    if frame_stack < 1:
-        raise ValueError(f"`frame_stack` must be at least 1 picture, got {frame_stack}")
-
-
-def check_supersample(supersample: int) -> None:
-    """Refuse what is no factor by which pictures can be larger.
-
-    :raises ValueError: no whole number, or below 1
-    """
-    if not isinstance(supersample, (int, np.integer)) or supersample < 1:
-        raise ValueError(f"`supersample` must be a whole number, at least 1, got {supersample}")
 
 
 def apply_preset(model: Any, preset: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
@@ -50,7 +51,10 @@ class RolloutPool:
         :param controls: of the actuators, held during the step, shape (n, actuators)
         :param forces: forces (N) and torques (Nm) on the bodies during the step, in world axes,
             shape (n, 6 * bodies); None for none
+        :raises gymnasium.error.ClosedEnvironmentError: the threads have been stopped
         """
+        if self._pool is None:
+            raise gym.error.ClosedEnvironmentError("the environment is closed; make a new one")
         n = len(states)
         self._controls[:] = controls[:, None]
         inputs, spec = self._controls, self._control_spec

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from sb3_vdb.adversarial.gail import GAIL
+from sb3_vdb.adversarial.log import record_mean_codes, record_means
 from sb3_vdb.adversarial.presets import preset
+from sb3_vdb.arguments import positive_int, whole_number
+from sb3_vdb.baselines.offline import fill_replay_buffer, prepare_offline
 from sb3_vdb.demonstrations import Demonstrations, Trajectory
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class DAC(GAIL):
@@ -63,3 +69,42 @@ class DAC(GAIL):
             networks = {**defaults["discriminator_kwargs"], **networks}
         defaults["discriminator_kwargs"] = networks
         super().__init__(demonstrations, venv, gen_algo, **{**defaults, **arguments})
+
+    def learn_offline(
+        self, episodes: Demonstrations | None, gradient_steps: int, log_interval: int = 1000
+    ) -> Self:
+        """Learn on stored episodes alone, without a step in an environment: in turn a round of
+        discriminator updates on steps of the replay buffer, and as many updates of the generator,
+        which has to be one that does not overrate what it never tries, such as :class:`.CQL`.
+
+        The V-MAIL paper's offline DAC (section 4.3, Table 1) is this with :class:`.CQL`.
+
+        :param episodes: of any policies, with actions, which are added to the replay buffer; None
+            to go on with what it has
+        :param gradient_steps: updates of the generator
+        :param log_interval: its updates between two lines of the log, about
+        :raises ValueError: the episodes do not fit, or the discriminator does not learn from the
+            replay buffer
+        :raises NonFiniteError: a loss or a reward is not finite
+        """
+        whole_number("gradient_steps", gradient_steps, 0)
+        positive_int("log_interval", log_interval)
+        steps, generator = self.rounds.replay, self.gen_algo
+        if steps is None or not self.relabels or not isinstance(generator, OffPolicyAlgorithm):
+            raise ValueError(
+                "offline, the discriminator learns from the replay buffer and pays it: leave "
+                '`generator_samples` at "replay" and `relabel` at True'
+            )
+        if episodes is not None:
+            fill_replay_buffer(generator, episodes, reward=0.0)
+        prepare_offline(generator)
+        n = self.settings.n_disc_updates_per_round
+        for done in range(0, gradient_steps, n):
+            result = self.rounds.finish(steps.draw(n * self.settings.demo_batch_size))
+            record_means(self.logger, result.metrics)
+            record_mean_codes(self.logger, result.accuracy)
+            generator._update_current_progress_remaining(done, gradient_steps)
+            generator.train(min(n, gradient_steps - done), generator.batch_size)
+            if done // log_interval != (done + n) // log_interval:
+                self.logger.dump(done + n)
+        return self

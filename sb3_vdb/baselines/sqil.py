@@ -6,17 +6,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch as th
 from gymnasium import spaces
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
-from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecNormalize
 
 from sb3_vdb.arguments import fraction
-from sb3_vdb.demonstrations import Demonstrations, Trajectory
-from sb3_vdb.transitions import Observations, map_parts, parts_of
+from sb3_vdb.baselines.offline import add_episodes
+from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.transitions import map_parts
 
 Space = spaces.Space[Any]
 
@@ -103,47 +101,11 @@ def _expert_buffer(
     device: th.device | str,
 ) -> ReplayBuffer:
     """Fill a buffer with demonstrated steps, as the algorithm would store them."""
-    seen = Demonstrations(
-        Trajectory(
-            _channels_like(each.observations, observation_space),
-            each.actions,
-            each.rewards,
-            each.terminal,
-        )
-        for each in demonstrations
-    )
-    seen.validate(observation_space, action_space)
     has_parts = isinstance(observation_space, spaces.Dict)
     kind: type[Any] = DictReplayBuffer if has_parts else ReplayBuffer
-    buffer: ReplayBuffer = kind(seen.n_steps, observation_space, action_space, device)
-    for each in seen:
-        assert each.actions is not None
-        actions = _as_stored(each.actions, action_space)
-        for t in range(len(each)):
-            now, following = (
-                map_parts(lambda part, i=i: part[i : i + 1], each.observations) for i in (t, t + 1)
-            )
-            done = np.array([each.terminal and t == len(each) - 1])
-            buffer.add(now, following, actions[t : t + 1], np.ones(1), done, [{}])
+    buffer: ReplayBuffer = kind(demonstrations.n_steps, observation_space, action_space, device)
+    add_episodes(buffer, demonstrations, observation_space, action_space, reward=1.0)
     return buffer
-
-
-def _as_stored(actions: npt.NDArray[Any], space: Space) -> npt.NDArray[Any]:
-    """Scale actions of a Box to [-1, 1], as SB3's algorithms store theirs."""
-    if not isinstance(space, spaces.Box):
-        return actions
-    return 2.0 * (actions - space.low) / (space.high - space.low) - 1.0
-
-
-def _channels_like(observations: Observations, space: Space) -> Observations:
-    """Bring pictures with channels last to channels first, where the algorithm sees them so."""
-    named = dict(space.spaces) if isinstance(space, spaces.Dict) else {"observations": space}
-    moved = {}
-    for name, part in parts_of(observations).items():
-        target = named.get(name)
-        last = target is not None and is_image_space(target) and part.shape[1:] != target.shape
-        moved[name] = np.moveaxis(part, -1, 1) if last else part
-    return moved if isinstance(space, spaces.Dict) else moved["observations"]
 
 
 def _joined(own: Any, expert: Any) -> Any:

@@ -129,6 +129,10 @@ def record_demos(
     try:
         if (model is not None) + scripted + (planner is not None) != 1:
             raise ValueError("give one of --model, --scripted and --planner")
+        if plan and planner is None:
+            raise ValueError("--plan is for --planner; leave it out")
+        if model is None and (algo is not None or vec_normalize is not None):
+            raise ValueError("--algo and --vec-normalize are for --model; leave them out")
         if planner is not None:
             planned = _planner(planner, env_id, kwargs, env_arguments(plan, "--plan"), seed)
             expert, acting_env = planned, planned.env
@@ -169,8 +173,9 @@ def _planner(
     from sb3_vdb import planners
 
     kind = getattr(planners, name.upper())
-    known = [*inspect.signature(kind).parameters][1:]
-    unknown = set(arguments) - (set(known) - {"env_kwargs", "seed"})
+    others = {"env_id", "env_kwargs", "seed"}  # given by --arg and --seed
+    known = [name for name in inspect.signature(kind).parameters if name not in others]
+    unknown = set(arguments) - set(known)
     if unknown:
         raise ValueError(
             f"{name} has no argument {', '.join(sorted(unknown))}; it has {', '.join(known)}"

@@ -136,7 +136,8 @@ def record(
                 versions = simulator_versions(env_id, kwargs)
                 return Recording(env_id, kwargs, versions, tuple(episodes))
     finally:
-        venv.close()
+        if acting_env is None:  # who made the other one closes it
+            venv.close()
     raise ValueError(
         f"only {len(episodes)} of {3 * n_episodes} episodes reach `least_return` {least_return}; "
         "lower it or record a better policy"

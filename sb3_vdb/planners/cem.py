@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sb3_vdb.arguments import whole_number
+from sb3_vdb.arguments import fraction, positive_number, whole_number
 from sb3_vdb.planners.dynamics import Array
 from sb3_vdb.planners.planner import Planner
 
@@ -44,14 +44,14 @@ class CEM(Planner):
         env_kwargs: Mapping[str, Any] | None = None,
         seed: int = 0,
     ) -> None:
-        if not 2 <= n_elites <= n_samples:
+        n_samples = whole_number("n_samples", n_samples, 2)
+        if whole_number("n_elites", n_elites, 2) > n_samples:
             raise ValueError(
                 f"`n_elites` must lie between 2 and `n_samples` ({n_samples}), got {n_elites}"
             )
-        if not std > 0.0:
-            raise ValueError(f"`std` must be positive (half widths of the actions), got {std}")
-        if not 0.0 <= correlation < 1.0:
+        if fraction("correlation", correlation) == 1.0:
             raise ValueError(f"`correlation` must lie in [0, 1), got {correlation}")
+        std = positive_number("std", std)
         self.n_iterations = whole_number("n_iterations", n_iterations, 1)
         self.n_elites, self.std, self.correlation = n_elites, std, correlation
         super().__init__(env_id, horizon, n_samples, discount, env_kwargs, seed)

@@ -79,10 +79,10 @@ class SingleDynamics:
         self._copy.reset(seed=0)
         if not (hasattr(self._copy, "set_state") and _has_state(self._copy)):
             self._copy.close()
-            raise ValueError(
-                f"{env_id} cannot set its state, which planning needs: give it `get_state()` and "
-                "`set_state(state)`"
-            )
+            remedy = "give it `get_state()` and `set_state(state)`"
+            if environment(env_id) is not None:
+                remedy = "plan in the id of MuJoCo"
+            raise ValueError(f"{env_id} cannot set its state, which planning needs: {remedy}")
         self.action_space: gym.spaces.Box = self._copy.action_space  # type: ignore[assignment]
 
     def returns(self, env: gym.Env[Any, Any], actions: Array, discount: float) -> Array:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sb3_vdb.arguments import fraction, positive_number
 from sb3_vdb.planners.dynamics import Array
 from sb3_vdb.planners.planner import Planner
 
@@ -16,6 +17,9 @@ from sb3_vdb.planners.planner import Planner
 class MPPI(Planner):
     """Samples sequences around the plan with filtered noise, and takes their mean, weighted by the
     exponential of what they earn.
+
+    *Differences from the reference*: PDDM filters the whole action, with the last one that was
+    executed before the first; here the noise alone is filtered.
 
     :param env_id: of an environment of states
     :param horizon: steps that are planned ahead
@@ -42,13 +46,9 @@ class MPPI(Planner):
         env_kwargs: Mapping[str, Any] | None = None,
         seed: int = 0,
     ) -> None:
-        if not temperature > 0.0:
-            raise ValueError(
-                f"`temperature` must be positive (units of the return), got {temperature}"
-            )
-        if not std > 0.0:
-            raise ValueError(f"`std` must be positive (half widths of the actions), got {std}")
-        if not 0.0 < filter_coef <= 1.0:
+        temperature = positive_number("temperature", temperature)
+        std = positive_number("std", std)
+        if fraction("filter_coef", filter_coef) == 0.0:
             raise ValueError(f"`filter_coef` must lie in (0, 1], got {filter_coef}")
         self.temperature, self.std, self.filter_coef = temperature, std, filter_coef
         super().__init__(env_id, horizon, n_samples, discount, env_kwargs, seed)
@@ -56,6 +56,7 @@ class MPPI(Planner):
     def improve(self, plan: Array) -> Array:
         """See :meth:`.Planner.improve`."""
         noise = self.std * self._random.standard_normal((self.n_samples, *plan.shape))
+        noise[:, 0] *= self.filter_coef  # nothing came before
         for t in range(1, self.horizon):  # n_t = beta u_t + (1 - beta) n_{t-1}
             noise[:, t] = (
                 self.filter_coef * noise[:, t] + (1.0 - self.filter_coef) * noise[:, t - 1]

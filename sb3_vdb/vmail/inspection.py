@@ -160,7 +160,10 @@ def logits_by_age(
     :param model: what judges
     :param episodes: as for :func:`predict_pictures`
     :return: means over the episodes that are so long, shape (longest,)
+    :raises ValueError: there are no episodes
     """
+    if not episodes:
+        raise ValueError("`episodes` is empty; give at least one")
     along = [_logits(model, *filtered(model, rows)).cpu().numpy() for rows in episodes]
     longest = max(len(each) for each in along)
     return np.array(

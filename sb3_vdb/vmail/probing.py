@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch as th
 from torch import nn
 
+from sb3_vdb.arguments import positive_number, whole_number
 from sb3_vdb.vmail.inspection import filtered
 from sb3_vdb.vmail.losses import world_model_loss
 from sb3_vdb.vmail.vmail import VMAIL
@@ -46,8 +47,9 @@ def learn_model(model: VMAIL, seconds: float, n_updates: int | None = None) -> i
     :return: updates that were carried out
     :raises ValueError: there are no demonstrations, or ``seconds`` is not positive
     """
-    if not seconds > 0.0:
-        raise ValueError(f"`seconds` must be positive, got {seconds}")
+    positive_number("seconds", seconds)
+    if n_updates is not None:
+        whole_number("n_updates", n_updates, 0)
     replay, world = model._ready_buffer(), model.policy.world_model
     settings, optimizer = model.loss_settings(), model._learner.update.optimizers()["model"]
     model.policy.set_training_mode(True)
@@ -73,15 +75,21 @@ def read_out(
     tested_on: Sequence[tuple[Mapping[str, th.Tensor], Array]],
     n_ahead: int = 5,
 ) -> Readout:
-    """Read the true state out of beliefs by a linear map, and out of predictions by the same map.
+    """Read the true state out of beliefs by a linear map, and out of predictions by the same map;
+    of both their modes.
 
     :param model: whose world model is asked
     :param learned_from: episodes, each as rows of the replay buffer
         (:func:`~sb3_vdb.vmail.inspection.rows_of`) and true states, shape (observations, numbers)
     :param tested_on: other episodes
     :param n_ahead: decisions that the model predicts
-    :raises ValueError: an episode is too short, or has not a state for each observation
+    :raises ValueError: there are no episodes, one is too short or has not a state for each
+        observation, or ``n_ahead`` is below 1
     """
+    whole_number("n_ahead", n_ahead, 1)
+    for name, given in (("learned_from", learned_from), ("tested_on", tested_on)):
+        if not given:
+            raise ValueError(f"`{name}` is empty; give at least one episode")
     for rows, states in (*learned_from, *tested_on):
         if len(states) != len(rows["actions"]):
             raise ValueError(
@@ -114,7 +122,7 @@ def _features(model: VMAIL, rows: Mapping[str, th.Tensor], n_ahead: int) -> tupl
     n = len(actions) - n_ahead
     start = states.map(lambda part: part[:n])
     after = th.stack([actions[1 + k : 1 + k + n, 0] for k in range(n_ahead)])
-    predicted = model.policy.world_model.rssm.open_loop(start, after)
+    predicted = model.policy.world_model.rssm.open_loop(start, after, sample=False)
     return states.feat.double().cpu().numpy(), predicted.feat[-1].double().cpu().numpy()
 
 

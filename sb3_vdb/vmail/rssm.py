@@ -100,14 +100,16 @@ class RSSM(nn.Module):
         """Compute the posterior's statistics from ``deter`` and the product ``embed_in(embed)``."""
         return self.posterior_out(functional.elu(self.deter_in(deter) + embed_term))
 
-    def img_step(self, state: State, action: th.Tensor) -> State:
+    def img_step(self, state: State, action: th.Tensor, sample: bool = True) -> State:
         """Imagine one step: z_t ~ T(z_t | z_{t-1}, a_{t-1}).
 
         :param state: shape (batch, ...)
         :param action: shape (batch, action_dim), in [-1, 1]
+        :param sample: sample ``stoch``, or take its mode
         """
         deter = self._next_deter(state, self.action_in(action))
-        return State(self.latent.sample(self.prior(deter)), deter)
+        choose = self.latent.sample if sample else self.latent.mode
+        return State(choose(self.prior(deter)), deter)
 
     def obs_step(
         self, state: State, action: th.Tensor, embed: th.Tensor, sample: bool = True
@@ -170,16 +172,17 @@ class RSSM(nn.Module):
         stoch, deter = (th.stack(parts) for parts in zip(*states, strict=True))
         return State(stoch, deter), th.stack(actions)
 
-    def open_loop(self, state: State, actions: th.Tensor) -> State:
+    def open_loop(self, state: State, actions: th.Tensor, sample: bool = True) -> State:
         """Run the forward model alone under given actions.
 
         :param state: where it starts, shape (batch, ...)
         :param actions: shape (time, batch, action_dim)
+        :param sample: sample ``stoch``, or take its mode
         :return: states after each action, shape (time, batch, ...)
         """
         states = []
         for action in actions:
-            state = self.img_step(state, action)
+            state = self.img_step(state, action, sample)
             states.append(state)
         stoch, deter = (th.stack(parts) for parts in zip(*states, strict=True))
         return State(stoch, deter)

@@ -224,13 +224,48 @@ class SequenceAlgorithm(RunFiles):
         tb_log_name: str = "VMAIL",
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
-    ) -> Generator[None, bool | None, None]:
+    ) -> Generator[None, None, None]:
         """Imitate as :meth:`learn` does, a phase of collecting and training at a time.
 
-        :return: gives way after each phase, and ends where it is sent True; nothing happens before
-            it is asked for the first one
+        :return: gives way after each phase; nothing happens before it is asked for the first one,
+            and closing it ends the callbacks
         :raises ValueError: see :meth:`learn`
         :raises NonFiniteError: see :meth:`learn`
+        """
+        callback, total_timesteps = self._begin_learning(
+            total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
+        )
+        assert self.env is not None
+        iteration = 0
+        while self.num_timesteps < total_timesteps:
+            if not self.collect_rollouts(self.env, callback, total_timesteps):
+                break
+            if self._training_is_due():
+                n_decisions = self._collector.begin_training_phase()
+                self.train(self.gradient_steps if self.gradient_steps >= 0 else n_decisions)
+                iteration += 1
+                if log_interval is not None and iteration % log_interval == 0:
+                    self.dump_logs()
+            try:
+                yield
+            except GeneratorExit:
+                callback.on_training_end()
+                raise
+        callback.on_training_end()
+        self._warn_of_constraint()
+
+    def _begin_learning(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback,
+        log_interval: int | None,
+        tb_log_name: str,
+        reset_num_timesteps: bool,
+        progress_bar: bool,
+    ) -> tuple[BaseCallback, int]:
+        """Check, set up and train before the first decision.
+
+        :return: the callback, and the time step where training ends
         """
         total_timesteps = step_count("total_timesteps", total_timesteps)
         if log_interval is not None:
@@ -242,7 +277,7 @@ class SequenceAlgorithm(RunFiles):
         if not all(replay_buffer.has_begun(i) for i in range(self.n_envs)):
             self._last_obs = None
         before = self._last_obs
-        total_timesteps, callback = self._setup_learn(
+        total_timesteps, begun = self._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
         get_env_state(self.env)  # warns of what no file can hold, before any training
@@ -251,23 +286,10 @@ class SequenceAlgorithm(RunFiles):
         if self._last_obs is not before:
             with self._saving_before_errors():
                 self._collector.begin_episodes(replay_buffer, self._last_obs)
-        callback.on_training_start(locals(), globals())
+        begun.on_training_start(locals(), globals())
         if self._n_updates == 0:
             self.train(self.pretrain_steps)
-        iteration = 0
-        while self.num_timesteps < total_timesteps:
-            if not self.collect_rollouts(self.env, callback, total_timesteps):
-                break
-            if self._training_is_due():
-                n_decisions = self._collector.begin_training_phase()
-                self.train(self.gradient_steps if self.gradient_steps >= 0 else n_decisions)
-                iteration += 1
-                if log_interval is not None and iteration % log_interval == 0:
-                    self.dump_logs()
-            if (yield):
-                break
-        callback.on_training_end()
-        self._warn_of_constraint()
+        return begun, total_timesteps
 
     def learn_offline(
         self: SelfSequenceAlgorithm,

@@ -5,9 +5,10 @@ without a step in its environment.
 from __future__ import annotations
 
 import inspect
+import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +18,9 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
 
 from sb3_vdb.arguments import step_count, whole_number
 from sb3_vdb.demonstrations import Demonstrations
+from sb3_vdb.files import check_entries, read_json, write_text
+from sb3_vdb.run_state import random_state_kept
+from sb3_vdb.vmail.engines import engines_for
 from sb3_vdb.vmail.episode_store import PREFIX, EpisodeStore
 from sb3_vdb.vmail.sequence_algorithm import SequenceAlgorithm
 
@@ -24,7 +28,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Algorithm = TypeVar("Algorithm", bound=SequenceAlgorithm)
-REPLAY_SUFFIX, MODEL_OPTIMIZER = "-replay", "model_optimizer"
+REPLAY_SUFFIX, TABLE, MODEL_OPTIMIZER = "-replay", "tasks.json", "model_optimizer"
+REMEDY = "use an earlier folder, or begin anew"
 # of the constructor, but no setting that a target takes over
 NOT_TAKEN_OVER = ("self", "policy", "env", "demonstrations", "_init_setup_model")
 OTHER_NAMES = {"stats_window_size": "_stats_window_size"}
@@ -49,9 +54,7 @@ class SourceTasks:
                 f"the source tasks {', '.join(begun)} have learned before, each with a world model "
                 "of its own; make them anew, or go on with SourceTasks.load"
             )
-        first, *others = self.tasks.values()
-        for other in others:
-            other.policy.world_model = first.policy.world_model
+        first = next(iter(self.tasks.values()))
         # what is known of vectors and pictures is known of all tasks
         demonstrations = [
             _observations(task._ready_buffer().expert, i)
@@ -84,34 +87,39 @@ class SourceTasks:
         """Learn all tasks, a phase of collecting and training of each in turn.
 
         :param total_timesteps: decisions in each task's environment, from now on
-        :param callbacks: SB3 callbacks, by the name of the task
+        :param callbacks: SB3 callbacks, by the name of the task; one that stops ends its own task
         :param log_interval: training phases of a task between two lines of its log
         :param reset_num_timesteps: count from 0, and begin new episodes
-        :param after_round: called when each task has had its turn, for example to :meth:`save`;
-            False ends learning
+        :param after_round: called when each task that goes on has had its turn, for example to
+            :meth:`save`; False ends learning
         :raises ValueError: see :meth:`.VMAIL.learn`, or a callback is for no task
         """
         total_timesteps = step_count("total_timesteps", total_timesteps)
         given = dict(callbacks or {})
-        if unknown := sorted(set(given) - set(self.tasks)):
+        if unknown := sorted(map(str, set(given) - set(self.tasks))):
             raise ValueError(
-                f"`callbacks` are for {', '.join(unknown)}; the tasks are {', '.join(self.tasks)}"
+                f"`callbacks` are for {', '.join(unknown)}; the tasks are "
+                f"{', '.join(map(str, self.tasks))}"
             )
+        for name, task in self.tasks.items():
+            task._ready_buffer()
+            if task.env is None:
+                raise ValueError(f"the task {name!r} has no environment; call set_env(env) of it")
         going = {
             name: task.learning_phases(
-                total_timesteps, given.get(name), log_interval, name, reset_num_timesteps
+                total_timesteps, given.get(name), log_interval, str(name), reset_num_timesteps
             )
             for name, task in self.tasks.items()
         }
-        while going:
-            for name, phases in list(going.items()):
-                if next(phases, going) is going:
-                    del going[name]
-            if after_round is not None and after_round(self) is False:
-                for phases in going.values():
-                    with suppress(StopIteration):
-                        phases.send(True)
-                break
+        with ExitStack() as ending:
+            for phases in going.values():
+                ending.callback(phases.close)
+            while going:
+                for name, phases in list(going.items()):
+                    if next(phases, going) is going:
+                        del going[name]
+                if after_round is not None and after_round(self) is False:
+                    break
         return self
 
     # ------------------------------------------------------------------ the target task
@@ -134,15 +142,21 @@ class SourceTasks:
     # ------------------------------------------------------------------ files
 
     def save(self, folder: str | Path) -> None:
-        """Write every task and its replay buffer into a folder.
+        """Write every task and its replay buffer into a folder, all of them or nothing: what was
+        there before stays until the last file is whole.
 
-        :param folder: gets ``<task>.zip`` and ``<task>-replay``, a folder of episodes
+        :param folder: gets ``<task>_<progress>.zip`` and ``<task>-replay``, a folder of episodes,
+            of each task, and ``tasks.json``
         """
-        folder = Path(folder)
+        folder, files = Path(folder), {}
         for name, task in self.tasks.items():
             task.save_replay_buffer(folder / f"{name}{REPLAY_SUFFIX}", parts=True)
-        for name, task in self.tasks.items():
-            task.save(folder / f"{name}.zip")
+            files[name] = f"{name}_{task._progress()}.zip"
+            task.save(folder / files[name])
+        write_text(folder / TABLE, json.dumps({"files": files}))
+        for name in files:
+            for path in set(folder.glob(f"{name}_*-*.zip")) - {folder / files[name]}:
+                path.unlink()
 
     @classmethod
     def load(
@@ -158,12 +172,22 @@ class SourceTasks:
         :param kind: class of the algorithms, for example :class:`.VMAIL`
         :param envs: environments to go on in, by the name of the task, all of them
         :param kwargs: of the algorithm's ``load``
-        :raises FileNotFoundError: a task has no file
+        :raises FileNotFoundError: a file is missing
         :raises DamagedFileError: a file is damaged
+        :raises ValueError: ``envs`` are not for all tasks
         """
-        folder, tasks = Path(folder), {}
-        for name, env in envs.items():
-            tasks[name] = kind.load(folder / f"{name}.zip", env, **kwargs)
+        folder = Path(folder)
+        written = read_json(folder / TABLE, dict, REMEDY)
+        check_entries(written, {"files": dict}, str(folder / TABLE), REMEDY)
+        files = written["files"]
+        if set(files) != set(envs):
+            raise ValueError(
+                f"{folder} has the tasks {', '.join(files)}, `envs` are for {', '.join(envs)}; "
+                "give an environment for each"
+            )
+        tasks = {
+            name: kind.load(folder / path, envs[name], **kwargs) for name, path in files.items()
+        }
         for name, task in tasks.items():
             task.load_replay_buffer(folder / f"{name}{REPLAY_SUFFIX}")
         loaded = cls.__new__(cls)
@@ -196,11 +220,17 @@ def transfer(
     first = sources[0]
     stored = [(task._ready_buffer(), store) for task in sources for store in ("expert", "policy")]
     stores: list[EpisodeStore] = [getattr(buffer, store) for buffer, store in stored]
-    target = _without_environment(first, sum(store.n_rows for store in stores), changes)
+    if first.env is not None:
+        demonstrations = demonstrations.as_stacked_in(first.env)
+        demonstrations.check_action_repeat(first.env)
+    with random_state_kept(first.device):
+        target = _without_environment(first, sum(store.n_rows for store in stores), changes)
     episodes = target._stored(demonstrations)
     target.policy.world_model.load_state_dict(first.policy.world_model.state_dict())
     optimizers = [getattr(each.policy, MODEL_OPTIMIZER) for each in (target, first)]
     optimizers[0].load_state_dict(optimizers[1].state_dict())
+    for group in optimizers[0].param_groups:
+        group["weight_decay"] = vars(target)["weight_decay"]
     target.replay_buffer = target._make_replay_buffer(sum(len(e.actions) + 1 for e in episodes))
     target.replay_buffer.set_expert(episodes)
     for store in stores:
@@ -230,11 +260,26 @@ def _without_environment(source: Algorithm, n_rows: int, changes: Mapping[str, A
         )
     settings = {name: getattr(source, OTHER_NAMES.get(name, name)) for name in known}
     settings["buffer_size"] = max(source.buffer_size, n_rows)
+    if changes.get("buffer_size", n_rows) < n_rows:
+        raise ValueError(
+            f"the source tasks' episodes have {n_rows} observations, `buffer_size` is "
+            f"{changes['buffer_size']}; leave it out, or make it larger"
+        )
+    engines_for(changes.get("engine", "eager"), source.device)
     arguments: dict[str, Any] = {**settings, **changes, "_init_setup_model": False}
     target = type(source)(source.policy_class, None, **arguments)
     target.observation_space, target.action_space = source.observation_space, source.action_space
     target.n_envs, target.action_repeat = 1, source.action_repeat
     target._setup_model()
+    shapes = [
+        {name: part.shape for name, part in each.policy.world_model.state_dict().items()}
+        for each in (source, target)
+    ]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            "`policy_kwargs` of a target must leave the world model as it is, got "
+            f"{changes.get('policy_kwargs')}; the source's are {source.policy_kwargs}"
+        )
     return target
 
 
@@ -255,6 +300,12 @@ def _check_alike(tasks: Mapping[str, SequenceAlgorithm]) -> None:
     """
     if not tasks:
         raise ValueError("`tasks` is empty; give at least one source task")
+    environments = [task.env for task in tasks.values() if task.env is not None]
+    for things in (list(tasks.values()), environments):
+        if len({id(each) for each in things}) < len(things):
+            raise ValueError(
+                "two source tasks are one algorithm, or have one environment; make each its own"
+            )
     (first_name, first), *others = tasks.items()
     for name, task in others:
         for what, of in (

@@ -71,6 +71,10 @@ def check_settings(settings: Settings) -> None:
     _check_ranges(settings)
     _check_choices(settings)
     training_frequency(settings["train_freq"])
+    if not isinstance(settings["stored_beliefs"], (bool, np.bool_)):
+        raise ValueError(
+            f"`stored_beliefs` must be True or False, got {settings['stored_beliefs']!r}"
+        )
     steps = settings["gradient_steps"]
     if not isinstance(steps, (int, np.integer)) or isinstance(steps, bool) or steps < -1:
         raise ValueError(f"`gradient_steps` must be a whole number from 0 on, or -1, got {steps}")

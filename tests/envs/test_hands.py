@@ -285,8 +285,9 @@ def test_a_physics_state_can_be_shown_for_recordings():
         (ClawStateEnv, {"preset": "best"}, "`preset` must be one of"),
         (ClawStateEnv, {"render_mode": "human"}, "`render_mode` must be"),
         (ClawPixelEnv, {"image_size": 4}, "`image_size` must lie between"),
+        (ClawPixelEnv, {"image_size": 64.0}, "`image_size` must be a whole number of pixels"),
         (ClawPixelEnv, {"supersample": 0}, "`supersample` must be a whole number"),
-        (ClawPixelEnv, {"frame_stack": 0}, "`frame_stack` must be at least 1"),
+        (ClawPixelEnv, {"frame_stack": 0}, "`frame_stack` must be a whole number of pictures"),
         pytest.param(
             BaodingStateEnv, {"n_controls": 25}, "`n_controls` must be 26", marks=NEEDS_HAND
         ),
@@ -307,5 +308,5 @@ def test_bad_actions_are_refused():
         env.step(np.full(9, np.nan, np.float32))
     with pytest.raises(ValueError, match="the actions have shape"):
         env.step(np.zeros(8, np.float32))
-    with pytest.raises(ValueError, match="`threads` must be at least 1"):
+    with pytest.raises(ValueError, match="`threads` must be a whole number"):
         HandBatch(ClawTask(3, 1), 2, None, threads=0)

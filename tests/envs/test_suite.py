@@ -412,7 +412,7 @@ def test_states_need_no_opengl_and_pictures_say_what_is_missing():
         ({"preset": "ultra"}, "`preset` must be one of fast, shadow, default"),
         ({"image_size": 8}, "`image_size` must lie between 16 and 2048"),
         ({"action_repeat": 0}, "`action_repeat` must be a whole number"),
-        ({"frame_stack": 0}, "`frame_stack` must be at least 1"),
+        ({"frame_stack": 0}, "`frame_stack` must be a whole number of pictures"),
         ({"camera": "moon"}, r"`camera` must be one of 0 \(side\)"),
         ({"camera": 9}, "`camera` must be one of 0"),
         ({"render_mode": "human"}, "`render_mode` must be"),

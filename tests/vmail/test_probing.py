@@ -52,6 +52,14 @@ def test_what_is_linear_in_the_belief_is_explained_now(model):
     assert (found.ahead > found.now).all()
 
 
+def test_reading_twice_reads_the_same_and_takes_no_random_numbers(model):
+    known = episodes(model, features)
+    before = th.get_rng_state()
+    first, second = (read_out(model, known, known) for _ in range(2))
+    assert th.equal(th.get_rng_state(), before)
+    np.testing.assert_array_equal(first.ahead, second.ahead)
+
+
 def test_what_is_not_in_the_belief_is_not_explained(model):
     rng = np.random.default_rng(0)
     known = episodes(model, lambda _, rows: rng.normal(size=(len(rows["actions"]), 1)))
@@ -68,10 +76,14 @@ def test_a_constant_number_has_nothing_to_explain(model):
 def test_bad_arguments_are_refused(model):
     rows = model.replay_buffer.expert.episode(0)
     with pytest.raises(ValueError, match="41 observations and 40 states"):
-        read_out(model, [(rows, np.zeros((40, 1)))], [])
+        read_out(model, [(rows, np.zeros((40, 1)))] * 2, [(rows, np.zeros((40, 1)))])
     with pytest.raises(ValueError, match="10 are left out and `n_ahead` is 31"):
-        read_out(model, [(rows, np.zeros((41, 1)))], [], n_ahead=31)
-    with pytest.raises(ValueError, match="`seconds` must be positive"):
+        read_out(model, *[[(rows, np.zeros((41, 1)))]] * 2, n_ahead=31)
+    with pytest.raises(ValueError, match="`tested_on` is empty"):
+        read_out(model, [(rows, np.zeros((41, 1)))], [])
+    with pytest.raises(ValueError, match="`n_ahead` must be a whole number from 1 on"):
+        read_out(model, *[[(rows, np.zeros((41, 1)))]] * 2, n_ahead=0)
+    with pytest.raises(ValueError, match="`seconds` must be a positive"):
         learn_model(model, seconds=0.0)
 
 

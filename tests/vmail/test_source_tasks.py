@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch as th
+from stable_baselines3.common.callbacks import BaseCallback
 
 from sb3_vdb import VMAIL
 from sb3_vdb.vmail import VDAC, SourceTasks
@@ -164,6 +165,47 @@ def test_source_tasks_go_on_exactly_from_their_files(tmp_path):
         assert th.equal(weights(loaded[name].policy), weights(again[name].policy))
 
 
+def test_an_interrupted_save_leaves_what_was_there(tmp_path, monkeypatch):
+    def make():
+        return SourceTasks({str(seed): make_maze_model(seed) for seed in (0, 1)})
+
+    tasks, envs = make().learn(14), {name: task.env for name, task in make().tasks.items()}
+    tasks.save(tmp_path)
+    tasks.learn(14, reset_num_timesteps=False)
+    monkeypatch.setattr(tasks["1"], "save", lambda path: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        tasks.save(tmp_path)
+    loaded = SourceTasks.load(tmp_path, VMAIL, envs, device="cpu")
+    assert [task.num_timesteps for task in loaded.tasks.values()] == [14, 14]
+    monkeypatch.undo()
+    tasks.save(tmp_path)
+    assert len(list(tmp_path.glob("*.zip"))) == 2
+    with pytest.raises(ValueError, match="has the tasks 0, 1, `envs` are for 1"):
+        SourceTasks.load(tmp_path, VMAIL, {"1": envs["1"]})
+
+
+def test_a_transfer_leaves_the_sources_random_numbers_alone():
+    tasks = make_tasks().learn(20)
+    before = th.get_rng_state()
+    tasks.transfer(make_demonstrations(), 0)
+    assert th.equal(th.get_rng_state(), before)
+
+
+def test_callbacks_end_when_learning_ends_between_phases():
+    class Ended(BaseCallback):
+        n = 0
+
+        def _on_step(self):
+            return True
+
+        def _on_training_end(self):
+            self.n += 1
+
+    callbacks = {"left": Ended(), "right": Ended()}
+    make_tasks().learn(1000, callbacks=callbacks, after_round=lambda _: False)
+    assert [each.n for each in callbacks.values()] == [1, 1]
+
+
 @pytest.mark.parametrize(
     ("tasks", "message"),
     [
@@ -174,6 +216,7 @@ def test_source_tasks_go_on_exactly_from_their_files(tmp_path):
             "need one sizes",
         ),
         (lambda: {"a": make_model(), "b": make_model(algorithm=VDAC)}, "need one class"),
+        (lambda: dict.fromkeys("ab", make_model()), "two source tasks are one algorithm"),
         (lambda: {"a": make_model().learn(10)}, "source tasks a have learned before"),
     ],
 )
@@ -190,6 +233,12 @@ def test_bad_arguments_are_refused_before_anything_is_learned():
         tasks.transfer(make_demonstrations(), 0, speed=1)
     with pytest.raises(ValueError, match="`gradient_steps`"):
         tasks.transfer(make_demonstrations(), -1)
+    with pytest.raises(ValueError, match="have 52 observations, `buffer_size` is 30"):
+        tasks.transfer(make_demonstrations(), 0, buffer_size=30)
+    with pytest.raises(ValueError, match="must leave the world model as it is"):
+        tasks.transfer(make_demonstrations(), 0, policy_kwargs={"deter_dim": 13})
+    with pytest.raises(ValueError, match="`engine` must be one of"):
+        tasks.transfer(make_demonstrations(), 0, engine="fast")
     with pytest.raises(ValueError, match="trajectory 0"):
         tasks.transfer(make_demonstrations("vectors"), 0)
     assert tasks["left"].num_timesteps == 0

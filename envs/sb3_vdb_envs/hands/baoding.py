@@ -134,13 +134,14 @@ class BaodingTask:
 
 
 def in_palm(ball: int, clock: float) -> Array:
-    """Give where a ball should be in the palm's frame: x across, -y out of the palm, z to the
-    fingers.
+    """Give where a ball should be in the palm's frame, x across, -y out of the palm, z to the
+    fingers: (c_x + r_x cos a, h, c_z + r_z sin a).
 
     :param ball: 0 or 1
     :param clock: control steps since the start
     :return: m, shape (3,)
     """
     angle = 2 * np.pi * clock / PERIOD + ANGLES[ball]
-    (x, z), (a, b) = CENTRE, RADII
-    return np.array([x + a * np.cos(angle), HEIGHT, z + b * np.sin(angle)])
+    x = CENTRE[0] + RADII[0] * np.cos(angle)
+    z = CENTRE[1] + RADII[1] * np.sin(angle)
+    return np.array([x, HEIGHT, z])

@@ -1,6 +1,6 @@
 """The Adroit hand with two Baoding balls: the model of ``gymnasium-robotics``, edited.
 
-Hand: V. Kumar's Adroit (Apache-2.0; Shadow Robot's notice, ``LICENSE.md`` beside the model). Balls,
+Hand: V. Kumar's Adroit (Apache-2.0; Shadow Robot's notice in ``LICENSE.md`` of its folder). Balls,
 place of the hand, gains and start are PDDM's (Nagabandi et al. 2019, Apache-2.0).
 """
 
@@ -36,8 +36,8 @@ def model_path() -> Path:
 
     :raises DependencyNotInstalled: ``gymnasium-robotics`` is missing, or has no such model
     """
-    found = importlib.util.find_spec(ROBOTICS)
-    folders = [] if found is None else list(found.submodule_search_locations or [])
+    spec = importlib.util.find_spec(ROBOTICS)
+    folders = [] if spec is None else list(spec.submodule_search_locations or [])
     for folder in folders:
         path = Path(folder) / MODEL
         if path.exists():
@@ -96,7 +96,7 @@ def _show_collisions(spec: Any, mujoco: Any) -> None:
     for geom in list(spec.geoms):
         if geom.type == mujoco.mjtGeom.mjGEOM_MESH:
             spec.delete(geom)
-        elif geom.classname.name == "DC_Hand" or geom.name.startswith("C_"):
+        elif geom.name.startswith(("C_", "V_")):  # shapes that collide; two have the other name
             geom.group, geom.rgba, geom.friction = SHOWN_GROUP, HAND_RGBA, FRICTION
 
 

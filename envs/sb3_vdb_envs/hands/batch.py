@@ -9,10 +9,10 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from sb3_vdb_envs.batched import BatchStep, check_action_shape
+from sb3_vdb_envs.batched import BatchStep, check_action_shape, check_whole
 from sb3_vdb_envs.hands.picture import HandPicture
 from sb3_vdb_envs.hands.task import CONTROL_STEP, Array, HandTask
-from sb3_vdb_envs.looks import check_frame_stack, check_look, check_supersample
+from sb3_vdb_envs.looks import check_look
 from sb3_vdb_envs.rollout_pool import RolloutPool
 from sb3_vdb_envs.vector import Observations
 
@@ -46,10 +46,10 @@ class Look(NamedTuple):
 
         :raises ValueError: naming the argument
         """
-        check_supersample(self.supersample)
+        check_whole("supersample", self.supersample, 1)
         check_look(self.preset, self.image_size, "image_size")
         check_look(self.preset, self.image_size * self.supersample, "image_size x supersample")
-        check_frame_stack(self.frame_stack)
+        check_whole("frame_stack", self.frame_stack, 1, "pictures")
 
 
 class HandBatch:
@@ -65,8 +65,8 @@ class HandBatch:
     def __init__(
         self, task: HandTask, n: int, look: Look | None, threads: int | None = None
     ) -> None:
-        if threads is not None and threads < 1:
-            raise ValueError(f"`threads` must be at least 1 or None, got {threads}")
+        if threads is not None:
+            check_whole("threads", threads, 1)
         self.task, self.n, self.look = task, n, look
         self._pool = RolloutPool(
             task.model, n, round(CONTROL_STEP / task.model.opt.timestep), threads

@@ -20,7 +20,7 @@ from sb3_vdb_envs.vector import AutoresetMode
 
 
 class HandVectorEnv(BatchVectorEnv):
-    """Copies of a :class:`.HandEnv` in one batch.
+    """Copies of a task of claw or hand in one batch.
 
     Copy ``i`` of a batch reset with ``seed=s`` goes through the same states, bit for bit, as a
     single environment reset with ``seed=s + i``.

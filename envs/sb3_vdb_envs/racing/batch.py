@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from sb3_vdb_envs.batched import BatchStep
+from sb3_vdb_envs.batched import BatchStep, check_whole
 from sb3_vdb_envs.racing.features import CentreLine, state_space
 from sb3_vdb_envs.racing.picture import RacePicture, picture_space
 from sb3_vdb_envs.racing.race import TERMS, Race
@@ -24,17 +24,6 @@ Floats = npt.NDArray[np.float64]
 def action_space() -> spaces.Box:
     """Make the box of steering (-1 is left), gas and brake (-1 is none, 1 is all)."""
     return spaces.Box(-1.0, 1.0, (3,), dtype=np.float32)
-
-
-def check_frames(name: str, value: Any, least: int) -> None:
-    """Refuse a number of frames that is none.
-
-    :raises ValueError: naming argument, value and what is possible
-    """
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-        raise ValueError(
-            f"`{name}` must be a whole number of frames, at least {least}, got {value}"
-        )
 
 
 class RacingBatch:
@@ -56,8 +45,8 @@ class RacingBatch:
         image_size: int | None,
         frame_stack: int,
     ) -> None:
-        check_frames("action_repeat", action_repeat, 1)
-        check_frames("settling_frames", settling_frames, 0)
+        check_whole("action_repeat", action_repeat, 1, "frames")
+        check_whole("settling_frames", settling_frames, 0, "frames")
         if image_size is None and frame_stack != 1:
             raise ValueError(
                 f"`frame_stack` stacks pictures, got {frame_stack} without `image_size`; leave it "

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.utils import EzPickle
 
-from sb3_vdb_envs.batched import check_action_shape, check_render_mode
+from sb3_vdb_envs.batched import check_action_shape, check_render_mode, check_whole
 from sb3_vdb_envs.dependencies import require
-from sb3_vdb_envs.looks import check_frame_stack, check_look, check_supersample
+from sb3_vdb_envs.looks import check_look
 from sb3_vdb_envs.suite.rendering import SuiteRenderer, hide_floor
 from sb3_vdb_envs.suite.tasks import BY_NAME, legacy_random, load_task, without_opengl
 
@@ -62,10 +62,7 @@ class SuiteEnv(gym.Env[Any, npt.NDArray[np.float32]]):
             raise ValueError(
                 f"`task` {task!r} is not known; {hint}known are {', '.join(sorted(BY_NAME))}"
             )
-        if not isinstance(action_repeat, (int, np.integer)) or action_repeat < 1:
-            raise ValueError(
-                f"`action_repeat` must be a whole number of frames, at least 1, got {action_repeat}"
-            )
+        check_whole("action_repeat", action_repeat, 1, "frames")
         check_render_mode(render_mode)
         check_look(preset, render_height, "render_height")
         self.task_name, self.action_repeat, self.preset = task, action_repeat, preset
@@ -342,10 +339,10 @@ class SuitePixelEnv(SuiteEnv, EzPickle):
             self, task, image_size, action_repeat, frame_stack, camera, preset, render_mode,
             render_height, supersample, floor,
         )  # fmt: skip
-        check_supersample(supersample)
+        check_whole("supersample", supersample, 1)
         check_look(preset, image_size, "image_size")
         check_look(preset, image_size * supersample, "image_size x supersample")
-        check_frame_stack(frame_stack)
+        check_whole("frame_stack", frame_stack, 1, "pictures")
         super().__init__(task, action_repeat, preset, camera, render_mode, render_height)
         self.image_size, self.frame_stack = image_size, frame_stack
         shape = (image_size, image_size, 3 * frame_stack)

@@ -205,8 +205,11 @@ class SuiteVectorEnv(BatchVectorEnv):
     def place(self, env: gym.Env[Any, Any]) -> None:
         """See :meth:`.BatchVectorEnv.place`."""
         single = env.unwrapped
-        if not isinstance(single, SuiteEnv) or type(single) is not type(self.batch.envs[0]):
-            raise ValueError(f"{env} is no single copy of this batch; make it with the same id")
+        first = self.batch.envs[0]
+        if type(single) is not type(first) or single.task_name != first.task_name:
+            raise ValueError(
+                f"{env} is no single copy of this batch; make it with the same id and arguments"
+            )
         self.batch.place(single.get_state())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SuiteVectorEnv:

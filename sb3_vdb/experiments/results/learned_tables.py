@@ -12,6 +12,7 @@ from sb3_vdb.experiments.motion_imitation.settings import PAPER_ERRORS
 from sb3_vdb.experiments.results.markdown import number
 from sb3_vdb.experiments.results.seed_rows import by_seed
 
+PROBED_AHEAD = 5  # decisions
 TRAINED_IN = "MuJoCo 1/240 s"
 # of videos: where else policies are tested, and what the page calls it
 ELSEWHERE = {
@@ -21,9 +22,16 @@ ELSEWHERE = {
 }
 
 
-def learned_motions(benchmarks: Path) -> pd.DataFrame:
-    """Return motions that were learned from a clip, beside the hand-made reward's at its budget."""
-    runs = pd.read_csv(benchmarks / "motion-imitation" / "table.csv")
+def learned_motions(benchmarks: Path, folder: str = "motion-imitation") -> pd.DataFrame:
+    """Return motions that were learned from a clip, beside the hand-made reward's at its budget.
+
+    :param benchmarks: folder of all studies
+    :param folder: of the study
+    """
+    path = benchmarks / folder / "table.csv"
+    if not path.exists():
+        return pd.DataFrame({"method": ["not run yet"]})
+    runs = pd.read_csv(path)
 
     def others(group: pd.DataFrame) -> dict[str, Any]:
         paper = PAPER_ERRORS.get(group["method"].iloc[0], {}).get(group["skill"].iloc[0], "")
@@ -77,6 +85,28 @@ def control_tasks(benchmarks: Path) -> pd.DataFrame:
 
     keys = {"task": "task", "method": "method"}
     return by_seed(runs, keys, "return", others, digits=0)
+
+
+def vmail_probe(benchmarks: Path) -> pd.DataFrame:
+    """Return what of the true state a linear map cannot explain, one row a variant and seed."""
+    path = benchmarks / "vmail-probe" / "probe.csv"
+    if not path.exists():
+        return pd.DataFrame({"variant": ["not run yet"]})
+    runs = pd.read_csv(path)
+    names = [str(name) for name in runs if f"{name}, {PROBED_AHEAD} ahead" in runs]
+    records: list[dict[str, Any]] = runs.to_dict("records")  # type: ignore[assignment]
+    rows = [
+        {
+            "variant": run["variant"],
+            "updates": f"{run['updates']:,}",
+            **{
+                name: f"{run[name]:.2f} / {run[f'{name}, {PROBED_AHEAD} ahead']:.2f}"
+                for name in names
+            },
+        }
+        for run in records
+    ]
+    return pd.DataFrame(rows)
 
 
 def learned_motions_elsewhere(benchmarks: Path) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from sb3_vdb.experiments.results.learned_tables import (
     learned_videos,
     plants,
     pushes,
+    vmail_probe,
 )
 from sb3_vdb.experiments.results.markdown import MINUS, estimate, mean_and_std, number
 from sb3_vdb.experiments.results.seed_rows import by_seed
@@ -211,6 +212,8 @@ STUDY_TABLES: Mapping[str, Table] = {
     "motions": motions,
     "motions-elsewhere": motions_elsewhere,
     "learned-motions": learned_motions,
+    "motion-methods": partial(learned_motions, folder="motion-methods"),
+    "vmail-probe": vmail_probe,
     "pushes": pushes,
     "plants": plants,
     "learned-motions-elsewhere": learned_motions_elsewhere,

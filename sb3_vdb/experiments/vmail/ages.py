@@ -8,10 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from sb3_vdb.experiments.framework.plots import GREY, new_figure
-from sb3_vdb.experiments.vmail.runs import REPLAY, PixelRun
+from sb3_vdb.experiments.vmail.runs import MODEL, REPLAY, PixelRun
 from sb3_vdb.vmail.inspection import logits_by_age
-
-MODEL = "model.zip"
 
 
 def expert_logits(runs: Sequence[PixelRun]) -> pd.DataFrame:

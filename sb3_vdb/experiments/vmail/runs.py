@@ -29,6 +29,7 @@ EVALUATION_SEED, RESULT_SEED, CHOICE_SEED = 50_000, 60_000, 70_000
 EVALUATIONS, EVALUATION_EPISODES, RESULT_EPISODES, CHOICE_EPISODES = 12, 3, 10, 4
 BC_UPDATES = 20_000
 CHOSEN = "chosen"  # folder of the policy that the discriminator chose
+MODEL = "model.zip"  # the latest networks
 REPLAY = "replay"  # folder of the replay buffer, a small file an episode
 
 
@@ -188,11 +189,11 @@ def _choice(run: PixelRun) -> DiscriminatorEvalCallback | None:
 def _save(run: PixelRun, model: VMAIL) -> None:
     """Write the checkpoint; until the model is written, the one before it is complete."""
     model.save_replay_buffer(run.folder / REPLAY, parts=True)
-    save_model(model, run.folder / "model.zip")
+    save_model(model, run.folder / MODEL)
 
 
 def _make_or_load(run: PixelRun, venv: VecEnv) -> VMAIL:
-    settings, checkpoint = run.settings, run.folder / "model.zip"
+    settings, checkpoint = run.settings, run.folder / MODEL
     if checkpoint.exists():
         model = run.algorithm.load(checkpoint, env=venv, device=settings.device)
         model.load_replay_buffer(run.folder / REPLAY)
