@@ -84,7 +84,7 @@ def test_a_batch_of_copies_earns_what_single_environments_earn(row):
     rng = np.random.default_rng(0)
     shape = env.action_space.shape
     for _ in range(12):
-        *_, info = env.step(rng.uniform(-0.3, 0.3, shape).astype(np.float32))
+        env.step(rng.uniform(-0.3, 0.3, shape).astype(np.float32))
     dynamics = make_dynamics(row.id, 3)
     dynamics._copies.place(env)
     states = [each for each in dynamics._copies._batch.observe()]

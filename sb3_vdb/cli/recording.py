@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,11 +138,8 @@ def record_demos(
             planned = _planner(planner, env_id, kwargs, env_arguments(plan, "--plan"), seed)
             expert, acting_env = planned, planned.env
         else:
-            expert = (
-                _controller(env_id)
-                if scripted
-                else _policy(env_id, False, model, algo, vec_normalize)
-            )
+            load = _controller if scripted else partial(_saved, model, algo, vec_normalize)
+            expert = load(env_id)
             acting_env = _acting_env(env_id, kwargs, expert.observation_space)
         made = recording.record(
             expert, env_id, episodes, seed, kwargs, acting_env, least_return=least_return
@@ -150,6 +148,11 @@ def record_demos(
     except REFUSALS as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{path}: {episodes} episodes, mean return {made.returns.mean():.1f}")
+
+
+def _saved(model: Path | None, algo: str | None, vec_normalize: Path | None, env_id: str) -> Any:
+    """Read a saved expert."""
+    return _policy(env_id, False, model, algo, vec_normalize)
 
 
 def _controller(env_id: str) -> Any:
