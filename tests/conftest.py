@@ -35,6 +35,8 @@ ON_BOTH_STACKS = (
     "test_demonstrations.py",
     "test_extractors.py",
     "test_hugging_face.py",
+    "test_offline.py",
+    "test_planners.py",
     "test_recorder.py",
     "test_reward_vec_env.py",
     "test_run_state.py",

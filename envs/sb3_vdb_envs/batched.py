@@ -136,6 +136,7 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012
+    closed = True  # there is nothing to close of what was never made
 
     def __init__(
         self,
@@ -164,6 +165,7 @@ class BatchVectorEnv(VectorEnv):  # type: ignore[misc]
         self._ended, self._any_ended = np.zeros(num_envs, dtype=bool), False
         self._never = np.zeros(num_envs, dtype=bool)
         self._everyone = np.ones(num_envs, dtype=bool)
+        self.closed = False
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None

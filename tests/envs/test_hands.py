@@ -1,6 +1,7 @@
 """The claw at its valve, and the hand with two balls."""
 
 import copy
+import gc
 import importlib.util
 
 import gymnasium as gym
@@ -30,6 +31,7 @@ from sb3_vdb_envs.hands.env import (  # noqa: E402
     ClawPixelEnv,
     ClawStateEnv,
 )
+from sb3_vdb_envs.hands.vector_env import claw_states  # noqa: E402
 
 HAS_HAND = importlib.util.find_spec("gymnasium_robotics") is not None
 NEEDS_HAND = pytest.mark.skipif(not HAS_HAND, reason="gymnasium-robotics is not installed")
@@ -299,6 +301,15 @@ def test_a_physics_state_can_be_shown_for_recordings():
 def test_bad_arguments_are_refused_by_name(make, kwargs, message):
     with pytest.raises(ValueError, match=message):
         make(**kwargs)
+
+
+def test_a_batch_that_was_refused_has_nothing_to_close():
+    """Python would report what fails while it throws the rest away."""
+    with pytest.raises(ValueError, match="`num_envs`"):
+        claw_states(num_envs=0)
+    with pytest.raises(ValueError, match="`preset`"):
+        claw_states(preset="best")
+    gc.collect()  # pytest turns what is reported there into a warning, and warnings are errors
 
 
 def test_bad_actions_are_refused():

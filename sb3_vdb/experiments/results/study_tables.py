@@ -24,6 +24,7 @@ from sb3_vdb.experiments.results.markdown import MINUS, estimate, mean_and_std, 
 from sb3_vdb.experiments.results.seed_rows import by_seed
 
 Table = Callable[[Path], pd.DataFrame]
+SHOWN_AGES = (5, 10, 20, 40, 70, 100)  # observations that a belief has seen
 
 
 def _paper_return(group: pd.DataFrame) -> dict[str, str]:
@@ -139,6 +140,21 @@ def pixels(folders: Sequence[str], benchmarks: Path) -> pd.DataFrame:
     return by_seed(runs, PIXEL_KEYS, "return", others)
 
 
+def belief_logits(benchmarks: Path) -> pd.DataFrame:
+    """Return the discriminator's logits on the expert's beliefs at some ages, one row a run."""
+    ages = pd.read_csv(benchmarks / "vmail-belief-ages" / "ages.csv")
+    logits = ages.pivot(index=["method", "seed"], columns="age", values="logit")[list(SHOWN_AGES)]
+    rows = [
+        {
+            "method": method,
+            "seed": str(seed),
+            **{str(age): number(logit, 2) for age, logit in row.items()},
+        }
+        for (method, seed), row in logits.iterrows()  # type: ignore[misc]
+    ]
+    return pd.DataFrame(rows)
+
+
 def plain(file: str, names: Mapping[str, str], benchmarks: Path) -> pd.DataFrame:
     """Return columns of a csv file as they are.
 
@@ -222,6 +238,8 @@ STUDY_TABLES: Mapping[str, Table] = {
     "foreign-videos": partial(plain, "video-imitation/foreign_videos.csv", FOREIGN_VIDEOS),
     "pixel-maze": partial(pixels, ["vmail-maze", "vmail-maze-fewer"]),
     "pixel-maze-ablation": partial(pixels, ["vmail-maze-ablation"]),
+    "belief-ages": partial(pixels, ["vmail-belief-ages"]),
+    "belief-logits": belief_logits,
     "cartpole": partial(pixels, ["vmail"]),
     "cartpole-cloning": partial(pixels, ["vmail-cloning"]),
     "cartpole-fewer": partial(pixels, ["vmail-fewer"]),
