@@ -1,5 +1,6 @@
 """The claw at its valve, and the hand with two balls."""
 
+import contextlib
 import copy
 import gc
 import importlib.util
@@ -308,10 +309,10 @@ def test_a_batch_that_was_refused_has_nothing_to_close(monkeypatch):
     """Python reports what fails while it throws the rest away."""
     reported = []
     monkeypatch.setattr(sys, "unraisablehook", reported.append)
-    with pytest.raises(ValueError, match="`num_envs`"):
-        claw_states(num_envs=0)
-    with pytest.raises(ValueError, match="`preset`"):
-        claw_states(preset="best")
+    for bad in ({"num_envs": 0}, {"preset": "best"}):
+        with contextlib.suppress(ValueError):
+            claw_states(**bad)
+            pytest.fail("it was made")
     gc.collect()
     assert not reported
 
