@@ -25,6 +25,7 @@ ON_BOTH_STACKS = (
     "adversarial/test_run.py",
     "adversarial/test_save_load.py",
     "envs/test_contract.py",
+    "envs/test_hands.py",
     "envs/test_maze_env.py",
     "envs/test_racing.py",
     "envs/test_racing_driver.py",
