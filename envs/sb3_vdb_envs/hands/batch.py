@@ -30,7 +30,7 @@ class Look(NamedTuple):
     :param image_size: height and width, pixels
     :param frame_stack: pictures in an observation, the newest last; at the start the first one is
         repeated
-    :param preset: of :data:`~sb3_vdb_envs.looks.PRESETS`
+    :param preset: ``"fast"``, ``"shadow"`` or ``"default"``
     :param supersample: how many times larger pictures are rendered and averaged down
     :param proprioception: whether the hand's joints are observed beside the picture
     """

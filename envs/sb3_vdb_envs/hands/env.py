@@ -109,8 +109,8 @@ class ClawStateEnv(HandEnv, EzPickle):
     (rad/s).
 
     ## Rewards
-    5 d v - |q - q_reset| - |rates of joints above 0.5 rad/s|, with d the direction and v the
-    valve's velocity in rad/s: the V-MAIL authors' reward. The terms are ``info["reward/valve"]``,
+    5 d v - norm(q - q_reset) - norm(rates of joints above 0.5 rad/s), with d the direction and v
+    the valve's velocity in rad/s: the V-MAIL authors' reward. The terms are ``info["reward/valve"]``,
     ``"reward/pose"`` and ``"reward/rates"``. Holding the start's pose earns about 0 a step.
 
     ## Starting State
