@@ -111,7 +111,8 @@ class ClawStateEnv(HandEnv, EzPickle):
     ## Rewards
     5 d v - norm(q - q_reset) - norm(rates of joints above 0.5 rad/s), with d the direction and v
     the valve's velocity in rad/s: the V-MAIL authors' reward. The terms are
-    ``info["reward/valve"]``, ``"reward/pose"`` and ``"reward/rates"``. Holding the start's pose earns about 0 a step.
+    ``info["reward/valve"]``, ``"reward/pose"`` and ``"reward/rates"``. Holding the start's pose
+    earns about 0 a step.
 
     ## Starting State
     The claw open above the valve, which stands at 0, or within ``start_noise`` of it.
