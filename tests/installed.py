@@ -20,7 +20,7 @@ from sb3_vdb.pretrained import available, load_pretrained
 from sb3_vdb_envs import ENVIRONMENTS, environment
 
 MAZE = "sb3_vdb/CMaze-v0"
-EXTRAS = {"humanoid", "bullet", "pixels", "box2d"}
+EXTRAS = {"humanoid", "bullet", "pixels", "box2d", "hands"}
 
 
 @contextmanager

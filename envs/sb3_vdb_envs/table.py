@@ -20,7 +20,7 @@ SIMULATORS: Mapping[str, Simulator] = {
     "mujoco": Simulator("humanoid", ("mujoco",)),
     "bullet": Simulator("bullet", ("pybullet",)),
     "dm_control": Simulator("pixels", ("dm_control", "mujoco")),
-    "hand": Simulator("hands", ("mujoco", "gymnasium_robotics")),
+    "hand": Simulator("hands", ("mujoco", "gymnasium-robotics")),
     "box2d": Simulator("box2d", ("box2d", "gymnasium")),  # whose CarRacing it is
 }
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from sb3_vdb.demonstrations import recording
 from sb3_vdb.experiments.framework.plots import new_figure
 from sb3_vdb_envs import ENVIRONMENTS
 from sb3_vdb_envs.humanoid import MotionClip, character, rotations
@@ -107,13 +108,13 @@ def racing(out: Path) -> list[Path]:
     :return: the file
     """
     driven = gym.make("sb3_vdb/CarRacingState-v0", render_mode="rgb_array", render_height=400)
-    seen, driver = gym.make("sb3_vdb/CarRacingPixels-v0"), CarDriver()
-    observation, _ = driven.reset(seed=0)
-    seen.reset(seed=0)
+    seen = gym.make("sb3_vdb/CarRacingPixels-v0")
+    (lap,) = recording.record(CarDriver(), "sb3_vdb/CarRacingState-v0", 1).episodes
+    driven.reset(seed=lap.seed)
+    seen.reset(seed=lap.seed)
     columns = []
-    for step in range(1, RACING_STEPS[-1] + 1):
-        action, _ = driver.predict(observation)
-        observation, *_ = driven.step(action)
+    for step, action in enumerate(lap.actions[: RACING_STEPS[-1]], start=1):
+        driven.step(action)
         picture, *_ = seen.step(action)
         if step in RACING_STEPS:
             shown: Any = driven.render()

@@ -21,7 +21,10 @@ from sb3_vdb_envs.suite.tasks import BY_NAME
 from sb3_vdb_envs.vector import row_of
 from tests.conftest import GYMNASIUM_1
 
-MODULES = {"box2d": "Box2D"}  # of distributions that are called otherwise
+MODULES = {
+    "box2d": "Box2D",
+    "gymnasium-robotics": "gymnasium_robotics",
+}  # of distributions that are called otherwise
 
 
 def needs_simulator(row):

@@ -20,7 +20,7 @@ def expert_logits(runs: Sequence[PixelRun]) -> pd.DataFrame:
     """
     rows = []
     for run in runs:
-        if run.result() is None or not (run.folder / MODEL).exists():
+        if run.result() is None or not run.has_model:
             continue
         model = run.algorithm.load(run.folder / MODEL, device="cpu")
         model.load_replay_buffer(run.folder / REPLAY)

@@ -71,6 +71,11 @@ class PixelRun(Run):
         return issubclass(self.algorithm, VMAIL)
 
     @property
+    def has_model(self) -> bool:
+        """Whether the networks are there, with their replay buffer."""
+        return (self.folder / MODEL).exists() and (self.folder / REPLAY).exists()
+
+    @property
     def evaluations(self) -> Path:
         """Table of the evaluations during training."""
         return self.folder / "evaluations.csv"

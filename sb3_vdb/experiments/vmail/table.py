@@ -17,7 +17,7 @@ from sb3_vdb.experiments.framework.run import check_all, claimed, nothing_finish
 from sb3_vdb.experiments.framework.table import show, spread, summarise, write_tables
 from sb3_vdb.experiments.vmail import pictures
 from sb3_vdb.experiments.vmail.ages import expert_logits, plot_ages
-from sb3_vdb.experiments.vmail.runs import REPLAY, PixelRun, train
+from sb3_vdb.experiments.vmail.runs import PixelRun, train
 from sb3_vdb.experiments.vmail.settings import TaskSettings
 from sb3_vdb.files import write_bytes
 
@@ -157,11 +157,7 @@ def _plot(runs: Sequence[PixelRun], folder: Path) -> list[Path]:
         path = folder / f"{task}_choices.png"
         if pictures.choices(own, path):
             made.append(path)
-        finished = [run for run in own if run.result() is not None and _has_model(run)]
+        finished = [run for run in own if run.result() is not None and run.has_model]
         if finished:
             made += pictures.inspect(finished[0], folder)
     return made
-
-
-def _has_model(run: PixelRun) -> bool:
-    return (run.folder / REPLAY).exists()
