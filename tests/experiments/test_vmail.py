@@ -193,7 +193,7 @@ def test_the_report_opens_in_a_browser(task, trained_folder, width):
         main, ["reproduce", "vmail", *arguments, "--out", str(trained_folder), "--table-only"]
     )
     assert result.exit_code == 0, result.output
-    assert TASK in check_page(trained_folder / "report.html", width, 4)
+    assert TASK in check_page(trained_folder / "report.html", width, 5)
 
 
 @pytest.mark.parametrize("name", ["CartpoleSwingup", "CMaze"])
