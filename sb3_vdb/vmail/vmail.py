@@ -219,11 +219,10 @@ class VMAIL(SequenceAlgorithm):
         self.reward_type, self.ent_coef, self.bc_coef = reward_type, ent_coef, bc_coef
         self.kl_coef, self.free_nats, self.kl_balance = kl_coef, free_nats, kl_balance
         self.gradient_penalty, self.gradient_penalty_coef = gradient_penalty, gradient_penalty_coef
-        self.information_limit, self.beta = information_limit, beta
-        self.beta_step_size = beta_step_size
-        self.tau, self.target_update_interval = tau, target_update_interval
-        self.max_grad_norm, self.weight_decay = max_grad_norm, weight_decay
-        self.engine, self.tf32 = engine, tf32
+        self.information_limit = information_limit
+        self.beta, self.beta_step_size, self.tau = beta, beta_step_size, tau
+        self.target_update_interval, self.max_grad_norm = target_update_interval, max_grad_norm
+        self.weight_decay, self.engine, self.tf32 = weight_decay, engine, tf32
         self.replay_place, self.replay_folder = replay_place, replay_folder
         self.replay_buffer: SequenceReplayBuffer | None = None
         # environment frames that an action lasts; None where the environments do not say

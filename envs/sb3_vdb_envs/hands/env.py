@@ -18,7 +18,7 @@ from sb3_vdb_envs.single import BatchOfOneEnv
 from sb3_vdb_envs.vector import row_of
 
 RENDER_SIZE = 240  # pixels of `render()` for people
-RENDER_FPS = round(1 / CONTROL_STEP)
+METADATA: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": round(1 / CONTROL_STEP)}
 
 
 class HandPhysics:
@@ -46,7 +46,7 @@ class HandEnv(BatchOfOneEnv):
     :param preset: of ``render()``
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": RENDER_FPS}  # noqa: RUF012
+    metadata: dict[str, Any] = METADATA
 
     def __init__(
         self,
