@@ -241,12 +241,13 @@ VDB_CLAIMS: Sequence[Claim] = (
     Claim(
         "Table 1, Fig. 4, 10",
         "run, as the paper has them, after 1 of its 60 million samples",
-        "VAIL 0.13, VAIL-GP 0.10, GAIL 0.17, GAIL-GP 0.12 rad",
+        "VAIL 0.13, VAIL-GP 0.10, GAIL 0.17, GAIL-GP 0.12, Merel et al. 0.52 rad",
         answers=[
             _early("VAIL", "VAIL:"),
             _early("VAIL-GP", "VAIL-GP:"),
             _early("GAIL", "GAIL:"),
             _early("GAIL-GP", "GAIL-GP:"),
+            _early("Merel", "Merel et al.:"),
         ],
         page="benchmarks/motions.md",
     ),
@@ -256,7 +257,9 @@ VDB_CLAIMS: Sequence[Claim] = (
         answers=[_early("BC", paper=(2.63, 0.0))],
         page="benchmarks/motions.md",
     ),
-    Claim("Table 1, Fig. 4, 10", "instance noise, Merel et al.", "0.14 to 2.61 rad"),
+    Claim(
+        "Table 1, Fig. 4, 10", "instance noise; Merel et al. on other motions", "0.14 to 2.61 rad"
+    ),
     Claim("Fig. 11", "a phase-functioned discriminator", "curves"),
     Claim(
         "Fig. 12",
