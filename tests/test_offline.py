@@ -1,5 +1,7 @@
 """Learning on stored steps: replay buffers that are filled, CQL, and DAC without an environment."""
 
+from types import SimpleNamespace
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -130,6 +132,23 @@ def test_dac_learns_offline_with_a_learned_reward():
     assert generator._n_updates == 310
 
 
+def test_several_steps_at_once_are_discounted_as_often():
+    """Newer SB3 gives the discount with each step; critics of 1 everywhere give targets of it."""
+    model = CQL("MlpPolicy", Choice(), buffer_size=300, seed=0, ent_coef=0.0, **SMALL)
+    fill_replay_buffer(model, choices(terminal=False))
+    steps = model.replay_buffer.sample(8)
+    for networks, bias in ((model.critic_target, 1.0), (model.critic, 0.0)):
+        for q_network in networks.q_networks:
+            for parameter in q_network.parameters():
+                parameter.data.zero_()
+            q_network[-1].bias.data.fill_(bias)
+    rewards = th.zeros_like(steps.rewards)
+    for discounts, expected in ((None, 0.99), (th.full((8, 1), 0.5), 0.5)):
+        given = SimpleNamespace(**{**steps._asdict(), "rewards": rewards, "discounts": discounts})
+        loss = model._bellman_loss(given, th.zeros(1))
+        assert float(loss) == pytest.approx(expected**2, rel=1e-5)  # twice one half
+
+
 def test_pictures_can_be_learned_from_offline():
     venv = make_vec_env("sb3_vdb/CMazePixels-v0", 1, env_kwargs={"image_size": 36})
     stored = Demonstrations.from_rollouts(RandomActions(venv.action_space, 0), venv, 1)
@@ -173,5 +192,8 @@ def test_a_dac_that_does_not_learn_from_the_buffer_cannot_learn_offline():
     venv = make_vec_env(Choice, 1)
     generator = CQL("MlpPolicy", venv, buffer_size=500, **SMALL)
     dac = DAC(choices(60, terminal=False), venv, generator, generator_samples="round")
+    empty = DAC(choices(60, terminal=False), venv, CQL("MlpPolicy", venv, **SMALL))
+    with pytest.raises(ValueError, match="the replay buffer is empty"):
+        empty.learn_offline(None, 1)
     with pytest.raises(ValueError, match="leave `generator_samples` at"):
         dac.learn_offline(choices(5, terminal=False), 1)

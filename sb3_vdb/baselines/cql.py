@@ -100,7 +100,10 @@ class CQL(SAC):
             actions, log_probs = self.actor.action_log_prob(steps.next_observations)
             values = th.cat(self.critic_target(steps.next_observations, actions), dim=1)
             values = values.amin(1, keepdim=True) - ent_coef * log_probs.reshape(-1, 1)
-            targets = steps.rewards + (1.0 - steps.dones) * self.gamma * values
+            # newer SB3 says how far several steps at once are discounted
+            own = getattr(steps, "discounts", None)
+            discounts = self.gamma if own is None else own
+            targets = steps.rewards + (1.0 - steps.dones) * discounts * values
         present = self.critic(steps.observations, steps.actions)
         return 0.5 * th.stack([functional.mse_loss(each, targets) for each in present]).sum()
 

@@ -98,9 +98,6 @@ def learn_offline(
     """
     whole_number("gradient_steps", gradient_steps, 0)
     positive_int("log_interval", log_interval)
-    buffer = algorithm.replay_buffer
-    if buffer is None or buffer.size() == 0:
-        raise ValueError("the replay buffer is empty; fill it with fill_replay_buffer(...)")
     prepare_offline(algorithm)
     for done in range(0, gradient_steps, log_interval):
         n = min(log_interval, gradient_steps - done)
@@ -110,7 +107,14 @@ def learn_offline(
 
 
 def prepare_offline(algorithm: OffPolicyAlgorithm) -> None:
-    """Give an algorithm that has not learned yet the logger that ``train`` writes to."""
+    """Give an algorithm that has not learned yet the logger that ``train`` writes to.
+
+    :param algorithm: with stored steps
+    :raises ValueError: its replay buffer is empty
+    """
+    buffer = algorithm.replay_buffer
+    if buffer is None or buffer.size() == 0:
+        raise ValueError("the replay buffer is empty; fill it with stored episodes first")
     if not hasattr(algorithm, "_logger"):
         algorithm._logger = configure_logger(
             algorithm.verbose, algorithm.tensorboard_log, type(algorithm).__name__, True
